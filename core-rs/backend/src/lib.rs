@@ -1,0 +1,123 @@
+//! The seam between the engine and whatever computes logits.
+//!
+//! The engine hands over a *ragged* batch: sequences of different lengths, at different
+//! positions, with different prompts, some in prefill and some in decode. A backend writes the
+//! K and V of every token into the pages that the page table names, and returns one row of
+//! logits for each wanted row. It knows nothing of requests, sampling or scheduling.
+//!
+//! - [`Batch`] and [`SequenceSpan`]: what one step computes.
+//! - [`Backend`]: who computes it.
+//! - [`Capacity`]: how much of it fits.
+
+mod batch;
+mod error;
+
+pub use batch::{Batch, SequenceSpan};
+pub use error::BackendError;
+
+/// Tokens in one KV page.
+pub const PAGE_TOKENS: usize = 32;
+
+/// What a backend can hold and compute, fixed at load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// KV pages, each of [`PAGE_TOKENS`] tokens. Page ids are `0..pages`.
+    pub pages: usize,
+    /// Most tokens in one step, over all sequences.
+    pub batch_tokens: usize,
+    /// Most wanted logit rows in one step.
+    pub logit_rows: usize,
+    /// Width of a row of logits.
+    pub vocab: usize,
+    /// Positions that the model knows, in tokens; a token's position is always below it.
+    pub context: usize,
+}
+
+/// Rows of logits, `[rows, vocab]`, in the order of [`Batch::logit_rows`].
+///
+/// They live in the backend's own memory until the next step, and may be changed in place.
+#[derive(Debug)]
+pub struct Logits<'a> {
+    values: &'a mut [f32],
+    vocab: usize,
+}
+
+impl<'a> Logits<'a> {
+    /// Wraps `values`, laid out as `[rows, vocab]`.
+    ///
+    /// # Panics
+    /// When the length is no multiple of `vocab`: a bug in the backend, not in its input.
+    pub fn new(values: &'a mut [f32], vocab: usize) -> Self {
+        assert!(vocab > 0 && values.len().is_multiple_of(vocab), "logits are not whole rows");
+        Self { values, vocab }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.vocab
+    }
+
+    /// Width of a row.
+    pub fn vocab(&self) -> usize {
+        self.vocab
+    }
+
+    /// The logits of wanted row `row`, `[vocab]`.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.vocab..(row + 1) * self.vocab]
+    }
+
+    /// The same row, to be warped in place.
+    pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        &mut self.values[row * self.vocab..(row + 1) * self.vocab]
+    }
+}
+
+/// Computes logits over paged KV.
+///
+/// A row's logits depend only on the tokens that its page table shows up to its position: never
+/// on what else shares the step, on how a prompt was cut into chunks, or on which pages are used.
+/// A backend that keeps this to the byte says so by [`Backend::is_batch_invariant`].
+pub trait Backend: Send {
+    /// Short name for logs and metrics: `candle`, `scripted`, `cpu`.
+    fn name(&self) -> &str;
+
+    /// What fits.
+    fn capacity(&self) -> Capacity;
+
+    /// Writes K and V of each token into its page, and returns one row for each wanted row.
+    ///
+    /// # Errors
+    /// [`BackendError::Batch`] when the batch breaks a rule of [`Batch::check`];
+    /// [`BackendError::Compute`] when the computation itself fails. After an error the content of
+    /// the pages written by this batch is undefined; all other pages are as before.
+    fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError>;
+
+    /// Copies the K and V of a whole page, all layers, from page `from` to page `to`.
+    ///
+    /// # Errors
+    /// [`BackendError::Batch`] when a page id is out of range.
+    fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError>;
+
+    /// Whether equal rows give equal bytes whatever else shares the step.
+    fn is_batch_invariant(&self) -> bool;
+}
+
+/// A boxed backend is a backend, so that one engine serves whichever was picked at run time.
+impl<B: Backend + ?Sized> Backend for Box<B> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+    fn capacity(&self) -> Capacity {
+        (**self).capacity()
+    }
+    fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
+        (**self).forward(batch)
+    }
+    fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        (**self).copy_page(from, to)
+    }
+    fn is_batch_invariant(&self) -> bool {
+        (**self).is_batch_invariant()
+    }
+}

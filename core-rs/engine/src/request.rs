@@ -1,0 +1,83 @@
+//! A request as it arrives: shapes and ranges were checked by the server, and every integer that
+//! reaches an index or an allocation is checked again here.
+
+use serde::Deserialize;
+
+/// A generation request.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+pub struct Request {
+    /// Prompt.
+    pub inputs: String,
+    /// Everything else.
+    #[serde(default)]
+    pub parameters: Parameters,
+}
+
+/// TGI's generation parameters. Absent is TGI's default.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default)]
+pub struct Parameters {
+    /// Sample even where no other parameter asks for it.
+    pub do_sample: bool,
+    /// Divides the logits; above 0.
+    pub temperature: Option<f32>,
+    /// Divides positive and multiplies negative logits of tokens seen; above 0.
+    pub repetition_penalty: Option<f32>,
+    /// Taken off the logits of tokens seen, by their frequency; -2 to 2.
+    pub frequency_penalty: Option<f32>,
+    /// Keeps the best `k` tokens; above 0.
+    pub top_k: Option<u32>,
+    /// Keeps the smallest set of tokens with this probability; above 0, at most 1.
+    pub top_p: Option<f32>,
+    /// Keeps the tokens nearest to the expected information; above 0, below 1.
+    pub typical_p: Option<f32>,
+    /// Tokens to generate at most; `None` fills up to the total limit.
+    pub max_new_tokens: Option<u32>,
+    /// Keeps only the last `n` tokens of the prompt.
+    pub truncate: Option<u32>,
+    /// Texts that end the generation when the text ends with one.
+    pub stop: Vec<String>,
+    /// Seed of the random numbers; drawn when absent.
+    pub seed: Option<u64>,
+    /// Most likely tokens to report at each place.
+    pub top_n_tokens: u32,
+    /// Report the prompt's tokens with their logprobs.
+    pub decoder_input_details: bool,
+    /// Whether the tokenizer adds its special tokens.
+    pub add_special_tokens: bool,
+    /// Generate past the end-of-sequence token.
+    pub ignore_eos: bool,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            do_sample: false,
+            temperature: None,
+            repetition_penalty: None,
+            frequency_penalty: None,
+            top_k: None,
+            top_p: None,
+            typical_p: None,
+            max_new_tokens: None,
+            truncate: None,
+            stop: Vec::new(),
+            seed: None,
+            top_n_tokens: 0,
+            decoder_input_details: false,
+            add_special_tokens: true,
+            ignore_eos: false,
+        }
+    }
+}
+
+impl Parameters {
+    /// TGI's rule: sampling is on when asked for, or when a warper that needs it is given.
+    pub fn is_sampling(&self) -> bool {
+        self.do_sample
+            || self.temperature.is_some_and(|value| value != 1.0)
+            || self.top_k.is_some()
+            || self.top_p.is_some_and(|value| value < 1.0)
+            || self.typical_p.is_some_and(|value| value < 1.0)
+    }
+}
