@@ -1,0 +1,90 @@
+/**
+ * The one family of errors: every failure that a client or an operator sees is a `TgiError`, and
+ * this file alone knows its status and body.
+ */
+
+/** TGI's `error_type` values. */
+export type ErrorType =
+  | "validation"
+  | "overloaded"
+  | "generation"
+  | "incomplete_generation"
+  | "healthcheck";
+
+/** A failure with the status and body that TGI documents for it. */
+export class TgiError extends Error {
+  override readonly name: string = "TgiError";
+
+  constructor(
+    readonly status: number,
+    readonly errorType: ErrorType,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  /** TGI's error body, keys in TGI's order. */
+  body(): { error: string; error_type: ErrorType } {
+    return { error: this.message, error_type: this.errorType };
+  }
+}
+
+/** The request breaks a rule: 422, or the status that TGI gives to a body it cannot read. */
+export class ValidationError extends TgiError {
+  override readonly name = "ValidationError";
+
+  constructor(message: string, status = 422, options?: ErrorOptions) {
+    super(status, "validation", message, options);
+  }
+
+  /** A parameter out of bounds, with TGI's prefix. */
+  static ofInput(message: string): ValidationError {
+    return new ValidationError(`Input validation error: ${message}`);
+  }
+}
+
+/** No permit was free: 429. */
+export class OverloadedError extends TgiError {
+  override readonly name = "OverloadedError";
+
+  constructor() {
+    super(429, "overloaded", "Model is overloaded");
+  }
+}
+
+/** The core failed while generating: 424. */
+export class GenerationError extends TgiError {
+  override readonly name = "GenerationError";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(424, "generation", `Request failed during generation: ${message}`, options);
+  }
+}
+
+/** The stream ended without a last token: 500. */
+export class IncompleteGenerationError extends TgiError {
+  override readonly name = "IncompleteGenerationError";
+
+  constructor() {
+    super(500, "incomplete_generation", "Incomplete generation");
+  }
+}
+
+/** The core cannot generate: 503. */
+export class UnhealthyError extends TgiError {
+  override readonly name = "UnhealthyError";
+
+  constructor() {
+    super(503, "healthcheck", "unhealthy");
+  }
+}
+
+/** Start-up failed: the operator reads one sentence and the process ends with `exitCode`. */
+export class StartError extends TgiError {
+  override readonly name = "StartError";
+
+  constructor(message: string, readonly exitCode = 1, options?: ErrorOptions) {
+    super(500, "generation", message, options);
+  }
+}
