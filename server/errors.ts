@@ -3,6 +3,8 @@
  * this file alone knows its status and body.
  */
 
+import type { FailedRecord } from "../ffi/types.ts";
+
 /** TGI's `error_type` values. */
 export type ErrorType =
   | "validation"
@@ -32,7 +34,7 @@ export class TgiError extends Error {
 
 /** The request breaks a rule: 422, or the status that TGI gives to a body it cannot read. */
 export class ValidationError extends TgiError {
-  override readonly name = "ValidationError";
+  override readonly name: string = "ValidationError";
 
   constructor(message: string, status = 422, options?: ErrorOptions) {
     super(status, "validation", message, options);
@@ -42,6 +44,14 @@ export class ValidationError extends TgiError {
   static ofInput(message: string): ValidationError {
     return new ValidationError(`Input validation error: ${message}`);
   }
+}
+
+/**
+ * The body cannot be read into a request: 400, 413, 415 or 422. TGI answers these before its
+ * handler runs, so they keep their status and JSON body even where its streams answer 200.
+ */
+export class BodyError extends ValidationError {
+  override readonly name = "BodyError";
 }
 
 /** No permit was free: 429. */
@@ -77,6 +87,19 @@ export class UnhealthyError extends TgiError {
 
   constructor() {
     super(503, "healthcheck", "unhealthy");
+  }
+}
+
+/** What a client reads of a request that failed in the core, in TGI's words. */
+export function errorOfFailure(record: FailedRecord): TgiError {
+  switch (record.kind) {
+    case "validation":
+      return ValidationError.ofInput(record.message);
+    case "incomplete":
+      return new IncompleteGenerationError();
+    case "generation":
+    case "abandoned":
+      return new GenerationError(`Server error: ${record.message}`);
   }
 }
 

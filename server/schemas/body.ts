@@ -1,0 +1,58 @@
+/** From the bytes of a request to a typed value. */
+
+import type { z } from "zod";
+import { BodyError } from "../errors.ts";
+import { deserialize } from "./deserialize.ts";
+import { parseExactJson } from "./exact_json.ts";
+
+/**
+ * Reads a JSON body of at most `limit` bytes. Throws {@link BodyError}: 415 for another content
+ * type, 413 past the limit, 400 for malformed JSON, 422 for a wrong type.
+ */
+export async function readJson<Output>(
+  request: Request,
+  schema: z.ZodType<Output>,
+  limit: number,
+): Promise<Output> {
+  if (!isJson(request.headers.get("content-type"))) {
+    throw new BodyError("Expected request with `Content-Type: application/json`", 415);
+  }
+  const bytes = await readBytes(request, limit);
+  return deserialize(schema, parse(bytes));
+}
+
+/** Whether the media type is `application/json` or ends with `+json`, as axum takes it. */
+function isJson(contentType: string | null): boolean {
+  return /^\s*application\/([\w.!#$&^-]+\+)?json\s*(;|$)/i.test(contentType ?? "");
+}
+
+/** The whole body; the length is counted, for a chunked body has no `content-length`. */
+async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
+  const tooLarge = () =>
+    new BodyError("Failed to buffer the request body: length limit exceeded", 413);
+  if (Number(request.headers.get("content-length")) > limit) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of request.body ?? []) {
+    length += chunk.byteLength;
+    if (length > limit) throw tooLarge();
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return bytes;
+}
+
+/** UTF-8 JSON to values. */
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return parseExactJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BodyError(`Failed to parse the request body as JSON: ${reason}`, 400, { cause });
+  }
+}
