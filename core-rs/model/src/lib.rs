@@ -2,7 +2,29 @@
 //!
 //! [`Model::open`] is the way in: it checks a file before anything trusts it, reads the
 //! specification, and hands out tensors by [`Role`] straight from the mapped file.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`model`] | [`Model`] and [`TensorView`]: a file, opened |
+//! | `gguf` | checks of a GGUF file, its metadata and its tensors |
+//! | `architectures` | one table for each architecture: metadata to [`ModelSpec`] |
+//! | `tensors` | which tensors a specification implies, and their names |
+//! | [`tokenizer`] | text to token ids and back |
+//! | [`chat_template`] | messages to a prompt |
+//! | [`rope`] | rotary frequencies |
 
+mod architectures;
+pub mod chat_template;
+mod error;
+mod gguf;
+pub mod model;
+pub mod rope;
 pub mod spec;
+mod tensors;
+pub mod tokenizer;
 
+pub use chat_template::ChatTemplate;
+pub use error::{Defect, ModelError};
+pub use model::{Model, TensorView};
 pub use spec::{ModelSpec, Role};
+pub use tokenizer::{BpeVocabulary, PreTokenizer, TokenKind, Tokenizer};

@@ -1,0 +1,197 @@
+//! The numbers every architecture has, read and bounded.
+
+use std::collections::BTreeMap;
+
+use crate::error::Defect;
+use crate::gguf::Tensor;
+use crate::gguf::metadata::Metadata;
+use crate::spec::RopeScaling;
+
+/// Largest width, vocabulary or context. Products of three such numbers fit in 64 bits.
+const MAX_DIMENSION: u64 = 1 << 20;
+/// Largest number of layers; the deepest open models have under 200.
+const MAX_LAYERS: usize = 1024;
+
+/// Sizes of a decoder; none is 0.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    /// Rows of the embedding.
+    pub vocab: usize,
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Decoder blocks.
+    pub layers: usize,
+    /// Positions.
+    pub context: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Width of a head, even.
+    pub head_size: usize,
+    /// Width of the MLP.
+    pub intermediate: usize,
+}
+
+/// A file's metadata under one architecture's prefix.
+pub(super) struct Keys<'a> {
+    /// The architecture: the prefix of its keys.
+    pub architecture: &'a str,
+    metadata: &'a Metadata,
+    tensors: &'a BTreeMap<String, Tensor>,
+}
+
+impl<'a> Keys<'a> {
+    /// Looks into a header.
+    pub fn new(
+        architecture: &'a str,
+        metadata: &'a Metadata,
+        tensors: &'a BTreeMap<String, Tensor>,
+    ) -> Self {
+        Self { architecture, metadata, tensors }
+    }
+
+    /// Reads and checks the sizes.
+    pub fn shape(&self) -> Result<Shape, Defect> {
+        let hidden = self.dimension("embedding_length")?;
+        let heads = self.dimension("attention.head_count")?;
+        let kv_heads = self.optional_dimension("attention.head_count_kv")?.unwrap_or(heads);
+        if heads % kv_heads != 0 {
+            return Err(Defect::malformed(format!(
+                "{heads} query heads cannot share {kv_heads} key heads evenly"
+            )));
+        }
+        let layers = self.dimension("block_count")?;
+        if layers > MAX_LAYERS {
+            return Err(self.out_of_range("block_count", layers as u64, MAX_LAYERS as u64));
+        }
+        Ok(Shape {
+            vocab: self.vocab()?,
+            hidden,
+            layers,
+            context: self.dimension("context_length")?,
+            heads,
+            kv_heads,
+            head_size: self.head_size(hidden, heads)?,
+            intermediate: self.dimension("feed_forward_length")?,
+        })
+    }
+
+    fn vocab(&self) -> Result<usize, Defect> {
+        match self.tensors.get("token_embd.weight").map(|tensor| tensor.shape.as_slice()) {
+            Some(&[rows, _]) if rows as u64 <= MAX_DIMENSION => Ok(rows),
+            found => Err(Defect::malformed(format!(
+                "tensor token_embd.weight has shape {:?}, expected [vocabulary, hidden]",
+                found.unwrap_or_default()
+            ))),
+        }
+    }
+
+    fn head_size(&self, hidden: usize, heads: usize) -> Result<usize, Defect> {
+        let size = match self.optional_dimension("attention.key_length")? {
+            Some(size) => size,
+            None if hidden % heads == 0 => hidden / heads,
+            None => {
+                return Err(Defect::malformed(format!(
+                    "{heads} heads do not divide a width of {hidden}"
+                )));
+            }
+        };
+        let value_size = self.optional_dimension("attention.value_length")?.unwrap_or(size);
+        if value_size != size || size % 2 != 0 {
+            return Err(Defect::unsupported(format!(
+                "keys are {size} wide and values {value_size}, expected one even width"
+            )));
+        }
+        Ok(size)
+    }
+
+    /// Whether the file has a tensor of this name.
+    pub fn has_tensor(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// A size that must be there, at least 1.
+    pub fn dimension(&self, key: &str) -> Result<usize, Defect> {
+        self.optional_dimension(key)?
+            .ok_or_else(|| Defect::malformed(format!("{} is missing", self.full(key))))
+    }
+
+    fn optional_dimension(&self, key: &str) -> Result<Option<usize>, Defect> {
+        match self.metadata.integer(&self.full(key))? {
+            None => Ok(None),
+            Some(size) if (1..=MAX_DIMENSION).contains(&size) => Ok(Some(size as usize)),
+            Some(size) => Err(self.out_of_range(key, size, MAX_DIMENSION)),
+        }
+    }
+
+    fn out_of_range(&self, key: &str, found: u64, limit: u64) -> Defect {
+        Defect::malformed(format!("{} is {found}, expected 1 to {limit}", self.full(key)))
+    }
+
+    /// A number above 0, if the file has it.
+    pub fn positive(&self, key: &str) -> Result<Option<f32>, Defect> {
+        match self.metadata.float(&self.full(key))? {
+            Some(number) if number <= 0.0 => Err(Defect::malformed(format!(
+                "{} is {number}, expected a number above 0",
+                self.full(key)
+            ))),
+            number => Ok(number),
+        }
+    }
+
+    /// Epsilon of the RMS norms.
+    pub fn epsilon(&self) -> Result<f32, Defect> {
+        let key = "attention.layer_norm_rms_epsilon";
+        self.positive(key)?
+            .ok_or_else(|| Defect::malformed(format!("{} is missing", self.full(key))))
+    }
+
+    /// Base frequency of rope.
+    pub fn rope_base(&self, default: f32) -> Result<f32, Defect> {
+        Ok(self.positive("rope.freq_base")?.unwrap_or(default))
+    }
+
+    /// Elements of a head that rotate.
+    pub fn rope_dimensions(&self, head_size: usize) -> Result<usize, Defect> {
+        let dimensions = self.optional_dimension("rope.dimension_count")?.unwrap_or(head_size);
+        if dimensions > head_size || dimensions % 2 != 0 {
+            return Err(Defect::malformed(format!(
+                "{} is {dimensions}, expected an even number up to {head_size}",
+                self.full("rope.dimension_count")
+            )));
+        }
+        Ok(dimensions)
+    }
+
+    /// How contexts are stretched; only `linear` is known. `scale_linear` is its older spelling.
+    pub fn rope_scaling(&self) -> Result<RopeScaling, Defect> {
+        if self.has_tensor("rope_freqs.weight") {
+            return Err(Defect::unsupported(
+                "tensor rope_freqs.weight scales rope by a factor for each frequency, \
+                 this version knows only linear scaling",
+            ));
+        }
+        let linear = match self.metadata.string(&self.full("rope.scaling.type"))? {
+            None => self.positive("rope.scale_linear")?,
+            Some("none") => None,
+            Some("linear") => Some(self.positive("rope.scaling.factor")?.ok_or_else(|| {
+                Defect::malformed(format!("{} is missing", self.full("rope.scaling.factor")))
+            })?),
+            Some(other) => {
+                return Err(Defect::unsupported(format!(
+                    "{} is {other:?}, this version knows only \"linear\"",
+                    self.full("rope.scaling.type")
+                )));
+            }
+        };
+        Ok(match linear {
+            Some(factor) if factor != 1.0 => RopeScaling::Linear { factor },
+            _ => RopeScaling::None,
+        })
+    }
+
+    fn full(&self, key: &str) -> String {
+        format!("{}.{key}", self.architecture)
+    }
+}

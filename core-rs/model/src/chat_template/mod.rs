@@ -1,0 +1,105 @@
+//! Messages to a prompt, by the Jinja template in a model file.
+//!
+//! A template is data from an untrusted file: it runs in minijinja, which has no way to files or
+//! the network, with limits on its steps, its recursion and its output. What it sees is what
+//! Hugging Face's `apply_chat_template` shows: `messages`, `tools`, `bos_token`, `eos_token`,
+//! `add_generation_prompt`, `raise_exception`, `strftime_now` and Python's string methods.
+
+mod calendar;
+mod output;
+mod python;
+#[cfg(test)]
+mod tests;
+
+use minijinja::{Environment, ErrorKind, Value, context};
+
+use crate::error::ModelError;
+use crate::tokenizer::Tokenizer;
+use output::Output;
+
+/// Steps of the template's program; a long conversation with tools takes some 10,000.
+const MAX_STEPS: u64 = 2_000_000;
+/// Nested calls of macros and blocks.
+const MAX_RECURSION: usize = 64;
+/// Longest prompt, bytes.
+const MAX_OUTPUT: usize = 16 << 20;
+/// Name of the only template.
+const NAME: &str = "chat_template";
+
+/// A model's chat template, compiled.
+pub struct ChatTemplate {
+    /// Why it does not compile is told when it is used: a model can serve prompts without it.
+    environment: Result<Environment<'static>, String>,
+    bos: String,
+    eos: String,
+}
+
+impl ChatTemplate {
+    /// Compiles a template; the tokenizer gives `bos_token` and `eos_token`.
+    pub fn new(source: &str, tokenizer: &Tokenizer) -> Self {
+        let text = |id| String::from_utf8_lossy(tokenizer.piece(id)).into_owned();
+        Self {
+            environment: compile(source).map_err(|error| one_line(&error)),
+            bos: tokenizer.bos().map(text).unwrap_or_default(),
+            eos: tokenizer.eos().first().copied().map(text).unwrap_or_default(),
+        }
+    }
+
+    /// Renders `messages`, a JSON array of objects with `role` and `content`, to a prompt.
+    ///
+    /// `tools` is a JSON array of functions. `add_generation_prompt` asks for the head of the
+    /// assistant's turn at the end.
+    pub fn render(
+        &self,
+        messages: &serde_json::Value,
+        tools: Option<&serde_json::Value>,
+        add_generation_prompt: bool,
+    ) -> Result<String, ModelError> {
+        let environment =
+            self.environment.as_ref().map_err(|error| ModelError::Template(error.clone()))?;
+        let context = context! {
+            messages => Value::from_serialize(messages),
+            tools => tools.map(Value::from_serialize),
+            bos_token => self.bos,
+            eos_token => self.eos,
+            add_generation_prompt,
+        };
+        let mut output = Output::new(MAX_OUTPUT);
+        environment
+            .get_template(NAME)
+            .and_then(|template| template.render_captured_to(context, &mut output).map(drop))
+            .map_err(|error| ModelError::Template(explain(&error)))?;
+        String::from_utf8(output.into_bytes())
+            .map_err(|error| ModelError::Template(error.to_string()))
+    }
+}
+
+fn compile(source: &str) -> Result<Environment<'static>, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    environment.set_fuel(Some(MAX_STEPS));
+    environment.set_recursion_limit(MAX_RECURSION);
+    python::install(&mut environment);
+    environment.add_template_owned(NAME, source.to_owned())?;
+    Ok(environment)
+}
+
+fn explain(error: &minijinja::Error) -> String {
+    match error.kind() {
+        ErrorKind::OutOfFuel => format!("it takes more than {MAX_STEPS} steps"),
+        ErrorKind::WriteFailure => format!("it writes more than {MAX_OUTPUT} bytes"),
+        _ => one_line(error),
+    }
+}
+
+/// A template's own refusal is its bare text, anything else says where it happened.
+fn one_line(error: &minijinja::Error) -> String {
+    let detail = error.detail().unwrap_or_default();
+    match (error.kind(), error.line()) {
+        (ErrorKind::InvalidOperation, _) if python::is_refusal(error) => detail.to_owned(),
+        (kind, Some(line)) if detail.is_empty() => format!("{kind} in line {line}"),
+        (kind, Some(line)) => format!("{kind}: {detail} in line {line}"),
+        (kind, None) => format!("{kind}: {detail}"),
+    }
+}

@@ -1,0 +1,204 @@
+//! Text to token ids and back, rebuilt from a model file's own vocabulary.
+//!
+//! Special tokens are cut out of a text first ([`special`]); what is left goes through byte-level
+//! BPE ([`byte_level`]) or SentencePiece BPE ([`sentencepiece`]). The way back is a table of bytes
+//! ([`pieces`]).
+
+mod byte_level;
+mod gguf;
+mod pieces;
+mod pre_tokenizer;
+mod sentencepiece;
+mod special;
+#[cfg(test)]
+mod tests;
+
+use crate::error::{Defect, ModelError};
+use byte_level::ByteLevel;
+pub(crate) use gguf::from_metadata;
+use pieces::Pieces;
+pub use pre_tokenizer::PreTokenizer;
+use sentencepiece::SentencePiece;
+use special::{Fragment, SpecialTokens};
+
+/// What a token is (`tokenizer.ggml.token_type` of GGUF).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// Text.
+    Normal,
+    /// Stands for what the vocabulary cannot write.
+    Unknown,
+    /// Structure, such as the start of a turn.
+    Control,
+    /// Text that is always one token.
+    UserDefined,
+    /// Never written.
+    Unused,
+    /// One byte, `<0x0A>`.
+    Byte,
+}
+
+/// A byte-level BPE vocabulary, as GPT-2 and GGUF write it.
+#[derive(Clone, Debug)]
+pub struct BpeVocabulary {
+    /// Tokens in the byte-level alphabet, by id.
+    pub tokens: Vec<String>,
+    /// Pairs to join, `"a b"`, best first.
+    pub merges: Vec<String>,
+    /// Kind of each token, `[tokens]`.
+    pub kinds: Vec<TokenKind>,
+    /// How a text is cut before merging.
+    pub pre: PreTokenizer,
+    /// Begin-of-sequence token.
+    pub bos: Option<u32>,
+    /// Tokens that end a generation.
+    pub eos: Vec<u32>,
+    /// Whether prompts start with `bos`.
+    pub add_bos: bool,
+}
+
+/// A SentencePiece vocabulary whose pieces are joined best score first.
+#[derive(Clone, Debug)]
+pub(crate) struct ScoredVocabulary {
+    /// Tokens, with U+2581 for spaces in normal ones, by id.
+    pub tokens: Vec<String>,
+    /// Score of each token, finite, `[tokens]`.
+    pub scores: Vec<f32>,
+    /// Kind of each token, `[tokens]`.
+    pub kinds: Vec<TokenKind>,
+    /// Begin-of-sequence token.
+    pub bos: Option<u32>,
+    /// Tokens that end a generation.
+    pub eos: Vec<u32>,
+    /// What stands for a byte that has no token.
+    pub unknown: Option<u32>,
+    /// Whether prompts start with `bos`.
+    pub add_bos: bool,
+    /// Whether a text starts with a space of its own.
+    pub add_space_prefix: bool,
+}
+
+/// Text to ids and back. Shared by all threads.
+pub struct Tokenizer {
+    algorithm: Algorithm,
+    special: SpecialTokens,
+    pieces: Pieces,
+    kinds: Vec<TokenKind>,
+    bos: Option<u32>,
+    eos: Vec<u32>,
+    add_bos: bool,
+}
+
+enum Algorithm {
+    ByteLevel(Box<ByteLevel>),
+    SentencePiece(SentencePiece),
+}
+
+impl Tokenizer {
+    /// Builds a byte-level BPE tokenizer.
+    pub fn from_bpe(vocabulary: BpeVocabulary) -> Result<Self, ModelError> {
+        Self::byte_level(vocabulary).map_err(ModelError::Vocabulary)
+    }
+
+    pub(crate) fn byte_level(vocabulary: BpeVocabulary) -> Result<Self, Defect> {
+        let BpeVocabulary { tokens, merges, kinds, pre, bos, eos, add_bos } = vocabulary;
+        check_sizes(tokens.len(), &kinds, bos, &eos)?;
+        let special = SpecialTokens::new(&tokens, &kinds)?;
+        let pieces = Pieces::byte_level(&tokens, &kinds)?;
+        let algorithm = ByteLevel::new(tokens, &merges, &kinds, pre)?;
+        let algorithm = Algorithm::ByteLevel(Box::new(algorithm));
+        Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos })
+    }
+
+    pub(crate) fn sentence_piece(vocabulary: ScoredVocabulary) -> Result<Self, Defect> {
+        let ScoredVocabulary { tokens, scores, kinds, bos, eos, unknown, .. } = vocabulary;
+        check_sizes(tokens.len(), &kinds, bos, &eos)?;
+        if scores.len() != tokens.len() {
+            let (scores, tokens) = (scores.len(), tokens.len());
+            return Err(Defect::malformed(format!("{tokens} tokens have {scores} scores")));
+        }
+        let special = SpecialTokens::new(&tokens, &kinds)?;
+        let pieces = Pieces::sentence_piece(&tokens, &kinds)?;
+        let prefix = vocabulary.add_space_prefix;
+        let algorithm = SentencePiece::new(tokens, scores, &kinds, unknown, prefix);
+        let algorithm = Algorithm::SentencePiece(algorithm);
+        let add_bos = vocabulary.add_bos;
+        Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos })
+    }
+
+    /// Ids of a text. Special tokens written out in it become those tokens; `add_special` puts the
+    /// begin-of-sequence token in front where the model wants one.
+    pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, ModelError> {
+        let mut ids = Vec::new();
+        if add_special && self.add_bos {
+            ids.extend(self.bos);
+        }
+        // True at the start and after a special token, where SentencePiece may add its space.
+        let mut fresh = true;
+        for fragment in self.special.split(text) {
+            match fragment {
+                Fragment::Token(id) => ids.push(id),
+                Fragment::Text(text) => match &self.algorithm {
+                    Algorithm::ByteLevel(bpe) => bpe.encode(text, &mut ids)?,
+                    Algorithm::SentencePiece(model) => model.encode(text, fresh, &mut ids),
+                },
+            }
+            fresh = matches!(fragment, Fragment::Token(_));
+        }
+        Ok(ids)
+    }
+
+    /// The bytes of these tokens' pieces; they need not be UTF-8.
+    pub fn decode(&self, ids: &[u32]) -> Vec<u8> {
+        ids.iter().flat_map(|&id| self.piece(id)).copied().collect()
+    }
+
+    /// The bytes that a token adds to the text. A control token gives its name, an id past the
+    /// vocabulary nothing.
+    pub fn piece(&self, id: u32) -> &[u8] {
+        self.pieces.get(id)
+    }
+
+    /// Whether the token is structure, not text.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.kinds.get(id as usize) == Some(&TokenKind::Control)
+    }
+
+    /// Whether the token ends a generation.
+    pub fn is_eos(&self, id: u32) -> bool {
+        self.eos.contains(&id)
+    }
+
+    /// Tokens that end a generation, the main one first.
+    pub fn eos(&self) -> &[u32] {
+        &self.eos
+    }
+
+    /// The begin-of-sequence token.
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// Number of tokens.
+    pub fn vocab(&self) -> usize {
+        self.kinds.len()
+    }
+}
+
+fn check_sizes(
+    tokens: usize,
+    kinds: &[TokenKind],
+    bos: Option<u32>,
+    eos: &[u32],
+) -> Result<(), Defect> {
+    if tokens == 0 || kinds.len() != tokens {
+        let kinds = kinds.len();
+        return Err(Defect::malformed(format!("{tokens} tokens have {kinds} token types")));
+    }
+    match bos.iter().chain(eos).find(|&&id| id as usize >= tokens) {
+        Some(id) => Err(Defect::malformed(format!(
+            "special token {id} is outside the vocabulary of {tokens} tokens"
+        ))),
+        None => Ok(()),
+    }
+}
