@@ -31,20 +31,19 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
   const tooLarge = () =>
     new BodyError("Failed to buffer the request body: length limit exceeded", 413);
   if (Number(request.headers.get("content-length")) > limit) throw tooLarge();
-  const chunks: Uint8Array[] = [];
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
-  for await (const chunk of request.body ?? []) {
-    length += chunk.byteLength;
-    if (length > limit) throw tooLarge();
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request.body ?? []) {
+      length += chunk.byteLength;
+      if (length > limit) break;
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    throw new BodyError("Failed to buffer the request body: connection lost", 400, { cause });
   }
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return bytes;
+  if (length > limit) throw tooLarge();
+  return await new Blob(chunks).bytes();
 }
 
 /** UTF-8 JSON to values. */

@@ -59,6 +59,7 @@ export const StreamResponse = z.object({
   top_tokens: z.array(Token).optional(),
   generated_text: z.string().nullable().optional().meta({ default: "null", example: "test" }),
   details: StreamDetails.nullable().optional().meta({
+    nullable: true,
     description: "null before the last event, and there unless `details` was asked for",
   }),
 }).meta({ id: "StreamResponse" });

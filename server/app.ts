@@ -1,0 +1,108 @@
+/** The HTTP server: middleware in its order, and every route. */
+
+import { getLogger } from "@logtape/logtape";
+import { type Context, Hono } from "hono";
+import { cors } from "hono/cors";
+import type { TextEngine } from "../ffi/types.ts";
+import type { AppContext } from "./context.ts";
+import { IncompleteGenerationError, TgiError } from "./errors.ts";
+import { exposedHeaders } from "./generation/headers.ts";
+import { allowHosts } from "./hosts.ts";
+import { Liveness } from "./liveness.ts";
+import { Metrics } from "./metrics/metrics.ts";
+import { Permits } from "./permits.ts";
+import { errorResponse } from "./routes/answers.ts";
+import { compatGenerate } from "./routes/compat_generate.ts";
+import {
+  apiDocument,
+  docsBundle,
+  docsInitializer,
+  docsPage,
+  docsRedirect,
+  docsStyle,
+} from "./routes/docs.ts";
+import { generate } from "./routes/generate.ts";
+import { generateStream } from "./routes/generate_stream.ts";
+import { health } from "./routes/health.ts";
+import { info } from "./routes/info.ts";
+import { metrics } from "./routes/metrics.ts";
+import type { ServerOptions } from "./server_options.ts";
+
+/** What a server is made of. */
+export interface AppDeps {
+  readonly engine: TextEngine;
+  readonly options: ServerOptions;
+  /** Silence after which a stream gets a comment, ms; TGI's 15 s when absent. */
+  readonly keepAliveMillis?: number;
+}
+
+type Handler = (c: Context) => Response | Promise<Response>;
+
+/** A path and its methods; any other method gets a 405 that names these. */
+type Route = Partial<Record<"GET" | "POST", Handler>>;
+
+/** Makes the app; it takes over the engine's `onStep`. */
+export function createApp(deps: AppDeps): Hono {
+  const context = createContext(deps);
+  const { corsAllowOrigin, allowedHosts } = deps.options;
+  const app = new Hono();
+  app.onError(onError);
+  app.notFound(() => new Response(null, { status: 404 }));
+  if (allowedHosts) app.use(allowHosts(allowedHosts));
+  if (corsAllowOrigin.length > 0) app.use(allowOrigins(corsAllowOrigin));
+  for (const [path, route] of Object.entries(routes(context))) register(app, path, route);
+  return app;
+}
+
+function routes(context: AppContext): Record<string, Route> {
+  return {
+    "/": { GET: health(context), POST: compatGenerate(context) },
+    "/generate": { POST: generate(context) },
+    "/generate_stream": { POST: generateStream(context) },
+    "/health": { GET: health(context) },
+    "/ping": { GET: health(context) },
+    "/info": { GET: info(context) },
+    "/metrics": { GET: metrics(context) },
+    "/api-doc/openapi.json": { GET: apiDocument },
+    "/docs": { GET: docsRedirect },
+    "/docs/": { GET: docsPage },
+    "/docs/swagger-ui.css": { GET: docsStyle },
+    "/docs/swagger-ui-bundle.js": { GET: docsBundle },
+    "/docs/swagger-initializer.js": { GET: docsInitializer },
+  };
+}
+
+function createContext({ engine, options, keepAliveMillis = 15_000 }: AppDeps): AppContext {
+  const metrics = new Metrics(engine.info);
+  const permits = new Permits(options.maxConcurrentRequests);
+  const liveness = new Liveness(engine);
+  engine.onStep = (step) => {
+    metrics.stepped(step);
+    liveness.stepped(step);
+  };
+  return { engine, options, metrics, permits, liveness, keepAliveMillis };
+}
+
+/** GET answers HEAD, too: Hono runs the handler and leaves the body out. */
+function register(app: Hono, path: string, route: Route): void {
+  const methods = Object.entries(route);
+  for (const [method, handler] of methods) app.on(method, path, handler);
+  const allow = methods.map(([method]) => method === "GET" ? "GET,HEAD" : method).join(",");
+  app.all(path, () => new Response(null, { status: 405, headers: { allow } }));
+}
+
+function allowOrigins(origins: readonly string[]) {
+  return cors({
+    origin: origins.includes("*") ? "*" : [...origins],
+    allowMethods: ["GET", "POST"],
+    allowHeaders: ["content-type"],
+    exposeHeaders: [...exposedHeaders],
+  });
+}
+
+/** An error that nobody foresaw is logged, and is an incomplete generation to the client. */
+function onError(error: Error): Response {
+  if (error instanceof TgiError) return errorResponse(error);
+  getLogger(["tgi", "http"]).error("Cannot answer a request: {error}", { error });
+  return errorResponse(new IncompleteGenerationError());
+}

@@ -1,0 +1,45 @@
+/** Response headers of a generation, in TGI's names and order. */
+
+import type { DoneRecord } from "../../ffi/types.ts";
+import type { Timings } from "./timings.ts";
+
+/** What browsers may read of a response from another origin. */
+export const exposedHeaders: readonly string[] = [
+  "x-compute-type",
+  "x-compute-time",
+  "x-compute-characters",
+  "x-total-time",
+  "x-validation-time",
+  "x-queue-time",
+  "x-inference-time",
+  "x-time-per-token",
+  "x-prompt-tokens",
+  "x-generated-tokens",
+];
+
+/** Headers known before the first token. */
+export function computeHeaders(computeType: string, characters: number): Record<string, string> {
+  return { "x-compute-type": computeType, "x-compute-characters": String(characters) };
+}
+
+/** Headers of a whole generation: `x-compute-time` in s, the other times in whole ms. */
+export function generationHeaders(
+  computeType: string,
+  characters: number,
+  done: DoneRecord,
+  timings: Timings,
+): Record<string, string> {
+  const millis = (time: number) => String(Math.floor(time));
+  return {
+    "x-compute-type": computeType,
+    "x-compute-time": String(timings.total / 1000),
+    "x-compute-characters": String(characters),
+    "x-total-time": millis(timings.total),
+    "x-validation-time": millis(timings.validation),
+    "x-queue-time": millis(timings.queue),
+    "x-inference-time": millis(timings.inference),
+    "x-time-per-token": millis(timings.perToken),
+    "x-prompt-tokens": String(done.promptTokens),
+    "x-generated-tokens": String(done.generatedTokens),
+  };
+}

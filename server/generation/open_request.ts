@@ -1,0 +1,108 @@
+/** One request from its arrival to its end: its permit, its job in the core, its metrics. */
+
+import type {
+  AcceptedRecord,
+  DoneRecord,
+  GenerateJob,
+  RequestSink,
+  TextEngine,
+} from "../../ffi/types.ts";
+import { TgiError } from "../errors.ts";
+import type { FailureReason, Metrics } from "../metrics/metrics.ts";
+import type { Permit, Permits } from "../permits.ts";
+import { type Timings, timingsOf } from "./timings.ts";
+
+/** The label under which an error is counted. */
+function reasonOf(error: unknown): FailureReason {
+  const type = error instanceof TgiError ? error.errorType : "incomplete_generation";
+  return type === "overloaded" || type === "validation" || type === "generation"
+    ? type
+    : "incomplete";
+}
+
+/** A request that holds a permit. It ends once; whatever comes after its end is ignored. */
+export class OpenRequest {
+  readonly #arrivedAt = performance.now();
+  #submittedAt = this.#arrivedAt;
+  #validation = 0;
+  #job: { readonly engine: TextEngine; readonly id: number } | null = null;
+  #ended = false;
+  #unlisten: () => void = () => {};
+
+  private constructor(readonly metrics: Metrics, readonly permit: Permit) {}
+
+  /** Counts the request and takes its permit; throws `OverloadedError` when none is free. */
+  static admit(metrics: Metrics, permits: Permits): OpenRequest {
+    metrics.arrived();
+    try {
+      return new OpenRequest(metrics, permits.acquire());
+    } catch (error) {
+      metrics.failed(reasonOf(error));
+      throw error;
+    }
+  }
+
+  /** Gives the job to the core. When `signal` aborts, the request is dropped and `gone` called. */
+  submit(
+    engine: TextEngine,
+    job: GenerateJob,
+    sink: RequestSink,
+    signal: AbortSignal,
+    gone: () => void,
+  ): void {
+    this.#submittedAt = performance.now();
+    this.#job = { engine, id: engine.submit(job, sink) };
+    const abort = () => {
+      this.drop();
+      gone();
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    this.#unlisten = () => signal.removeEventListener("abort", abort);
+    if (signal.aborted) abort();
+  }
+
+  /** The core took the job. */
+  accepted(record: AcceptedRecord): void {
+    this.#validation = this.#submittedAt - this.#arrivedAt + record.validationMicros / 1000;
+    this.metrics.accepted(record);
+  }
+
+  /** The job ended well; tells where the time went. */
+  succeed(done: DoneRecord): Timings {
+    const clock = { arrivedAt: this.#arrivedAt, validation: this.#validation };
+    const timings = timingsOf(done, clock);
+    if (this.#end()) this.metrics.succeeded(done, timings);
+    return timings;
+  }
+
+  /** The request ended with an error, before or in the core. */
+  fail(error: unknown): void {
+    if (this.#end()) this.metrics.failed(reasonOf(error));
+  }
+
+  /** The client is gone or too slow: frees the sequence. */
+  drop(): void {
+    if (!this.#end()) return;
+    this.#job?.engine.cancel(this.#job.id);
+    this.metrics.failed("dropped");
+  }
+
+  /** Holds the sequence while its reader is behind. */
+  pause(): void {
+    if (!this.#ended) this.#job?.engine.pause(this.#job.id);
+  }
+
+  /** Lets a paused sequence go on. */
+  resume(): void {
+    if (!this.#ended) this.#job?.engine.resume(this.#job.id);
+  }
+
+  /** Whether this call ended the request. */
+  #end(): boolean {
+    if (this.#ended) return false;
+    this.#ended = true;
+    this.permit.release();
+    this.#unlisten();
+    return true;
+  }
+}

@@ -1,0 +1,82 @@
+/** From a valid body to a job for the core and the shape of the answer. */
+
+import type { GenerateJob, JobParameters } from "../../ffi/types.ts";
+import type { GenerateParameters, GenerateRequest } from "../schemas/generate.ts";
+
+/** What a route asks for beyond the body. */
+export interface RouteDefaults {
+  readonly profile: "0.3.1" | "3.3";
+  /** `return_full_text` where the body has none. */
+  readonly returnFullText: boolean;
+  /** 0.3.1's `/generate`: details bring the prefill unless the body says otherwise. */
+  readonly prefillWithDetails: boolean;
+}
+
+/** A generation as the sinks need it. */
+export interface GenerationRequest {
+  readonly job: GenerateJob;
+  /** Put before the generated text; empty unless `return_full_text`. */
+  readonly prompt: string;
+  readonly details: boolean;
+  readonly topTokens: boolean;
+  /** Unicode characters of the prompt, for `x-compute-characters`. */
+  readonly characters: number;
+}
+
+/** Makes the job; the body has passed `validate`. */
+export function toGenerationRequest(
+  body: GenerateRequest,
+  defaults: RouteDefaults,
+): GenerationRequest {
+  const parameters = body.parameters ?? {};
+  const prefill = parameters.decoder_input_details ??
+    (defaults.prefillWithDetails && defaults.profile === "0.3.1" && parameters.details === true);
+  return {
+    job: {
+      inputs: body.inputs,
+      parameters: {
+        ...jobParameters(parameters, defaults.profile),
+        do_sample: parameters.do_sample ?? (defaults.profile === "3.3" && !body.parameters),
+        decoder_input_details: prefill,
+      },
+    },
+    prompt: (parameters.return_full_text ?? defaults.returnFullText) ? body.inputs : "",
+    details: parameters.details === true || parameters.decoder_input_details === true,
+    topTokens: (parameters.top_n_tokens ?? 0) > 0,
+    characters: countCharacters(body.inputs),
+  };
+}
+
+/** Numbers that the core holds as f32 are rounded here, so that both sides check the same value. */
+function jobParameters(parameters: GenerateParameters, profile: "0.3.1" | "3.3"): JobParameters {
+  return {
+    temperature: toF32(parameters.temperature),
+    repetition_penalty: toF32(parameters.repetition_penalty),
+    frequency_penalty: toF32(parameters.frequency_penalty),
+    top_k: parameters.top_k ?? null,
+    top_p: toF32(parameters.top_p),
+    typical_p: toF32(parameters.typical_p),
+    max_new_tokens: maxNewTokens(parameters.max_new_tokens, profile),
+    truncate: parameters.truncate ?? null,
+    stop: parameters.stop ?? [],
+    seed: parameters.seed ?? null,
+    top_n_tokens: parameters.top_n_tokens ?? 0,
+  };
+}
+
+/** Absent is 20 in 0.3.1; null, and absent in 3.3, fill up to the total limit. */
+function maxNewTokens(given: number | null | undefined, profile: "0.3.1" | "3.3"): number | null {
+  if (given === undefined) return profile === "0.3.1" ? 20 : null;
+  return given;
+}
+
+function toF32(value: number | null | undefined): number | null {
+  return typeof value === "number" ? Math.fround(value) : null;
+}
+
+/** Code points, without an array of them. */
+function countCharacters(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}

@@ -1,0 +1,204 @@
+/**
+ * The OpenAPI 3.0.3 document: TGI 0.3.1's own, widened by what later clients need. The schemas
+ * come from zod; only paths are written here.
+ */
+
+import { z } from "zod";
+import { CompatGenerateRequest, GenerateParameters, GenerateRequest } from "./schemas/generate.ts";
+import {
+  Details,
+  ErrorResponse,
+  FinishReason,
+  GenerateResponse,
+  Info,
+  PrefillToken,
+  StreamDetails,
+  StreamResponse,
+  Token,
+} from "./schemas/responses.ts";
+
+type Json = Record<string, unknown>;
+
+const TAG = "Text Generation Inference";
+const JSON_TYPE = "application/json";
+const EVENTS_TYPE = "text/event-stream";
+
+/** The document, in JSON values. */
+export function openApiDocument(): Json {
+  return {
+    openapi: "3.0.3",
+    info: {
+      title: TAG,
+      description: "Text Generation Webserver",
+      contact: { name: "Olivier Dehaene", email: "olivier@huggingface.co" },
+      license: { name: "Apache 2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
+      version: "0.3.1",
+    },
+    paths: { ...generationPaths(), ...servicePaths() },
+    components: { schemas: componentSchemas() },
+    tags: [{ name: TAG, description: "Hugging Face Text Generation Inference API" }],
+  };
+}
+
+function generationPaths(): Json {
+  const whole = { [JSON_TYPE]: content(reference("GenerateResponse")) };
+  const list = { [JSON_TYPE]: content({ type: "array", items: reference("GenerateResponse") }) };
+  const events = { [EVENTS_TYPE]: content(reference("StreamResponse")) };
+  return {
+    "/": {
+      post: generation({
+        id: "compat_generate",
+        summary: "Generate tokens if `stream == false` or a stream of token if `stream == true`",
+        body: "CompatGenerateRequest",
+        reply: { ...list, ...events },
+        errorTypes: [JSON_TYPE, EVENTS_TYPE],
+      }),
+      get: health("root_health"),
+    },
+    "/generate": {
+      post: generation({
+        id: "generate",
+        summary: "Generate tokens",
+        body: "GenerateRequest",
+        reply: whole,
+        errorTypes: [JSON_TYPE],
+      }),
+    },
+    "/generate_stream": {
+      post: generation({
+        id: "generate_stream",
+        summary: "Generate a stream of token using Server-Sent Events",
+        body: "GenerateRequest",
+        reply: events,
+        errorTypes: [EVENTS_TYPE, JSON_TYPE],
+      }),
+    },
+  };
+}
+
+function servicePaths(): Json {
+  return {
+    "/health": { get: health("health") },
+    "/ping": { get: health("ping") },
+    "/info": {
+      get: operation("get_model_info", "Text Generation Inference endpoint info", {
+        200: {
+          description: "Served model info",
+          content: { [JSON_TYPE]: content(reference("Info")) },
+        },
+      }),
+    },
+    "/metrics": {
+      get: operation("metrics", "Prometheus metrics scrape endpoint", {
+        200: {
+          description: "Prometheus Metrics",
+          content: { "text/plain": content({ type: "string" }) },
+        },
+      }),
+    },
+  };
+}
+
+/** A route that generates. */
+interface Generation {
+  readonly id: string;
+  readonly summary: string;
+  /** Schema of the body. */
+  readonly body: string;
+  /** Content of a 200. */
+  readonly reply: Json;
+  /** Content types of errors. */
+  readonly errorTypes: readonly string[];
+}
+
+function generation({ id, summary, body, reply, errorTypes }: Generation): Json {
+  const error = (description: string, example: string) => ({
+    description,
+    content: Object.fromEntries(
+      errorTypes.map((type) => [type, content(reference("ErrorResponse"), { error: example })]),
+    ),
+  });
+  const bodyError = (description: string) => error(description, description);
+  const { responses, ...rest } = operation(id, summary, {
+    200: { description: "Generated Text", content: reply },
+    400: bodyError("Failed to parse the request body as JSON"),
+    413: bodyError("Failed to buffer the request body: length limit exceeded"),
+    415: bodyError("Expected request with `Content-Type: application/json`"),
+    422: bodyError("Input validation error"),
+    424: error("Generation Error", "Request failed during generation"),
+    429: bodyError("Model is overloaded"),
+    500: bodyError("Incomplete generation"),
+  });
+  const requestBody = { content: { [JSON_TYPE]: content(reference(body)) }, required: true };
+  return { ...rest, requestBody, responses };
+}
+
+function health(id: string): Json {
+  return operation(id, "Health check method", {
+    200: { description: "Everything is working fine" },
+    503: {
+      description: "Text generation inference is down",
+      content: {
+        [JSON_TYPE]: content(reference("ErrorResponse"), {
+          error: "unhealthy",
+          error_type: "healthcheck",
+        }),
+      },
+    },
+  });
+}
+
+function operation(operationId: string, summary: string, responses: Json): Json {
+  return { tags: [TAG], summary, description: summary, operationId, responses, deprecated: false };
+}
+
+function content(schema: Json, example?: Json): Json {
+  return example ? { schema, example } : { schema };
+}
+
+function reference(name: string): Json {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+/** All zod schemas as OpenAPI 3.0 schemas, under the names of their `meta`. */
+function componentSchemas(): Json {
+  const requests = [GenerateParameters, GenerateRequest, CompatGenerateRequest];
+  const responses = [
+    Details,
+    ErrorResponse,
+    FinishReason,
+    GenerateResponse,
+    Info,
+    PrefillToken,
+    StreamDetails,
+    StreamResponse,
+    Token,
+  ];
+  const registry = z.registry<{ id: string }>();
+  for (const schema of [...requests, ...responses]) {
+    registry.add(schema, { id: schema.meta()?.id ?? "" });
+  }
+  const { schemas } = z.toJSONSchema(registry, {
+    target: "openapi-3.0",
+    io: "input",
+    unrepresentable: "any",
+    uri: (id) => `#/components/schemas/${id}`,
+    override: ({ jsonSchema }) => simplify(jsonSchema),
+  });
+  return Object.fromEntries(
+    Object.entries(schemas).map(([name, { $id: _, ...schema }]) => [name, schema]),
+  );
+}
+
+/**
+ * zod wraps a nullable reference into `allOf` and bounds every integer by what a double holds;
+ * TGI's document has the bare reference and its own bounds.
+ */
+function simplify(schema: Json): void {
+  const { allOf } = schema;
+  if (Array.isArray(allOf) && allOf.length === 1 && "$ref" in allOf[0]) {
+    schema.$ref = allOf[0].$ref;
+    delete schema.allOf;
+  }
+  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
+}

@@ -1,0 +1,128 @@
+/** The two ways to answer a generation, and what they share. */
+
+import type { z } from "zod";
+import type { AppContext } from "../context.ts";
+import { BodyError, IncompleteGenerationError, TgiError } from "../errors.ts";
+import { collect, type Collected } from "../generation/collect.ts";
+import { computeHeaders, generationHeaders } from "../generation/headers.ts";
+import { OpenRequest } from "../generation/open_request.ts";
+import {
+  type GenerationRequest,
+  type RouteDefaults,
+  toGenerationRequest,
+} from "../generation/request.ts";
+import { stream } from "../generation/stream.ts";
+import { readJson } from "../schemas/body.ts";
+import type { GenerateRequest } from "../schemas/generate.ts";
+import { validate } from "../schemas/validate.ts";
+import { event, eventStreamHeaders } from "../sse.ts";
+
+/** What a route adds to the defaults of the server. */
+export type RouteChoices = Omit<RouteDefaults, "profile">;
+
+/** A request with its permit and its body. */
+export interface Admitted<Body> {
+  readonly open: OpenRequest;
+  readonly body: Body;
+}
+
+/** Takes a permit, then reads the body: a saturated server reads nothing. Throws a `TgiError`. */
+export async function admit<Body>(
+  context: AppContext,
+  request: Request,
+  schema: z.ZodType<Body>,
+): Promise<Admitted<Body>> {
+  const open = OpenRequest.admit(context.metrics, context.permits);
+  try {
+    return { open, body: await readJson(request, schema, context.options.payloadLimit) };
+  } catch (error) {
+    open.fail(error);
+    throw error;
+  }
+}
+
+/** Generates all, then answers with `wrap` around TGI's `GenerateResponse`. Throws a `TgiError`. */
+export async function answerWhole(
+  context: AppContext,
+  { open, body }: Admitted<GenerateRequest>,
+  signal: AbortSignal,
+  choices: RouteChoices,
+  wrap: (json: string) => string = (json) => json,
+): Promise<Response> {
+  const { request, result } = await orFail(open, async () => {
+    const request = prepare(context, body, choices, false);
+    return { request, result: await collect(context.engine, open, request, signal) };
+  });
+  return new Response(wrap(result.json), { headers: wholeHeaders(context, request, result) });
+}
+
+function wholeHeaders(context: AppContext, request: GenerationRequest, result: Collected) {
+  const { computeType } = context.options;
+  return {
+    "content-type": "application/json",
+    ...generationHeaders(computeType, request.characters, result.done, result.timings),
+  };
+}
+
+/** Answers with events. Throws a `TgiError` when the generation fails before its first event. */
+export async function answerStream(
+  context: AppContext,
+  { open, body }: Admitted<GenerateRequest>,
+  signal: AbortSignal,
+  choices: RouteChoices,
+): Promise<Response> {
+  const { computeType, streamErrorsAsEvents } = context.options;
+  const options = {
+    keepAliveMillis: context.keepAliveMillis,
+    errorsAsEvents: streamErrorsAsEvents,
+  };
+  return await orFail(open, async () => {
+    const request = prepare(context, body, choices, true);
+    const events = await stream(context.engine, open, request, signal, options);
+    const headers = { ...eventStreamHeaders, ...computeHeaders(computeType, request.characters) };
+    return new Response(events, { headers });
+  });
+}
+
+/**
+ * The answer to a stream that failed before its first event: the error's status, and one event
+ * when `Accept` names event streams, else JSON, which TGI's clients read when the status is not
+ * 200. With `asEvents` it is TGI's own: 200 and one event, except for a body that is no request.
+ */
+export function streamFailure(error: unknown, request: Request, asEvents: boolean): Response {
+  const known = error instanceof TgiError ? error : new IncompleteGenerationError();
+  const isEvent = asEvents && !(known instanceof BodyError);
+  const accepts = request.headers.get("accept")?.includes("text/event-stream") ?? false;
+  if (!isEvent && !accepts) return errorResponse(known);
+  const status = isEvent ? 200 : known.status;
+  return new Response(event(JSON.stringify(known.body())), { status, headers: eventStreamHeaders });
+}
+
+/** TGI's error body with its status. */
+export function errorResponse(error: TgiError): Response {
+  const headers = { "content-type": "application/json" };
+  return new Response(JSON.stringify(error.body()), { status: error.status, headers });
+}
+
+/** Checks the bounds and makes the job. Throws a `ValidationError`. */
+function prepare(
+  context: AppContext,
+  body: GenerateRequest,
+  choices: RouteChoices,
+  isStream: boolean,
+): GenerationRequest {
+  const { maxStopSequences, maxTopNTokens, profile } = context.options;
+  const { maxInputTokens } = context.engine.info;
+  validate(body, { maxStopSequences, maxTopNTokens, maxInputTokens }, isStream);
+  return toGenerationRequest(body, { ...choices, profile });
+}
+
+/** Ends the request when `work` throws before the core has taken it. */
+async function orFail<Result>(open: OpenRequest, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    open.fail(error);
+    throw error;
+  }
+}
