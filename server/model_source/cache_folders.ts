@@ -1,0 +1,34 @@
+/** Where models are kept: the hub's standard cache, and our own beside it. */
+
+import { join } from "node:path";
+
+/** Reads one environment variable. */
+export type Variables = (name: string) => string | undefined;
+
+/**
+ * The hub's standard cache, by the rules of `huggingface_hub` (`constants.py`); `chosen` is the
+ * flag's value and wins.
+ */
+export function hubCacheFolder(variables: Variables, chosen: string | null = null): string {
+  return chosen ?? set(variables, "HF_HUB_CACHE") ?? set(variables, "HUGGINGFACE_HUB_CACHE") ??
+    join(
+      set(variables, "HF_HOME") ?? join(userCacheFolder(variables), "huggingface"),
+      "hub",
+    );
+}
+
+/** Where models that came from packages lie, one folder for each SHA-256. */
+export function modelCacheFolder(variables: Variables): string {
+  return join(userCacheFolder(variables), "tgi", "models");
+}
+
+/** `$XDG_CACHE_HOME`, else `~/.cache`; the temporary folder where there is no home. */
+function userCacheFolder(variables: Variables): string {
+  const home = set(variables, "HOME") ?? set(variables, "USERPROFILE");
+  return set(variables, "XDG_CACHE_HOME") ??
+    join(home ?? set(variables, "TMPDIR") ?? "/tmp", ".cache");
+}
+
+function set(variables: Variables, name: string): string | undefined {
+  return variables(name) || undefined;
+}

@@ -1,0 +1,82 @@
+/** How far a download is: a bar on a terminal, a line now and then elsewhere. */
+
+/** Receives the advance of one transfer. */
+export interface Progress {
+  /** `done` of `total` bytes have come, in all. */
+  update(done: number, total: number): void;
+  /** The transfer ended, well or not. */
+  end(): void;
+}
+
+/** Where progress is written and what time it is, ms. */
+export interface ProgressOutput {
+  readonly terminal: boolean;
+  write(text: string): void;
+  now(): number;
+}
+
+/** Most often that a terminal's bar is redrawn, ms. */
+const REDRAW_MILLIS = 100;
+
+/** Plain lines come this far apart, in parts of the whole. */
+const LINE_STEP = 0.25;
+
+const BAR_WIDTH = 28;
+
+/** For transfers that nobody waits for. */
+export const UNSEEN: Progress = { update: () => {}, end: () => {} };
+
+/** Standard error of this process. */
+export function stderrProgress(): ProgressOutput {
+  const encoder = new TextEncoder();
+  return {
+    terminal: Deno.stderr.isTerminal(),
+    write: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
+    now: () => performance.now(),
+  };
+}
+
+/** Follows one transfer under the given name. */
+export function followTransfer(name: string, output: ProgressOutput): Progress {
+  const started = output.now();
+  let drawn = -Infinity;
+  let nextLine = LINE_STEP;
+  return {
+    update(done, total) {
+      const now = output.now();
+      const line = describeTransfer(name, done, total, now - started);
+      if (output.terminal) {
+        if (now - drawn < REDRAW_MILLIS && done < total) return;
+        drawn = now;
+        output.write(`\r${bar(done / total)} ${line}\x1b[K`);
+      } else if (done / total >= nextLine) {
+        nextLine = (Math.floor(done / total / LINE_STEP) + 1) * LINE_STEP;
+        output.write(`${line}\n`);
+      }
+    },
+    end() {
+      if (output.terminal && drawn > -Infinity) output.write("\n");
+    },
+  };
+}
+
+/** `name 12.0 of 98.4 MB, 24.0 MB/s, 4 s left`; `millis` is the time since the start. */
+export function describeTransfer(
+  name: string,
+  done: number,
+  total: number,
+  millis: number,
+): string {
+  const rate = done / Math.max(millis, 1) * 1000;
+  const left = rate > 0 ? `, ${Math.ceil((total - done) / rate)} s left` : "";
+  return `${name} ${megabytes(done)} of ${megabytes(total)} MB, ${megabytes(rate)} MB/s${left}`;
+}
+
+function bar(part: number): string {
+  const full = Math.round(Math.min(part, 1) * BAR_WIDTH);
+  return `[${"#".repeat(full)}${"-".repeat(BAR_WIDTH - full)}]`;
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
+}

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { describeTransfer, followTransfer } from "./progress.ts";
+
+function written(terminal: boolean, steps: readonly [millis: number, bytes: number][]): string {
+  let now = 0;
+  let text = "";
+  const progress = followTransfer("model", {
+    terminal,
+    write: (more) => text += more,
+    now: () => now,
+  });
+  for (const [millis, bytes] of steps) {
+    now = millis;
+    progress.update(bytes, 100e6);
+  }
+  progress.end();
+  return text;
+}
+
+Deno.test("a transfer is told by bytes, rate and time left", () => {
+  assert.equal(
+    describeTransfer("model", 25e6, 100e6, 2000),
+    "model 25.0 of 100.0 MB, 12.5 MB/s, 6 s left",
+  );
+  assert.equal(describeTransfer("model", 0, 100e6, 0), "model 0.0 of 100.0 MB, 0.0 MB/s");
+});
+
+Deno.test("a terminal gets one line that is drawn again, not too often", () => {
+  const text = written(true, [[1, 1e6], [2, 2e6], [500, 50e6], [501, 51e6], [900, 100e6]]);
+  const drawn = text.split("\r").slice(1);
+  assert.equal(drawn.length, 3);
+  assert.match(drawn[1] ?? "", /^\[#{14}-{14}\] model 50\.0 of 100\.0 MB, 100\.0 MB\/s, 1 s left/);
+  assert.match(drawn[2] ?? "", /^\[#{28}\] model 100\.0 .*\n$/);
+});
+
+Deno.test("elsewhere a line comes for each quarter", () => {
+  const steps = Array.from({ length: 100 }, (_, index): [number, number] => [index, index * 1e6]);
+  const lines = written(false, [...steps, [100, 100e6]]).trimEnd().split("\n");
+  assert.deepEqual(lines.map((line) => line.split(" ")[1]), ["25.0", "50.0", "75.0", "100.0"]);
+});
