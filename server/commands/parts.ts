@@ -1,0 +1,74 @@
+/** Flags made into what the core and the HTTP side are configured with. */
+
+import type { EngineConfig, EngineInfo, ScriptedConfig } from "../../ffi/types.ts";
+import type { ModelFile } from "../model_source/resolve.ts";
+import type { FlagValues } from "../options.ts";
+import type { ServerOptions } from "../server_options.ts";
+
+/** Names under which a browser on this machine reaches a loopback address. */
+const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"];
+
+/** How to open the core; `modelPath` is null for the scripted backend. */
+export function engineConfig(values: FlagValues, modelPath: string | null): EngineConfig {
+  return {
+    backend: values.backend,
+    modelPath,
+    dtype: "float32",
+    maxInputTokens: values.maxInputTokens,
+    maxTotalTokens: values.maxTotalTokens,
+    maxBatchPrefillTokens: values.maxBatchPrefillTokens,
+    maxBatchTotalTokens: values.maxBatchTotalTokens,
+    maxBatchSize: values.maxBatchSize,
+    maxConcurrentRequests: values.maxConcurrentRequests,
+    prefixCaching: values.prefixCaching,
+    speculate: values.speculate,
+    validationWorkers: values.validationWorkers,
+    pauseLimitMillis: values.pauseLimit * 1000,
+    profile: values.profile,
+    scripted: values.backend === "scripted" ? scriptedConfig(values) : null,
+  };
+}
+
+/** Only what was given: the rest is the backend's own. */
+function scriptedConfig(values: FlagValues): ScriptedConfig {
+  const { scriptedPages, scriptedContext, scriptedStepMicros, scriptedTokenMicros } = values;
+  return {
+    ...(scriptedPages === null ? {} : { pages: scriptedPages }),
+    ...(scriptedContext === null ? {} : { context: scriptedContext }),
+    ...(scriptedStepMicros === null ? {} : { stepMicros: scriptedStepMicros }),
+    ...(scriptedTokenMicros === null ? {} : { tokenMicros: scriptedTokenMicros }),
+  };
+}
+
+/** What the HTTP side needs to know. */
+export function serverOptions(
+  values: FlagValues,
+  model: ModelFile | null,
+  info: EngineInfo,
+  version: string,
+): ServerOptions {
+  return {
+    version,
+    profile: values.profile,
+    modelId: model === null ? "scripted" : values.modelId,
+    modelSha: model?.commit ?? null,
+    computeType: values.computeType ?? `${info.device}+${info.backend}`,
+    maxConcurrentRequests: values.maxConcurrentRequests,
+    maxBestOf: values.maxBestOf,
+    maxStopSequences: values.maxStopSequences,
+    maxTopNTokens: values.maxTopNTokens,
+    maxClientBatchSize: values.maxClientBatchSize,
+    validationWorkers: values.validationWorkers,
+    payloadLimit: values.payloadLimit,
+    streamErrorsAsEvents: values.streamErrorsAsEvents,
+    corsAllowOrigin: values.corsAllowOrigin,
+    allowedHosts: allowedHosts(values),
+  };
+}
+
+function allowedHosts({ allowedHost, hostname }: FlagValues): readonly string[] | null {
+  if (allowedHost.length > 0) return allowedHost;
+  const own = hostname.includes(":") ? `[${hostname}]` : hostname;
+  const loopback = LOOPBACK_NAMES.includes(own) || own.startsWith("127.");
+  return loopback ? [...new Set([...LOOPBACK_NAMES, own])] : null;
+}

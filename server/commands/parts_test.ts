@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import type { EngineInfo } from "../../ffi/types.ts";
+import { type FlagValues, readSettings } from "../options.ts";
+import { engineConfig, serverOptions } from "./parts.ts";
+
+const INFO: EngineInfo = {
+  backend: "candle",
+  device: "cpu",
+  isa: "avx2",
+  dtype: "float32",
+  architecture: "llama",
+  vocab: 10,
+  context: 64,
+  maxInputTokens: 63,
+  maxTotalTokens: 64,
+  maxBatchPrefillTokens: 32,
+  maxBatchTotalTokens: 640,
+  maxBatchSize: 8,
+  batchInvariant: true,
+  plan: { weightsBytes: 1, kvBytes: 1, kvBytesPerToken: 1, arenaBytes: 1, availableBytes: 1 },
+};
+
+function values(...args: string[]): FlagValues {
+  const settings = readSettings(args, () => undefined, "1.2.3");
+  assert.ok("values" in settings);
+  return settings.values;
+}
+
+Deno.test("the core gets its limits, and null for what it shall find itself", () => {
+  const config = engineConfig(values("--max-total-tokens", "99", "--pause-limit", "3"), "/m.gguf");
+  assert.equal(config.modelPath, "/m.gguf");
+  assert.equal(config.maxTotalTokens, 99);
+  assert.equal(config.maxBatchTotalTokens, null);
+  assert.equal(config.pauseLimitMillis, 3000);
+  assert.equal(config.prefixCaching, true);
+  assert.equal(config.scripted, null);
+});
+
+Deno.test("the scripted backend gets only what was given", () => {
+  const config = engineConfig(values("--backend=scripted", "--scripted-pages=7"), null);
+  assert.equal(config.backend, "scripted");
+  assert.deepEqual(config.scripted, { pages: 7 });
+});
+
+Deno.test("the HTTP side is told the model, its commit and what computes", () => {
+  const model = { path: "/m.gguf", origin: "", commit: "abc" };
+  const options = serverOptions(values("--model-id", "o/m"), model, INFO, "1.2.3");
+  assert.equal(options.version, "1.2.3");
+  assert.equal(options.modelId, "o/m");
+  assert.equal(options.modelSha, "abc");
+  assert.equal(options.computeType, "cpu+candle");
+  assert.equal(serverOptions(values(), null, INFO, "1.2.3").modelId, "scripted");
+});
+
+Deno.test("on a loopback address only its names are answered, elsewhere any", () => {
+  const hosts = (...args: string[]) =>
+    serverOptions(values(...args), null, INFO, "1.2.3").allowedHosts;
+  assert.deepEqual(hosts(), ["localhost", "127.0.0.1", "[::1]"]);
+  assert.deepEqual(hosts("--hostname=::1"), ["localhost", "127.0.0.1", "[::1]"]);
+  assert.deepEqual(hosts("--hostname=127.0.0.2"), [
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    "127.0.0.2",
+  ]);
+  assert.equal(hosts("--hostname=0.0.0.0"), null);
+  assert.deepEqual(hosts("--hostname=0.0.0.0", "--allowed-host=llm.example"), ["llm.example"]);
+});
