@@ -60,7 +60,7 @@ export const StreamResponse = z.object({
   generated_text: z.string().nullable().optional().meta({ default: "null", example: "test" }),
   details: StreamDetails.nullable().optional().meta({
     nullable: true,
-    description: "null before the last event, and there unless `details` was asked for",
+    description: "null unless it is the last event and `details` was asked for",
   }),
 }).meta({ id: "StreamResponse" });
 
