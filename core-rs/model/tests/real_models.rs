@@ -3,7 +3,9 @@
 mod support;
 
 use candle_core::quantized::GgmlDType;
-use support::{GEMMA3, SMOLLM2, goldens, ids, path};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use support::real::{GEMMA3, SMOLLM2, goldens, ids, path};
 use tgi_model::spec::{Activation, Block, Position, RopeLayout};
 use tgi_model::{Model, Role};
 
@@ -129,4 +131,22 @@ fn smollm2_wraps_a_question_as_its_authors_do() {
     let ids = model.tokenizer.encode(&prompt, true).unwrap();
     assert_eq!(ids.iter().filter(|&&id| model.tokenizer.is_special(id)).count(), 5);
     assert_eq!(model.tokenizer.decode(&ids), prompt.as_bytes());
+}
+
+#[test]
+fn any_text_comes_back_from_either_vocabulary() {
+    let (smollm2, gemma3) = (open(SMOLLM2).tokenizer, open(GEMMA3).tokenizer);
+    let mut runner = TestRunner::new(Config::with_cases(2000));
+    let text =
+        prop_oneof![any::<String>(), "[a-z0-9 \n\u{1F300}-\u{1FAFF}\u{4E00}-\u{9FFF}]{0,40}"];
+    let test = |text: String| {
+        let ids = smollm2.encode(&text, false).unwrap();
+        prop_assert_eq!(smollm2.decode(&ids), text.as_bytes());
+        // SentencePiece writes a space as U+2581 and cannot tell the two apart.
+        let text = text.replace('\u{2581}', " ");
+        let ids = gemma3.encode(&text, false).unwrap();
+        prop_assert_eq!(gemma3.decode(&ids), text.as_bytes());
+        Ok(())
+    };
+    runner.run(&text, test).unwrap();
 }

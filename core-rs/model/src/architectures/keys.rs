@@ -56,7 +56,7 @@ impl<'a> Keys<'a> {
         let hidden = self.dimension("embedding_length")?;
         let heads = self.dimension("attention.head_count")?;
         let kv_heads = self.optional_dimension("attention.head_count_kv")?.unwrap_or(heads);
-        if heads % kv_heads != 0 {
+        if !heads.is_multiple_of(kv_heads) {
             return Err(Defect::malformed(format!(
                 "{heads} query heads cannot share {kv_heads} key heads evenly"
             )));
@@ -90,7 +90,7 @@ impl<'a> Keys<'a> {
     fn head_size(&self, hidden: usize, heads: usize) -> Result<usize, Defect> {
         let size = match self.optional_dimension("attention.key_length")? {
             Some(size) => size,
-            None if hidden % heads == 0 => hidden / heads,
+            None if hidden.is_multiple_of(heads) => hidden / heads,
             None => {
                 return Err(Defect::malformed(format!(
                     "{heads} heads do not divide a width of {hidden}"
@@ -98,7 +98,7 @@ impl<'a> Keys<'a> {
             }
         };
         let value_size = self.optional_dimension("attention.value_length")?.unwrap_or(size);
-        if value_size != size || size % 2 != 0 {
+        if value_size != size || !size.is_multiple_of(2) {
             return Err(Defect::unsupported(format!(
                 "keys are {size} wide and values {value_size}, expected one even width"
             )));
@@ -155,7 +155,7 @@ impl<'a> Keys<'a> {
     /// Elements of a head that rotate.
     pub fn rope_dimensions(&self, head_size: usize) -> Result<usize, Defect> {
         let dimensions = self.optional_dimension("rope.dimension_count")?.unwrap_or(head_size);
-        if dimensions > head_size || dimensions % 2 != 0 {
+        if dimensions > head_size || !dimensions.is_multiple_of(2) {
             return Err(Defect::malformed(format!(
                 "{} is {dimensions}, expected an even number up to {head_size}",
                 self.full("rope.dimension_count")
@@ -185,10 +185,7 @@ impl<'a> Keys<'a> {
                 )));
             }
         };
-        Ok(match linear {
-            Some(factor) if factor != 1.0 => RopeScaling::Linear { factor },
-            _ => RopeScaling::None,
-        })
+        Ok(linear.map_or(RopeScaling::None, |factor| RopeScaling::Linear { factor }))
     }
 
     fn full(&self, key: &str) -> String {

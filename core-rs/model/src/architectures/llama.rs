@@ -1,4 +1,4 @@
-//! Llama and what is stored as it: Llama 1 to 3, Mistral, SmolLM, TinyLlama (Touvron et al. 2023,
+//! Llama and what is stored as it: Llama 1 to 3, Mistral, `SmolLM`, `TinyLlama` (Touvron et al. 2023,
 //! <https://arxiv.org/abs/2302.13971>).
 
 use super::decoder;

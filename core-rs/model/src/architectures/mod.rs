@@ -6,8 +6,6 @@ mod gemma3;
 mod keys;
 mod llama;
 mod qwen2;
-#[cfg(test)]
-mod tests;
 
 use crate::error::Defect;
 use crate::gguf::Header;

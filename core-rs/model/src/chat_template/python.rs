@@ -44,6 +44,7 @@ pub(super) fn is_refusal(error: &Error) -> bool {
 }
 
 /// `json.dumps(value, ensure_ascii=False, indent=indent)`, as Hugging Face defines the filter.
+#[expect(clippy::needless_pass_by_value, reason = "minijinja hands keyword arguments over")]
 fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
     // Accepted because templates pass it; the output is not ASCII-only either way.

@@ -45,3 +45,29 @@ pub(super) fn storage_type(code: u32, tensor: &str) -> Result<StorageType, Defec
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::quantized::GgmlDType;
+
+    #[test]
+    fn sizes_are_those_of_candle() {
+        use GgmlDType::{BF16, F16, F32, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+        let types = [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2K, Q3K, Q4K, Q5K, Q6K];
+        for (ours, theirs) in STORAGE_TYPES.into_iter().zip(types) {
+            assert_eq!(ours.name.replace("_K", "K"), format!("{theirs:?}"));
+            assert_eq!(ours.block, theirs.block_size() as u64, "{}", ours.name);
+            assert_eq!(ours.bytes, theirs.type_size() as u64, "{}", ours.name);
+        }
+    }
+
+    #[test]
+    fn a_type_without_a_reader_is_refused_with_the_list() {
+        assert_eq!(storage_type(12, "t").unwrap().name, "Q4_K");
+        for code in [4, 9, 15, 20, 39, u32::MAX] {
+            let found = storage_type(code, "t").unwrap_err().found;
+            assert!(found.contains(&format!("storage type {code}, this version reads F32")));
+        }
+    }
+}

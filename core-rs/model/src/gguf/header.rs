@@ -206,7 +206,7 @@ fn check_shape(cursor: &mut Cursor, name: &str) -> Result<u64, Defect> {
         return Err(Defect::damaged(format!("tensor {name} has a dimension of 0")));
     }
     let storage = storage_type(cursor.u32(name)?, name)?;
-    if row % storage.block != 0 {
+    if !row.is_multiple_of(storage.block) {
         let (kind, block) = (storage.name, storage.block);
         return Err(Defect::damaged(format!(
             "tensor {name} has rows of {row} numbers, {kind} needs a multiple of {block}"

@@ -52,7 +52,7 @@ fn place(
     file_bytes: u64,
 ) -> Result<Range<u64>, Defect> {
     let Placement { name, offset, bytes } = placement;
-    if offset % alignment != 0 {
+    if !offset.is_multiple_of(alignment) {
         return Err(Defect::damaged(format!(
             "tensor {name} has offset {offset}, expected a multiple of {alignment}"
         )));
@@ -65,5 +65,52 @@ fn place(
             "tensor {name} takes {bytes} bytes from byte {data} + {offset}, \
              the file has {file_bytes} bytes"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placements(tensors: &[(&'static str, u64, u64)]) -> Vec<Placement<'static>> {
+        let placement = |&(name, offset, bytes)| Placement { name, offset, bytes };
+        tensors.iter().map(placement).collect()
+    }
+
+    fn refusal(tensors: &[(&'static str, u64, u64)]) -> String {
+        check(placements(tensors), 40, 32, 256).unwrap_err().found
+    }
+
+    #[test]
+    fn tensors_in_any_order_and_with_gaps_are_placed_behind_the_header() {
+        let found = check(placements(&[("b", 128, 64), ("a", 0, 33)]), 40, 32, 256).unwrap();
+        assert_eq!((found["a"].clone(), found["b"].clone()), (64..97, 192..256));
+        assert!(check(Vec::new(), 40, 32, 40).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_tensor_past_the_end_is_refused() {
+        let expected = "tensor a takes 193 bytes from byte 64 + 0, the file has 256 bytes";
+        assert_eq!(refusal(&[("a", 0, 193)]), expected);
+        assert!(refusal(&[("a", 256, 1)]).contains("the file has 256 bytes"));
+    }
+
+    #[test]
+    fn sums_that_overflow_are_refused() {
+        let top = u64::MAX - 31;
+        assert!(refusal(&[("a", top, 1)]).contains("the file has 256 bytes"));
+        assert!(refusal(&[("a", 64, u64::MAX)]).contains("the file has 256 bytes"));
+    }
+
+    #[test]
+    fn a_crooked_offset_is_refused() {
+        assert_eq!(refusal(&[("a", 8, 4)]), "tensor a has offset 8, expected a multiple of 32");
+    }
+
+    #[test]
+    fn overlapping_tensors_are_refused() {
+        let expected = "tensor b starts at byte 96, inside a, which ends at byte 97";
+        assert_eq!(refusal(&[("b", 32, 4), ("a", 0, 33)]), expected);
+        assert!(refusal(&[("a", 0, 4), ("b", 0, 4)]).contains("starts at byte 64, inside"));
     }
 }

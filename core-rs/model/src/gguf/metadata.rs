@@ -110,7 +110,8 @@ impl Metadata {
         let found = match self.0.get(key) {
             Some(Value::Array(_)) => "an array".to_owned(),
             Some(Value::String(_)) => "a string".to_owned(),
-            found => format!("{found:?}").replace("Some", ""),
+            Some(number) => format!("{number:?}"),
+            None => "missing".to_owned(),
         };
         Defect::malformed(format!("{key} is {found}, expected {expected}"))
     }

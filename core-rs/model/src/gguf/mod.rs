@@ -9,8 +9,6 @@ mod header;
 mod layout;
 pub(crate) mod mapped;
 pub(crate) mod metadata;
-#[cfg(test)]
-pub(crate) mod writer;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

@@ -1,8 +1,8 @@
 //! Text to token ids and back, rebuilt from a model file's own vocabulary.
 //!
-//! Special tokens are cut out of a text first ([`special`]); what is left goes through byte-level
-//! BPE ([`byte_level`]) or SentencePiece BPE ([`sentencepiece`]). The way back is a table of bytes
-//! ([`pieces`]).
+//! Special tokens are cut out of a text first (`special`); what is left goes through byte-level
+//! BPE (`byte_level`) or `SentencePiece` BPE (`sentencepiece`). The way back is a table of bytes
+//! (`pieces`).
 
 mod byte_level;
 mod gguf;
@@ -57,7 +57,7 @@ pub struct BpeVocabulary {
     pub add_bos: bool,
 }
 
-/// A SentencePiece vocabulary whose pieces are joined best score first.
+/// A `SentencePiece` vocabulary whose pieces are joined best score first.
 #[derive(Clone, Debug)]
 pub(crate) struct ScoredVocabulary {
     /// Tokens, with U+2581 for spaces in normal ones, by id.
@@ -91,7 +91,7 @@ pub struct Tokenizer {
 
 enum Algorithm {
     ByteLevel(Box<ByteLevel>),
-    SentencePiece(SentencePiece),
+    SentencePiece(Box<SentencePiece>),
 }
 
 impl Tokenizer {
@@ -102,7 +102,7 @@ impl Tokenizer {
 
     pub(crate) fn byte_level(vocabulary: BpeVocabulary) -> Result<Self, Defect> {
         let BpeVocabulary { tokens, merges, kinds, pre, bos, eos, add_bos } = vocabulary;
-        check_sizes(tokens.len(), &kinds, bos, &eos)?;
+        check_sizes(tokens.len(), &kinds, bos.iter().chain(&eos))?;
         let special = SpecialTokens::new(&tokens, &kinds)?;
         let pieces = Pieces::byte_level(&tokens, &kinds)?;
         let algorithm = ByteLevel::new(tokens, &merges, &kinds, pre)?;
@@ -112,7 +112,7 @@ impl Tokenizer {
 
     pub(crate) fn sentence_piece(vocabulary: ScoredVocabulary) -> Result<Self, Defect> {
         let ScoredVocabulary { tokens, scores, kinds, bos, eos, unknown, .. } = vocabulary;
-        check_sizes(tokens.len(), &kinds, bos, &eos)?;
+        check_sizes(tokens.len(), &kinds, bos.iter().chain(&eos).chain(&unknown))?;
         if scores.len() != tokens.len() {
             let (scores, tokens) = (scores.len(), tokens.len());
             return Err(Defect::malformed(format!("{tokens} tokens have {scores} scores")));
@@ -121,7 +121,7 @@ impl Tokenizer {
         let pieces = Pieces::sentence_piece(&tokens, &kinds)?;
         let prefix = vocabulary.add_space_prefix;
         let algorithm = SentencePiece::new(tokens, scores, &kinds, unknown, prefix);
-        let algorithm = Algorithm::SentencePiece(algorithm);
+        let algorithm = Algorithm::SentencePiece(Box::new(algorithm));
         let add_bos = vocabulary.add_bos;
         Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos })
     }
@@ -185,17 +185,16 @@ impl Tokenizer {
     }
 }
 
-fn check_sizes(
+fn check_sizes<'a>(
     tokens: usize,
     kinds: &[TokenKind],
-    bos: Option<u32>,
-    eos: &[u32],
+    mut special: impl Iterator<Item = &'a u32>,
 ) -> Result<(), Defect> {
     if tokens == 0 || kinds.len() != tokens {
         let kinds = kinds.len();
         return Err(Defect::malformed(format!("{tokens} tokens have {kinds} token types")));
     }
-    match bos.iter().chain(eos).find(|&&id| id as usize >= tokens) {
+    match special.find(|&&id| id as usize >= tokens) {
         Some(id) => Err(Defect::malformed(format!(
             "special token {id} is outside the vocabulary of {tokens} tokens"
         ))),

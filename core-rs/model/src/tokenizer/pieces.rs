@@ -4,7 +4,7 @@ use super::TokenKind;
 use super::byte_level::byte_of;
 use crate::error::Defect;
 
-/// What SentencePiece writes for a space.
+/// What `SentencePiece` writes for a space.
 pub(super) const SPACE: char = '\u{2581}';
 
 /// All pieces, one behind the other.
@@ -30,7 +30,7 @@ impl Pieces {
         })
     }
 
-    /// Pieces of a SentencePiece vocabulary: U+2581 is a space, `<0x0A>` a byte.
+    /// Pieces of a `SentencePiece` vocabulary: U+2581 is a space, `<0x0A>` a byte.
     pub fn sentence_piece(tokens: &[String], kinds: &[TokenKind]) -> Result<Self, Defect> {
         Self::collect(tokens, kinds, |token, kind, bytes| match (kind, byte_token(token)) {
             (TokenKind::Byte, Some(byte)) => bytes.push(byte),

@@ -1,4 +1,4 @@
-//! SentencePiece BPE with byte fallback (Kudo and Richardson 2018,
+//! `SentencePiece` BPE with byte fallback (Kudo and Richardson 2018,
 //! <https://arxiv.org/abs/1808.06226>).
 //!
 //! Of all neighbours that form a piece, the pair with the best score is joined first, the leftmost
@@ -162,3 +162,76 @@ impl PartialEq for Pair {
 }
 
 impl Eq for Pair {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TOKENS: [&str; 12] =
+        ["<unk>", "a", "b", "c", "ab", "ba", "aa", "abc", "aab", "abab", "bc", "▁"];
+
+    fn model(scores: &[f32]) -> SentencePiece {
+        let mut kinds = vec![TokenKind::Normal; TOKENS.len()];
+        kinds[0] = TokenKind::Unknown;
+        let tokens = TOKENS.map(str::to_owned).to_vec();
+        SentencePiece::new(tokens, scores.to_vec(), &kinds, Some(0), false)
+    }
+
+    fn encode(model: &SentencePiece, text: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        model.encode(text, true, &mut ids);
+        ids
+    }
+
+    /// The definition, word for word: look at all neighbours, join the best, begin again.
+    fn by_definition(model: &SentencePiece, text: &str) -> Vec<u32> {
+        let mut symbols: Vec<String> = text.chars().map(String::from).collect();
+        loop {
+            let mut best: Option<(f32, usize)> = None;
+            for left in 1..symbols.len() {
+                let joined = [&symbols[left - 1][..], &symbols[left][..]].concat();
+                if let Some(&id) = model.ids.get(&joined) {
+                    let score = model.scores[id as usize];
+                    if best.is_none_or(|(known, _)| score > known) {
+                        best = Some((score, left));
+                    }
+                }
+            }
+            let Some((_, left)) = best else { break };
+            let right = symbols.remove(left);
+            symbols[left - 1].push_str(&right);
+        }
+        symbols.iter().map(|symbol| model.ids.get(symbol).copied().unwrap_or(0)).collect()
+    }
+
+    #[test]
+    fn what_has_neither_piece_nor_byte_is_unknown() {
+        assert_eq!(encode(&model(&[0.0; 12]), "a?é"), [1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn of_equal_scores_the_leftmost_is_joined() {
+        let mut scores = [0.0; 12];
+        scores[7..10].fill(-9.0);
+        assert_eq!(encode(&model(&scores), "aba"), [4, 1]);
+    }
+
+    #[test]
+    fn a_long_run_is_joined_in_reasonable_time() {
+        let text = "ab ".repeat(100_000);
+        assert_eq!(encode(&model(&[0.0; 12]), &text).len(), 200_000);
+    }
+
+    proptest! {
+        #[test]
+        fn the_heap_joins_as_the_definition_does(
+            text in "[abc]{0,24}",
+            scores in prop::collection::vec(-3_i8..3, 12),
+        ) {
+            let scores: Vec<f32> = scores.into_iter().map(f32::from).collect();
+            let model = model(&scores);
+            prop_assert_eq!(encode(&model, &text), by_definition(&model, &text));
+        }
+    }
+}
