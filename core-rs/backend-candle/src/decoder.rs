@@ -1,0 +1,139 @@
+//! The model: embedding, layers, head.
+
+use candle_core::{DType, Result, Tensor};
+use tgi_model::spec::Position;
+use tgi_model::{ModelSpec, Role};
+
+use crate::attention::soft_cap;
+use crate::block::Block;
+use crate::kv::KvPages;
+use crate::linear::Linear;
+use crate::loader::Loader;
+use crate::norm::Norm;
+use crate::rotary::Rotary;
+use crate::step::Step;
+use crate::{CandleError, CandleOptions};
+
+/// All weights and what a specification says of their use.
+pub(crate) struct Decoder {
+    /// `[vocab, hidden]`.
+    embedding: Tensor,
+    embedding_scale: f64,
+    /// A learned table `[positions, hidden]`; row 0 is position 0.
+    positions: Option<Tensor>,
+    /// Those that differ.
+    pub ropes: Vec<Rotary>,
+    /// Those that differ.
+    pub windows: Vec<Option<usize>>,
+    layers: Vec<Layer>,
+    norm: Norm,
+    head: Linear,
+    logit_scale: f64,
+    logit_soft_cap: Option<f64>,
+}
+
+/// A block, with its rope and window as indices into the decoder's.
+struct Layer {
+    block: Block,
+    rope: Option<usize>,
+    window: usize,
+}
+
+impl Decoder {
+    /// Reads all weights of a checked specification.
+    pub fn load(
+        spec: &ModelSpec,
+        options: &CandleOptions,
+        mut loader: Loader,
+    ) -> std::result::Result<Self, CandleError> {
+        let table = [spec.vocab, spec.hidden];
+        let embedding = loader.tensor(Role::TokenEmbedding, &table)?;
+        let head = if spec.embedding.tied {
+            Linear::from_weight(embedding.clone())
+        } else {
+            Linear::load(&mut loader, Role::Output, None, table)?
+        };
+        let bias = Some(Role::OutputNormBias);
+        let norm = Norm::load(&mut loader, &spec.norm, Role::OutputNorm, bias, spec.hidden)?;
+        let (mut positions, mut ropes, mut rope_of) = (None, Vec::new(), vec![None; spec.layers]);
+        match &spec.position {
+            Position::Learned { offset } => {
+                let shape = [spec.context + offset, spec.hidden];
+                let all = loader.tensor(Role::PositionEmbedding, &shape)?;
+                positions = Some(all.narrow(0, *offset, spec.context)?);
+            }
+            Position::Rope { layout, dimensions, layers } => {
+                let (different, of_layer) = distinct(layers);
+                let rotary = |rope| Rotary::new(rope, *layout, *dimensions, &options.device);
+                ropes = different.iter().map(rotary).collect::<Result<_>>()?;
+                rope_of = of_layer.into_iter().map(Some).collect();
+            }
+            Position::Alibi => {}
+        }
+        let (windows, window_of) = distinct(&spec.attention.windows);
+        let mut layers = Vec::with_capacity(spec.layers);
+        for (number, (rope, window)) in rope_of.into_iter().zip(window_of).enumerate() {
+            loader.layer = Some(number);
+            layers.push(Layer { block: Block::load(&mut loader, spec)?, rope, window });
+        }
+        Ok(Self {
+            embedding,
+            embedding_scale: f64::from(spec.embedding.scale),
+            positions,
+            ropes,
+            windows,
+            layers,
+            norm,
+            head,
+            logit_scale: f64::from(spec.embedding.logit_scale),
+            logit_soft_cap: spec.embedding.logit_soft_cap.map(f64::from),
+        })
+    }
+
+    /// Runs the tokens through all layers; K and V go to `kv`, one for each layer.
+    /// Gives the residual stream, `[tokens, hidden]`.
+    pub fn forward(&self, step: &Step, kv: &[KvPages]) -> Result<Tensor> {
+        let mut x = (self.embedding.index_select(&step.tokens, 0)? * self.embedding_scale)?;
+        if let Some(positions) = &self.positions {
+            x = (x + positions.index_select(&step.positions, 0)?)?;
+        }
+        for (layer, kv) in self.layers.iter().zip(kv) {
+            x = layer.block.forward(&x, kv, step.layer(layer.rope, layer.window))?;
+        }
+        Ok(x)
+    }
+
+    /// Logits of some rows of the residual stream: `[rows]` in u32 to `[rows, vocab]` in f32.
+    pub fn logits(&self, x: &Tensor, rows: &Tensor) -> Result<Tensor> {
+        let x = self.norm.forward(&x.index_select(rows, 0)?)?;
+        let logits = (self.head.forward(&x)?.to_dtype(DType::F32)? * self.logit_scale)?;
+        match self.logit_soft_cap {
+            Some(cap) => soft_cap(&logits, cap),
+            None => Ok(logits),
+        }
+    }
+}
+
+/// The items that differ, and for each item its place among them.
+fn distinct<T: Copy + PartialEq>(items: &[T]) -> (Vec<T>, Vec<usize>) {
+    let mut different = Vec::new();
+    let place = |item: &T| {
+        different.iter().position(|known| known == item).unwrap_or_else(|| {
+            different.push(*item);
+            different.len() - 1
+        })
+    };
+    let places = items.iter().map(place).collect();
+    (different, places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_items_share_a_place() {
+        assert_eq!(distinct(&[7, 7, 9, 7]), (vec![7, 9], vec![0, 0, 1, 0]));
+        assert_eq!(distinct::<u8>(&[]), (vec![], vec![]));
+    }
+}

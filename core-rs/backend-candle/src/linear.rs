@@ -1,0 +1,42 @@
+//! A linear map of rows.
+
+use candle_core::{Result, Tensor};
+use tgi_model::Role;
+
+use crate::CandleError;
+use crate::loader::Loader;
+
+/// `x W^T + b`.
+pub(crate) struct Linear {
+    /// `[outputs, inputs]`.
+    weight: Tensor,
+    /// `[outputs]`.
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// Reads a map of `shape` `[outputs, inputs]`; `bias` names its bias when it has one.
+    pub fn load(
+        loader: &mut Loader,
+        weight: Role,
+        bias: Option<Role>,
+        shape: [usize; 2],
+    ) -> std::result::Result<Self, CandleError> {
+        let bias = bias.map(|role| loader.tensor(role, &shape[..1])).transpose()?;
+        Ok(Self { weight: loader.tensor(weight, &shape)?, bias })
+    }
+
+    /// A map without bias by a weight that is there already: a tied head.
+    pub fn from_weight(weight: Tensor) -> Self {
+        Self { weight, bias: None }
+    }
+
+    /// `[rows, inputs]` to `[rows, outputs]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = x.matmul(&self.weight.t()?)?;
+        match &self.bias {
+            Some(bias) => y.broadcast_add(bias),
+            None => Ok(y),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Bytes that a backend will take in f32, known before anything is loaded.
+
+use tgi_backend::PAGE_TOKENS;
+use tgi_model::spec::{Block, Position};
+use tgi_model::{Model, ModelSpec};
+
+use crate::CandleOptions;
+
+const F32: u64 = 4;
+
+/// K and V of one token in all layers, bytes.
+pub fn kv_bytes_per_token(spec: &ModelSpec) -> u64 {
+    let width = spec.attention.kv_heads * spec.attention.head_size;
+    2 * (spec.layers * width) as u64 * F32
+}
+
+/// All weights once dequantized, bytes.
+pub fn weight_bytes(model: &Model) -> u64 {
+    weight_elements(&model.spec) as u64 * F32
+}
+
+/// The most that one step takes besides weights and pages, bytes: an upper bound, when one
+/// sequence fills the step and attends to all that fits.
+///
+/// Counts the widest tensors alive at once: in a layer the residual stream and either attention's
+/// q, k, v, scores and their soft-max, or the MLP's inner rows; behind the layers the logits.
+pub fn arena_bytes(spec: &ModelSpec, options: &CandleOptions) -> u64 {
+    let attention = &spec.attention;
+    let keys = spec.context.min(options.pages * PAGE_TOKENS);
+    let q_width = attention.heads * attention.head_size;
+    let kv_width = attention.kv_heads * attention.head_size;
+    // Scores, their powers and probabilities; the mask of each kind of window has one head.
+    let seen = (3 * attention.heads + 2) * keys;
+    let attending =
+        options.batch_tokens * (5 * q_width + 5 * kv_width + seen) + 4 * keys * kv_width;
+    let inner = options.batch_tokens * 4 * spec.mlp.intermediate;
+    let stream = options.batch_tokens * 6 * spec.hidden;
+    let logits = 3 * options.logit_rows * spec.vocab;
+    (stream + attending.max(inner) + logits) as u64 * F32
+}
+
+fn weight_elements(spec: &ModelSpec) -> usize {
+    let norm = spec.hidden * if spec.norm.bias { 2 } else { 1 };
+    let tables = if spec.embedding.tied { 1 } else { 2 } * spec.vocab;
+    let positions = match spec.position {
+        Position::Learned { offset } => spec.context + offset,
+        Position::Rope { .. } | Position::Alibi => 0,
+    };
+    let norms = match spec.block {
+        Block::Sequential { post_norms: true } => 2 * norm + 2 * spec.hidden,
+        Block::Sequential { post_norms: false } => 2 * norm,
+        Block::Parallel => norm,
+    };
+    let layer = norms + attention_elements(spec) + mlp_elements(spec);
+    (tables + positions) * spec.hidden + norm + spec.layers * layer
+}
+
+fn attention_elements(spec: &ModelSpec) -> usize {
+    let attention = &spec.attention;
+    let q_width = attention.heads * attention.head_size;
+    let qkv_width = q_width + 2 * attention.kv_heads * attention.head_size;
+    let qkv_bias = if attention.qkv_bias { qkv_width } else { 0 };
+    let output_bias = if attention.output_bias { spec.hidden } else { 0 };
+    let norms = if attention.qk_norm { 2 * attention.head_size } else { 0 };
+    (qkv_width + q_width) * spec.hidden + qkv_bias + output_bias + norms
+}
+
+fn mlp_elements(spec: &ModelSpec) -> usize {
+    let mlp = &spec.mlp;
+    let maps = if mlp.gated { 3 } else { 2 };
+    let biases = if mlp.bias { mlp.intermediate + spec.hidden } else { 0 };
+    maps * mlp.intermediate * spec.hidden + biases
+}
