@@ -1,0 +1,52 @@
+/**
+ * Everything that is checked without running the code: format, lint, types, generated files.
+ *
+ * Usage: deno task check [--help]
+ */
+
+import { cargo, type CommandLine, deno, print, run, say, step } from "./steps.ts";
+
+const HELP = `Usage: deno task check
+
+Runs deno fmt, lint and check, cargo fmt and clippy, and compares generated files
+(openapi.json, the flags in README.md) with their sources. deno.lock is frozen.`;
+
+const CHECKS: Readonly<Record<string, CommandLine>> = {
+  "deno fmt": deno("fmt", "--check", "--quiet"),
+  "deno lint": deno("lint", "--quiet"),
+  "deno check": deno("check", "--quiet", "--frozen", "."),
+  "openapi.json is current": deno("run", "--allow-read", "scripts/openapi.ts", "--check"),
+  "flags in README.md are current": deno(
+    "run",
+    "--allow-read",
+    "scripts/flags_table.ts",
+    "--check",
+  ),
+  "cargo fmt": cargo("fmt", "--all", "--check"),
+  "cargo clippy": cargo(
+    ...["clippy", "--release", "--locked", "--workspace", "--all-targets"],
+    ...["--", "-D", "warnings"],
+  ),
+};
+
+/** Runs every check, also after one has failed; the names of those that failed. */
+export async function runChecks(): Promise<string[]> {
+  const failed: string[] = [];
+  for (const [name, command] of Object.entries(CHECKS)) {
+    const { success } = await step(name, () => run(command));
+    if (!success) failed.push(name);
+  }
+  return failed;
+}
+
+if (import.meta.main) {
+  if (Deno.args.includes("--help")) {
+    print(HELP);
+    Deno.exit(0);
+  }
+  const failed = await runChecks();
+  if (failed.length > 0) {
+    say(`Failed: ${failed.join(", ")}`);
+    Deno.exit(1);
+  }
+}
