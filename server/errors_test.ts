@@ -29,10 +29,12 @@ Deno.test("each error has TGI's status and body", () => {
 });
 
 Deno.test("a failure in the core becomes the error that clients know", () => {
-  const messages = (["validation", "generation", "abandoned", "incomplete"] as const).map((kind) => {
-    const error = errorOfFailure({ kind, message: "why" });
-    return [error.status, error.message];
-  });
+  const messages = (["validation", "generation", "abandoned", "incomplete"] as const).map(
+    (kind) => {
+      const error = errorOfFailure({ kind, message: "why" });
+      return [error.status, error.message];
+    },
+  );
   assert.deepEqual(messages, [
     [422, "Input validation error: why"],
     [424, "Request failed during generation: Server error: why"],

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FakeEngine } from "./fake_engine.ts";
+import type { FakeEngine } from "./fake_engine.ts";
 import { metric, settle, start, until } from "./harness.ts";
 
 const encoder = new TextEncoder();

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import type { DoneRecord } from "../../ffi/types.ts";
+import { generationHeaders } from "./headers.ts";
+import { timingsOf } from "./timings.ts";
+
+const done: DoneRecord = {
+  finishReason: "length",
+  generatedText: "",
+  seed: null,
+  promptTokens: 12,
+  cachedTokens: 0,
+  generatedTokens: 4,
+  draftedTokens: 0,
+  acceptedTokens: 0,
+  queueMicros: 1500,
+  prefillMicros: 6000,
+  decodeMicros: 4000,
+};
+
+Deno.test("microseconds of the core become milliseconds", () => {
+  const { total, ...rest } = timingsOf(done, { arrivedAt: performance.now(), validation: 0.7 });
+  assert.deepEqual(rest, { validation: 0.7, queue: 1.5, inference: 10, perToken: 2.5 });
+  assert.ok(total >= 0);
+});
+
+Deno.test("a generation without tokens has a time per token all the same", () => {
+  const clock = { arrivedAt: 0, validation: 0 };
+  assert.equal(timingsOf({ ...done, generatedTokens: 0 }, clock).perToken, 10);
+});
+
+Deno.test("headers are whole milliseconds, and seconds for the compute time", () => {
+  const timings = { total: 1234.9, validation: 0.7, queue: 1.5, inference: 10, perToken: 2.5 };
+  assert.deepEqual(generationHeaders("1-cpu", 5, done, timings), {
+    "x-compute-type": "1-cpu",
+    "x-compute-time": "1.2349",
+    "x-compute-characters": "5",
+    "x-total-time": "1234",
+    "x-validation-time": "0",
+    "x-queue-time": "1",
+    "x-inference-time": "10",
+    "x-time-per-token": "2",
+    "x-prompt-tokens": "12",
+    "x-generated-tokens": "4",
+  });
+});
