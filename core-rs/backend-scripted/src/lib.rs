@@ -12,4 +12,4 @@ mod vocabulary;
 
 pub use backend::ScriptedBackend;
 pub use options::ScriptedOptions;
-pub use vocabulary::{BOS, EOS, FAIL, PANIC, SLOW, VOCAB, Vocabulary, vocabulary};
+pub use vocabulary::{BOS, EOS, FAIL, PANIC, SLOW, VOCAB, Vocabulary, tokenizer, vocabulary};

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use tgi_model::{BpeVocabulary, PreTokenizer, TokenKind, Tokenizer};
+
 /// Tokens in the vocabulary.
 pub const VOCAB: usize = 512;
 /// Begins a sequence.
@@ -73,7 +75,27 @@ pub fn vocabulary() -> Vocabulary {
     Vocabulary { tokens, merges }
 }
 
-/// The bytes of token `id`, from its place in `tokens`.
+/// The vocabulary as a tokenizer that puts `<bos>` in front and ends at `<eos>`.
+///
+/// # Panics
+/// Never: the vocabulary is part of the program.
+pub fn tokenizer() -> Tokenizer {
+    let Vocabulary { tokens, merges } = vocabulary();
+    let mut kinds = vec![TokenKind::Normal; tokens.len()];
+    kinds[..CONTROL.len()].fill(TokenKind::Control);
+    Tokenizer::from_bpe(BpeVocabulary {
+        tokens,
+        merges,
+        kinds,
+        pre: PreTokenizer::Gpt2,
+        bos: Some(BOS),
+        eos: vec![EOS],
+        add_bos: true,
+    })
+    .expect("the scripted vocabulary is valid")
+}
+
+/// The bytes that a token of [`Vocabulary::tokens`] stands for.
 pub(crate) fn token_bytes(token: &str) -> Vec<u8> {
     token.chars().filter_map(|char| (0..=255).find(|&byte| byte_char(byte) == char)).collect()
 }
@@ -109,5 +131,30 @@ mod tests {
         }
         assert!(tokens.iter().any(|token| token_bytes(token) == " the".as_bytes()));
         assert!(tokens.iter().any(|token| token_bytes(token) == "日".as_bytes()));
+    }
+
+    #[test]
+    fn texts_come_back_from_their_tokens() {
+        let tokenizer = tokenizer();
+        let text = "Say that, <fail> 日本語 of the naïve 🙂🦀\n<eos>";
+        let ids = tokenizer.encode(text, true).unwrap();
+        assert_eq!(ids[0], BOS);
+        assert!(ids.contains(&FAIL) && tokenizer.is_eos(ids[ids.len() - 1]));
+        assert!(ids.len() < text.len(), "merges apply: {ids:?}");
+        let bytes: Vec<u8> = ids[1..].iter().flat_map(|&id| tokenizer.piece(id).to_vec()).collect();
+        assert_eq!(String::from_utf8(bytes).unwrap(), text);
+    }
+
+    #[test]
+    fn bytes_and_control_tokens_are_where_the_tokenizer_has_them() {
+        let tokenizer = tokenizer();
+        assert_eq!(tokenizer.vocab(), VOCAB);
+        for (id, name) in (0..).zip(CONTROL) {
+            assert!(tokenizer.is_special(id));
+            assert_eq!(tokenizer.piece(id), name.as_bytes());
+        }
+        for byte in 0..=255 {
+            assert_eq!(tokenizer.piece(byte_id(byte)), [byte]);
+        }
     }
 }
