@@ -160,7 +160,7 @@ const LIMITS = {
 const SCHEDULING = {
   maxBatchPrefillTokens: optionalCount({
     group: "scheduling",
-    shownDefault: "chosen at start",
+    shownDefault: "512",
     help: "Most prompt tokens in one step; longer prompts are cut into chunks, and running " +
       "requests decode in every step.",
   }),
@@ -171,7 +171,7 @@ const SCHEDULING = {
   }),
   maxBatchSize: optionalCount({
     group: "scheduling",
-    shownDefault: "chosen at start",
+    shownDefault: "max-concurrent-requests",
     help: "Most requests that run at a time; the others wait.",
   }),
   validationWorkers: count({

@@ -1,0 +1,125 @@
+/** Starts the real program as its task does, with the same permissions. */
+
+import config from "../../deno.json" with { type: "json" };
+import { generous } from "./generous.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+/** `run --no-prompt … main.ts`, as `deno task serve` has it after its build. */
+const RUN_MAIN = (config.tasks.serve.command.split("&& deno ")[1] ?? "").split(" ");
+
+/** How the program ended. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Environment and wrapping of a start. */
+export interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Words before the program: `bash -c …` and the like. */
+  readonly prefix?: readonly string[];
+}
+
+/** A server that listens. */
+export interface RunningServer extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  /** Standard error until now. */
+  log(): string;
+  kill(signal: Deno.Signal): void;
+  /** Resolves when the program has ended. */
+  readonly ended: Promise<Ended>;
+}
+
+/** Runs the program until it ends by itself. */
+export async function runToEnd(
+  args: readonly string[],
+  options: StartOptions = {},
+): Promise<Ended> {
+  const { code, stdout, stderr } = await generous(
+    command(args, options).output(),
+    "the program's end",
+  );
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** Starts a server on a free port over the scripted backend, and waits until it listens. */
+export async function startScripted(
+  args: readonly string[] = [],
+  options: StartOptions = {},
+): Promise<RunningServer> {
+  const child = command(["--backend", "scripted", "--port", "0", ...args], options).spawn();
+  const listening = Promise.withResolvers<string>();
+  let log = "";
+  const reading = (async () => {
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+      log += text;
+      const url = /on (http:\/\/[^\s"]+)/.exec(log)?.[1];
+      if (url !== undefined) listening.resolve(url);
+    }
+    listening.reject(new Error(`The server ended before it listened: ${log}`));
+  })();
+  const ended = (async () => {
+    const [{ code }, stdout] = await Promise.all([
+      child.status,
+      new Response(child.stdout).text(),
+      reading,
+    ]);
+    return { code, stdout, stderr: log };
+  })();
+  const url = await generous(listening.promise, "the server's address");
+  return {
+    url,
+    port: Number(new URL(url).port),
+    log: () => log,
+    kill: (signal) => child.kill(signal),
+    ended: generous(ended, "the server's end"),
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended already.
+      }
+      await ended;
+    },
+  };
+}
+
+/** The body of a `/generate` or `/generate_stream` request. */
+export function generation(inputs: string, parameters: Record<string, unknown>): RequestInit {
+  return {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ inputs, parameters }),
+  };
+}
+
+/** The `data:` lines of a stream, parsed. */
+export async function eventsOf(response: Response): Promise<StreamEvent[]> {
+  const text = await response.text();
+  return text.split("\n").filter((line) => line.startsWith("data: "))
+    .map((line) => JSON.parse(line.slice("data: ".length)));
+}
+
+/** What the tests read of an event. */
+export interface StreamEvent {
+  readonly token?: { readonly text: string };
+  readonly generated_text?: string | null;
+  readonly error?: string;
+  readonly error_type?: string;
+}
+
+function command(args: readonly string[], { env = {}, prefix = [] }: StartOptions): Deno.Command {
+  const [program = "", ...rest] = [...prefix, Deno.execPath(), ...RUN_MAIN, ...args];
+  return new Deno.Command(program, {
+    args: rest,
+    cwd: ROOT,
+    env: { NO_COLOR: "1", HOSTNAME: "", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
