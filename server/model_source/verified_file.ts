@@ -53,16 +53,6 @@ export function isDiskFull(error: unknown): boolean {
     /no space left|quota exceeded|file too large/i.test(String(error));
 }
 
-/** One sentence for a full disk. */
-export function diskFullError(folder: string, bytes: number, cause: unknown): StartError {
-  const megabytes = Math.ceil(bytes / 1e6);
-  return modelError(
-    `Cannot store the model in ${folder}: the disk is full, ${megabytes} MB are needed; free ` +
-      "space or set XDG_CACHE_HOME (HF_HOME for the hub's cache) to a folder on another disk.",
-    cause,
-  );
-}
-
 interface Copied {
   readonly bytes: number;
   readonly sha256: string;
@@ -106,7 +96,17 @@ function check(path: string, expected: Expected, copied: Copied): void {
 
 function asStartError(path: string, bytes: number, error: unknown): Error {
   if (error instanceof StartError) return error;
-  if (isDiskFull(error)) return diskFullError(dirname(path), bytes, error);
+  if (isDiskFull(error)) {
+    // Unpacked from a package, the file is there twice for a while.
+    const megabytes = Math.ceil(2 * bytes / 1e6);
+    return modelError(
+      `Cannot store ${basename(path)} in ${
+        dirname(path)
+      }: the disk is full; free ${megabytes} MB ` +
+        "or set XDG_CACHE_HOME (HF_HOME for the hub's cache) to a folder on another disk.",
+      error,
+    );
+  }
   return modelError(
     `Cannot fetch ${basename(path)}: ${reasonOf(error)}; start again to fetch it anew.`,
     error,

@@ -50,7 +50,7 @@ Deno.test("a full disk under a download from the hub is one sentence and leaves 
   await using hub = startFakeHub(REPOSITORY);
   assert.match(
     await fetchByServer(hub.endpoint, folder.path, SMALL_DISK),
-    /^Cannot store the model in \S+: the disk is full, 26 MB are needed; free space or set /,
+    /^Cannot store \S+ in \S+: the disk is full; free 51 MB or set XDG_CACHE_HOME /,
   );
   assert.deepEqual(filesBelow(folder.path), []);
 });
@@ -71,7 +71,7 @@ Deno.test("a full disk under a download by pip is one sentence and leaves no fil
   assert.equal(code, 3, new TextDecoder().decode(stderr));
   assert.match(
     new TextDecoder().decode(stdout),
-    /^Cannot store the model in \S+: the disk is full, \d+ MB are needed; free space or set /,
+    /^Cannot store model\.gguf in \S+: the disk is full; free 51 MB or set XDG_CACHE_HOME /,
   );
   assert.deepEqual(filesBelow(folder.path), []);
 });
