@@ -1,9 +1,54 @@
 //! Scheduler, KV pages, prefix tree, sampler, stop rules, detokenizer.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`engine`] | the threads: [`Engine`] is what the outside holds |
+//! | [`intake`] | where requests and wishes about them go in |
+//! | `worker`, [`prepare`] | tokenizing and checking, before the engine's thread |
+//! | [`core`] | one step, without threads |
+//! | `scheduler`, `plan` | admission, preemption, and what a step computes |
+//! | `pages`, `prefix`, `lru` | who holds which KV page, and which prompts are in them |
+//! | `draft` | speculation by n-gram look-up |
+//! | `output`, `generation` | from logits to events |
 
 mod config;
+pub mod core;
+mod detokenizer;
+mod draft;
+pub mod engine;
 mod event;
+mod generation;
+pub mod intake;
+mod limits;
+mod logprob;
+mod lru;
+mod mailbox;
+mod output;
+mod pages;
+mod philox;
+mod plan;
+mod prefix;
+pub mod prepare;
+mod registry;
 mod request;
+mod sampler;
+mod scheduler;
+mod sequence;
+mod stop;
+mod token_list;
+mod warpers;
+mod worker;
 
 pub use config::{EngineConfig, Profile};
+pub use core::{Core, Progress};
+pub use detokenizer::Detokenizer;
+pub use engine::{Engine, EngineError, Sinks, SubmitError};
 pub use event::{Event, EventSink, FailureKind, FinishReason, StepReport, TokenInfo, Usage};
+pub use intake::Intake;
+pub use logprob::prompt_logprob;
+pub use prepare::Invalid;
+pub use registry::Ticket;
 pub use request::{Parameters, Request};
+pub use sampler::{Sampled, Sampler, Scratch};
+pub use sequence::Sequence;
+pub use stop::StopRules;

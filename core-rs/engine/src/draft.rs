@@ -1,0 +1,125 @@
+//! Speculation without a draft model: what followed the same tokens earlier may follow again.
+//!
+//! Prompt look-up decoding (Saxena 2023): the last tokens are searched in the prompt and the text
+//! so far, and what came after them is proposed. The engine accepts a proposed token exactly when
+//! it equals the one it samples there, so speculation never shows in the output.
+
+/// The longest run of last tokens that is searched; a match of this length ends the search.
+const LONGEST_MATCH: usize = 4;
+/// Shorter matches propose nothing: they are rarely right.
+const SHORTEST_MATCH: usize = 2;
+/// Most tokens searched back, so that a long context costs a few µs only.
+const SEARCH_TOKENS: usize = 8192;
+/// Longest pause between proposals, in decodes.
+const LONGEST_REST: u32 = 64;
+
+/// Proposes tokens for one sequence, and rests while its proposals fail.
+#[derive(Debug, Default)]
+pub struct Drafter {
+    /// Decodes until the next proposal.
+    rest: u32,
+    /// How long to rest after the next failure, doubled by each.
+    next_rest: u32,
+}
+
+impl Drafter {
+    /// Appends up to `limit` proposed tokens to `tokens` and returns how many.
+    pub fn propose(&mut self, tokens: &mut Vec<u32>, limit: usize) -> usize {
+        if self.rest > 0 {
+            self.rest -= 1;
+            return 0;
+        }
+        if limit == 0 {
+            return 0;
+        }
+        let Some(from) = continuation(tokens) else { return 0 };
+        let count = limit.min(tokens.len() - from);
+        tokens.extend_from_within(from..from + count);
+        count
+    }
+
+    /// Learns how many of `drafted` proposed tokens were accepted.
+    pub fn learn(&mut self, drafted: usize, accepted: usize) {
+        if drafted == 0 {
+            return;
+        }
+        if accepted > 0 {
+            *self = Self::default();
+        } else {
+            self.rest = self.next_rest;
+            self.next_rest = (self.next_rest * 2).clamp(1, LONGEST_REST);
+        }
+    }
+}
+
+/// Where the text went on after the latest of the longest earlier matches of its last tokens.
+fn continuation(tokens: &[u32]) -> Option<usize> {
+    let last = tokens.len().checked_sub(1)?;
+    let (mut best, mut length) = (None, SHORTEST_MATCH - 1);
+    for end in (last.saturating_sub(SEARCH_TOKENS)..last).rev() {
+        if tokens[end] != tokens[last] {
+            continue;
+        }
+        let earlier = tokens[..end].iter().rev();
+        let same = earlier.zip(tokens[..last].iter().rev()).take(LONGEST_MATCH - 1);
+        let matched = 1 + same.take_while(|(earlier, later)| earlier == later).count();
+        if matched > length {
+            (best, length) = (Some(end + 1), matched);
+            if length == LONGEST_MATCH {
+                break;
+            }
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proposed(tokens: &[u32], limit: usize) -> Vec<u32> {
+        let mut tokens = tokens.to_vec();
+        let before = tokens.len();
+        let count = Drafter::default().propose(&mut tokens, limit);
+        assert_eq!(tokens.len(), before + count);
+        tokens.split_off(before)
+    }
+
+    #[test]
+    fn what_followed_the_same_tokens_is_proposed() {
+        assert_eq!(proposed(&[1, 2, 3, 4, 5, 1, 2], 2), [3, 4]);
+        assert_eq!(proposed(&[1, 2, 3, 1, 2], 9), [3, 1, 2]);
+    }
+
+    #[test]
+    fn a_longer_match_beats_a_later_one() {
+        assert_eq!(proposed(&[7, 1, 2, 8, 5, 1, 2, 9, 7, 1, 2], 1), [8]);
+        assert_eq!(proposed(&[1, 2, 8, 1, 2, 9, 1, 2], 1), [9]);
+    }
+
+    #[test]
+    fn nothing_is_proposed_without_a_match_or_room() {
+        assert!(proposed(&[], 4).is_empty());
+        assert!(proposed(&[1], 4).is_empty());
+        assert!(proposed(&[3, 1, 4, 1], 4).is_empty(), "one token is too little");
+        assert!(proposed(&[1, 2, 3, 1, 2], 0).is_empty());
+    }
+
+    #[test]
+    fn failures_space_out_the_proposals_and_a_success_brings_them_back() {
+        let mut drafter = Drafter::default();
+        let mut rests = Vec::new();
+        for _ in 0..9 {
+            drafter.learn(2, 0);
+            let mut rest = 0;
+            while drafter.propose(&mut vec![1, 2, 3, 1, 2], 1) == 0 {
+                rest += 1;
+            }
+            rests.push(rest);
+        }
+        assert_eq!(rests, [0, 1, 2, 4, 8, 16, 32, 64, 64]);
+        drafter.learn(2, 1);
+        drafter.learn(2, 0);
+        assert_eq!(drafter.propose(&mut vec![1, 2, 3, 1, 2], 1), 1);
+    }
+}

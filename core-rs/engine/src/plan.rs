@@ -1,0 +1,148 @@
+//! What the next step computes: all decodes, then prompts cut to the budget, then drafts.
+
+use tgi_backend::Batch;
+
+use crate::scheduler::{AdmissionCursor, CopyPage, Scheduler};
+
+/// What a step can still take.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    /// Prompt tokens.
+    prompt: usize,
+    /// Tokens.
+    tokens: usize,
+    /// Wanted rows.
+    rows: usize,
+    /// Prompts that do not end in this step.
+    unfinished: usize,
+}
+
+impl Budget {
+    fn spend(&mut self, tokens: usize, rows: usize) {
+        self.tokens -= tokens;
+        self.rows -= rows;
+        self.prompt = self.prompt.min(self.tokens);
+    }
+}
+
+impl Scheduler {
+    /// Plans a step into `batch`, and returns how many sequences were admitted.
+    ///
+    /// The sequences of the batch are the running ones whose `take` is above 0, in their order.
+    pub(crate) fn plan(&mut self, batch: &mut Batch, copy: &mut CopyPage<'_>) -> u32 {
+        let plenty = self.grow_decodes();
+        let mut budget = self.take_decodes();
+        for index in 0..self.running.len() {
+            self.take_prompt(index, &mut budget);
+        }
+        let mut admitted = 0;
+        // What was just displaced comes before what still waits.
+        if plenty {
+            let mut cursor = AdmissionCursor::default();
+            while budget.prompt > 0 && budget.rows > 0 {
+                let longest = if budget.unfinished < 2 { usize::MAX } else { budget.prompt };
+                let Some(index) = self.admit_next(&mut cursor, longest, copy) else { break };
+                self.take_prompt(index, &mut budget);
+                admitted += 1;
+            }
+        }
+        self.take_rest(&mut budget);
+        self.take_drafts(&mut budget);
+        self.requeue_displaced();
+        self.fill(batch);
+        admitted
+    }
+
+    /// One token of each decode.
+    fn take_decodes(&mut self) -> Budget {
+        let mut decodes = 0;
+        for sequence in &mut self.running {
+            sequence.take = usize::from(sequence.is_decoding() && !sequence.is_paused());
+            decodes += sequence.take;
+        }
+        let tokens = self.limits.batch_tokens - decodes;
+        Budget {
+            prompt: tokens.min(self.limits.prefill_tokens),
+            tokens,
+            rows: self.limits.logit_rows - decodes,
+            unfinished: 0,
+        }
+    }
+
+    /// All pending tokens of a prompt that can end in this step. Of those that cannot, the oldest
+    /// leaves half of what is left to those behind it, so that it never holds up small ones.
+    fn take_prompt(&mut self, index: usize, budget: &mut Budget) {
+        let sequence = &self.running[index];
+        if !sequence.is_unfinished() {
+            return;
+        }
+        let pending = sequence.pending();
+        if pending <= budget.prompt && sequence.rows_for(pending) <= budget.rows {
+            self.take_chunk(index, budget, budget.prompt, budget.rows);
+        } else {
+            if budget.unfinished == 0 {
+                let half = (budget.prompt.div_ceil(2), budget.rows.div_ceil(2));
+                self.take_chunk(index, budget, half.0, half.1);
+            }
+            budget.unfinished += 1;
+        }
+    }
+
+    /// What is left of the budget: to the second oldest prompt that does not end in this step, to
+    /// those behind it, and last to the oldest, which has its half.
+    fn take_rest(&mut self, budget: &mut Budget) {
+        let oldest = self.running.iter().position(|sequence| sequence.is_unfinished());
+        let Some(oldest) = oldest else { return };
+        for index in (oldest + 1..self.running.len()).chain([oldest]) {
+            if self.running[index].is_unfinished() {
+                self.take_chunk(index, budget, budget.prompt, budget.rows);
+            }
+        }
+    }
+
+    /// Up to `tokens` further tokens of one prompt, as far as `rows` further rows suffice.
+    fn take_chunk(&mut self, index: usize, budget: &mut Budget, tokens: usize, rows: usize) {
+        let sequence = &mut self.running[index];
+        let (tokens_before, rows_before) = (sequence.take, sequence.rows_for(sequence.take));
+        let take = sequence.pending().min(tokens_before + tokens);
+        sequence.take = sequence.fit_rows(take, rows_before + rows);
+        budget.prompt -= sequence.take - tokens_before;
+        let rows = sequence.rows_for(sequence.take) - rows_before;
+        budget.spend(sequence.take - tokens_before, rows);
+    }
+
+    /// Drafted tokens for decodes, from what is left; they never take a page.
+    fn take_drafts(&mut self, budget: &mut Budget) {
+        if self.limits.speculate == 0 {
+            return;
+        }
+        for sequence in &mut self.running {
+            if !sequence.is_decoding() || sequence.take == 0 {
+                continue;
+            }
+            let limit = self
+                .limits
+                .speculate
+                .min(sequence.max_new_tokens - sequence.generated() - 1)
+                .min(sequence.page_room() - sequence.tokens.len())
+                .min(budget.tokens)
+                .min(budget.rows);
+            sequence.drafted = sequence.drafter.propose(&mut sequence.tokens, limit);
+            sequence.take += sequence.drafted;
+            budget.spend(sequence.drafted, sequence.drafted);
+        }
+    }
+
+    fn fill(&self, batch: &mut Batch) {
+        batch.clear();
+        for sequence in self.running.iter().filter(|sequence| sequence.take > 0) {
+            let positions = sequence.step_positions();
+            let tokens = &sequence.tokens[positions.clone()];
+            let first = batch.push_sequence(tokens, &sequence.pages, sequence.kv_len);
+            let wanted = positions.filter(|&position| sequence.wants_row(position));
+            batch
+                .logit_rows
+                .extend(wanted.map(|position| (first + position - sequence.kv_len) as u32));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The threads that tokenize and check, so that the engine's thread only computes.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError, mpsc::Receiver},
+    time::Instant,
+};
+
+use crate::{
+    event::{Event, EventSink, FailureKind},
+    intake::Intake,
+    prepare::Invalid,
+    registry::Ticket,
+    request::Request,
+    sequence::Sequence,
+};
+
+/// What a request is told when the engine ends before it does; TGI's words.
+pub(crate) const INCOMPLETE: &str = "Incomplete generation";
+
+/// A request on its way to a worker.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) ticket: Ticket,
+    pub(crate) request: Request,
+    pub(crate) received: Instant,
+}
+
+/// One validation thread.
+pub(crate) struct Worker {
+    pub(crate) queue: Arc<Mutex<Receiver<Box<Submission>>>>,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) sink: Box<dyn EventSink>,
+}
+
+impl Worker {
+    /// Works until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        while let Some(submission) = self.next() {
+            self.handle(*submission);
+        }
+    }
+
+    fn next(&self) -> Option<Box<Submission>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+    }
+
+    /// Prepares a request and queues it, or says why not. A cancelled one just goes.
+    fn handle(&mut self, submission: Submission) {
+        let Submission { ticket, request, received } = submission;
+        let id = ticket.id();
+        if ticket.is_cancelled() {
+            return;
+        }
+        if self.intake.mailbox.is_stopping() {
+            return self.fail(id, FailureKind::Incomplete, INCOMPLETE);
+        }
+        let prepare = AssertUnwindSafe(|| self.intake.prepare(ticket, &request));
+        let sequence: Result<Box<Sequence>, Invalid> = match catch_unwind(prepare) {
+            Ok(result) => result,
+            Err(_) => {
+                let message = "Server error: the tokenizer panicked";
+                return self.fail(id, FailureKind::Generation, message);
+            }
+        };
+        match sequence {
+            Err(invalid) => self.fail(id, FailureKind::Validation, &invalid.to_string()),
+            Ok(sequence) if sequence.ticket.is_cancelled() => {}
+            Ok(sequence) => self.queue(sequence, received),
+        }
+    }
+
+    /// Says that the request is accepted, before the engine's thread can say more of it.
+    fn queue(&mut self, sequence: Box<Sequence>, received: Instant) {
+        let id = sequence.id();
+        self.sink.emit(Event::Accepted {
+            request: id,
+            prompt_tokens: sequence.prompt_tokens() as u32,
+            max_new_tokens: sequence.max_new_tokens() as u32,
+            validation: received.elapsed(),
+        });
+        self.sink.publish();
+        if self.intake.push(sequence).is_err() {
+            self.fail(id, FailureKind::Incomplete, INCOMPLETE);
+        }
+    }
+
+    fn fail(&mut self, request: u32, kind: FailureKind, message: &str) {
+        self.sink.emit(Event::Failed { request, kind, message });
+        self.sink.publish();
+    }
+}
