@@ -1,4 +1,4 @@
-/** With which code the process ends; the README lists them. */
+/** With which code the process ends. */
 export const ExitCode = {
   /** Stopped as asked. */
   ok: 0,
@@ -13,3 +13,11 @@ export const ExitCode = {
   /** The address cannot be bound. */
   address: 5,
 } as const;
+
+/** The same for people. A second signal ends the process with 130 (SIGINT) or 143 (SIGTERM). */
+export const EXIT_CODES_TEXT = `
+Exit codes:
+  0  stopped as asked          3  the model cannot be found, fetched, read or held in memory
+  1  any other failure         4  there is no usable libtgi_core
+  2  a wrong flag or value     5  the address cannot be bound
+  130, 143  ended at once by a second SIGINT or SIGTERM`;

@@ -67,7 +67,7 @@ async function findModel(
       signal: stop.signal,
       output: stderrProgress(),
     });
-    log.info`Model ${values.modelId}: ${model.path} (${model.origin})`;
+    log.info`Model: ${model.path} (${model.origin})`;
     return model;
   } catch (error) {
     if (stop.signal.aborted) return null;

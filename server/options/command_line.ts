@@ -1,6 +1,7 @@
 /** Reads flags (through commander) and environment variables into values. */
 
 import { Command, CommanderError, Option } from "commander";
+import { EXIT_CODES_TEXT } from "../commands/exit_code.ts";
 import { type Flag, GROUPS, kebab, usageError, variable } from "./flag.ts";
 import { type FlagName, FLAGS, type FlagValues } from "./table.ts";
 
@@ -51,8 +52,8 @@ function buildCommand(version: string, print: (text: string) => void): Command {
     .usage("[flags]")
     .version(version)
     .exitOverride()
-    .configureHelp({ helpWidth: 100 })
-    .configureOutput({ writeOut: print, writeErr: () => {} });
+    .addHelpText("after", EXIT_CODES_TEXT)
+    .configureOutput({ writeOut: print, writeErr: () => {}, getOutHelpWidth: () => 100 });
   for (const [name, flag] of ENTRIES) {
     if (flag.only !== "variable") command.addOption(asOption(name, flag));
   }
