@@ -1,1 +1,31 @@
-//! See Cargo.toml.
+//! The C ABI of `libtgi_core`: JSON in, once for each request; binary records out, once for each
+//! token. One core a process; it can be closed and opened again.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`exports`] | the C functions |
+//! | [`state`] | the one open core, the text of the last error |
+//! | [`open`] | from JSON to a running engine |
+//! | [`config`], [`backends`], [`plan`], [`memory`] | what to open, with what, and whether it fits |
+//! | [`stats`] | what was chosen |
+//! | [`record`] | events to bytes |
+//! | [`outbox`] | the order of events, sleeping and waking |
+//! | [`ring`], [`side`], [`doorbell`] | what the outbox is made of |
+//! | [`panics`] | panics end here |
+//! | [`errors`] | why not |
+
+pub mod backends;
+pub mod config;
+pub mod doorbell;
+pub mod errors;
+pub mod exports;
+pub mod memory;
+pub mod open;
+pub mod outbox;
+pub mod panics;
+pub mod plan;
+pub mod record;
+pub mod ring;
+pub mod side;
+pub mod state;
+pub mod stats;

@@ -1,0 +1,169 @@
+//! How to open the core: the `EngineConfig` of `ffi/types.ts`, as JSON.
+
+use serde::Deserialize;
+use tgi_backend_scripted::ScriptedOptions;
+
+use crate::errors::OpenError;
+
+/// Most threads that check requests.
+const MAX_WORKERS: u32 = 1024;
+/// Most tokens that speculation may propose at once.
+const MAX_SPECULATE: u32 = 64;
+
+/// Choices of the operator; `None` takes the default that the plan finds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Config {
+    /// `candle` or `scripted`.
+    pub backend: String,
+    /// A `.gguf` file; none for the scripted backend.
+    pub model_path: Option<String>,
+    /// `float32`.
+    pub dtype: Option<String>,
+    /// Longest prompt, tokens.
+    pub max_input_tokens: Option<u32>,
+    /// Longest prompt plus generation, tokens.
+    pub max_total_tokens: Option<u32>,
+    /// Most prompt tokens in one step.
+    pub max_batch_prefill_tokens: Option<u32>,
+    /// Most KV tokens over all running sequences.
+    pub max_batch_total_tokens: Option<u32>,
+    /// Most running sequences.
+    pub max_batch_size: Option<u32>,
+    /// Most requests that the server lets in.
+    pub max_concurrent_requests: u32,
+    /// Whether equal prefixes share their pages.
+    pub prefix_caching: bool,
+    /// Tokens proposed by n-gram look-up in each decode; 0 is off.
+    pub speculate: u32,
+    /// Threads that tokenize and check requests.
+    pub validation_workers: u32,
+    /// A paused request is given up after this, ms.
+    pub pause_limit_millis: u32,
+    /// Which TGI generation's sampling rules hold where they differ.
+    pub profile: Profile,
+    /// Behaviour of the scripted backend.
+    pub scripted: Option<ScriptedOptions>,
+}
+
+/// The profiles by the names that an operator gives.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub enum Profile {
+    /// TGI 0.3.1.
+    #[serde(rename = "0.3.1")]
+    V0_3,
+    /// TGI 3.3.
+    #[serde(rename = "3.3")]
+    V3_3,
+}
+
+impl From<Profile> for tgi_engine::Profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::V0_3 => Self::V0_3,
+            Profile::V3_3 => Self::V3_3,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks what needs no model. Where TGI checks the same, the words are TGI's
+    /// (`router/src/main.rs`).
+    pub fn from_json(json: &[u8]) -> Result<Self, OpenError> {
+        let config: Self = serde_json::from_slice(json)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        if let Some(dtype) = self.dtype.as_deref().filter(|&dtype| dtype != "float32") {
+            return Err(OpenError::Dtype(dtype.to_owned()));
+        }
+        let positive = [
+            ("max_concurrent_requests", Some(self.max_concurrent_requests)),
+            ("validation_workers", Some(self.validation_workers)),
+            ("max_batch_size", self.max_batch_size),
+            ("max_batch_prefill_tokens", self.max_batch_prefill_tokens),
+            ("max_batch_total_tokens", self.max_batch_total_tokens),
+            ("max_input_tokens", self.max_input_tokens),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == Some(0)) {
+            return Err(OpenError::Argument(format!("`{name}` must be > 0")));
+        }
+        let limited = [
+            ("validation_workers", self.validation_workers, MAX_WORKERS),
+            ("speculate", self.speculate, MAX_SPECULATE),
+        ];
+        match limited.iter().find(|(_, value, limit)| value > limit) {
+            Some((name, value, limit)) => {
+                Err(OpenError::Argument(format!("`{name}` must be <= {limit}. Given: {value}")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A valid configuration for the scripted backend, changed by `changes`.
+    pub(crate) fn config_json(changes: &serde_json::Value) -> Vec<u8> {
+        let mut json = serde_json::json!({
+            "backend": "scripted", "modelPath": null, "dtype": null,
+            "maxInputTokens": null, "maxTotalTokens": null, "maxBatchPrefillTokens": null,
+            "maxBatchTotalTokens": null, "maxBatchSize": null, "maxConcurrentRequests": 128,
+            "prefixCaching": true, "speculate": 0, "validationWorkers": 1,
+            "pauseLimitMillis": 1000, "profile": "0.3.1", "scripted": null,
+        });
+        for (key, value) in changes.as_object().into_iter().flatten() {
+            json[key] = value.clone();
+        }
+        serde_json::to_vec(&json).unwrap()
+    }
+
+    pub(crate) fn config(changes: &serde_json::Value) -> Config {
+        Config::from_json(&config_json(changes)).unwrap()
+    }
+
+    fn refusal(changes: &serde_json::Value) -> String {
+        Config::from_json(&config_json(changes)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_field_is_read_by_its_camel_case_name() {
+        let config = config(&serde_json::json!({
+            "modelPath": "a.gguf", "maxBatchTotalTokens": 64, "profile": "3.3",
+            "scripted": {"pages": 8, "stepMicros": 5},
+        }));
+        assert_eq!(config.model_path.as_deref(), Some("a.gguf"));
+        assert_eq!(config.max_batch_total_tokens, Some(64));
+        assert_eq!(config.profile, Profile::V3_3);
+        let scripted = config.scripted.unwrap();
+        assert_eq!((scripted.pages, scripted.step_micros), (8, 5));
+    }
+
+    #[test]
+    fn zeros_are_refused_in_tgis_words() {
+        let message = refusal(&serde_json::json!({"validationWorkers": 0}));
+        assert_eq!(message, "`validation_workers` must be > 0");
+        let message = refusal(&serde_json::json!({"maxBatchSize": 0}));
+        assert_eq!(message, "`max_batch_size` must be > 0");
+    }
+
+    #[test]
+    fn what_would_exhaust_the_machine_is_refused() {
+        let message = refusal(&serde_json::json!({"validationWorkers": 4_000_000_000u32}));
+        assert_eq!(message, "`validation_workers` must be <= 1024. Given: 4000000000");
+        let message = refusal(&serde_json::json!({"maxTotalTokens": 5_000_000_000u64}));
+        assert!(message.contains("5000000000"), "{message}");
+    }
+
+    #[test]
+    fn other_dtypes_and_broken_json_are_refused_in_one_sentence() {
+        let message = refusal(&serde_json::json!({"dtype": "int3"}));
+        assert!(message.starts_with("Cannot compute in dtype \"int3\""), "{message}");
+        let message = Config::from_json(b"{\"backend\":").unwrap_err().to_string();
+        assert!(message.starts_with("Cannot read the engine configuration: "), "{message}");
+    }
+}
