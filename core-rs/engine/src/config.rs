@@ -13,7 +13,7 @@ pub enum Profile {
 }
 
 /// Limits and choices of an engine.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EngineConfig {
     /// Longest prompt, tokens.
     pub max_input_tokens: usize,

@@ -1,7 +1,6 @@
 //! The engine without its threads: one call, one step.
 
 use std::{
-    fmt::Write,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -36,14 +35,14 @@ pub enum Progress {
 /// A step in which nothing arrives and nobody ends takes no lock and allocates nothing.
 pub struct Core {
     backend: Box<dyn Backend>,
-    scheduler: Scheduler,
-    intake: Arc<Intake>,
-    output: Output,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) output: Output,
     batch: Batch,
-    arrivals: Vec<Box<Sequence>>,
-    pause_limit: Duration,
-    /// Sequences that ended in this step by a wish of the outside.
-    dropped: bool,
+    pub(crate) arrivals: Vec<Sequence>,
+    pub(crate) pause_limit: Duration,
+    /// Whether a sequence ended since the last report by a wish of the outside.
+    pub(crate) dropped: bool,
 }
 
 impl Core {
@@ -102,83 +101,10 @@ impl Core {
         if worked {
             self.compute(&mut report);
         }
-        if worked || mem::take(&mut self.dropped) {
+        if mem::take(&mut self.dropped) || worked {
             self.report(report);
         }
         if worked { Progress::Worked } else { Progress::Idle(next_expiry) }
-    }
-
-    /// Ends every open request with a failure, and closes the mailbox.
-    pub fn fail_all(&mut self, kind: FailureKind, message: &str) {
-        let arrivals = mem::take(&mut self.arrivals);
-        let scheduler = &mut self.scheduler;
-        let mut open: Vec<_> = (0..scheduler.running.len())
-            .rev()
-            .map(|index| scheduler.retire(index, false))
-            .collect();
-        open.reverse();
-        open.extend(scheduler.waiting.drain(..));
-        for sequence in open.into_iter().chain(arrivals).chain(self.intake.mailbox.close()) {
-            if !sequence.ticket.is_cancelled() {
-                self.output.emit(Event::Failed { request: sequence.id(), kind, message });
-            }
-        }
-        self.output.publish();
-    }
-
-    /// Queues what arrived; ends, pauses and resumes what the outside asks for.
-    fn apply_wishes(&mut self) {
-        for sequence in self.arrivals.drain(..) {
-            self.scheduler.enqueue(sequence);
-        }
-        let scheduler = &mut self.scheduler;
-        for index in (0..scheduler.running.len()).rev() {
-            if scheduler.running[index].ticket.is_cancelled() {
-                scheduler.retire(index, true);
-                self.dropped = true;
-            }
-        }
-        let waiting = scheduler.waiting.len();
-        scheduler.waiting.retain(|sequence| !sequence.ticket.is_cancelled());
-        self.dropped |= scheduler.waiting.len() < waiting;
-        for sequence in scheduler.running.iter_mut().chain(&mut scheduler.waiting) {
-            sequence.paused_since = sequence
-                .ticket
-                .is_paused()
-                .then(|| sequence.paused_since.unwrap_or_else(Instant::now));
-        }
-    }
-
-    /// Gives up what was paused for too long; returns the time until the next may be.
-    fn expire_pauses(&mut self) -> Option<Duration> {
-        let scheduler = &mut self.scheduler;
-        let longest = longest_pause(scheduler)?;
-        if longest < self.pause_limit {
-            return Some(self.pause_limit - longest);
-        }
-        let limit = self.pause_limit;
-        let expired = |sequence: &Sequence| {
-            sequence.paused_since.is_some_and(|since| since.elapsed() >= limit)
-        };
-        let mut message = String::new();
-        // Writing to a string cannot fail.
-        let _ = write!(message, "Reader paused for more than {} ms", limit.as_millis());
-        for index in (0..scheduler.running.len()).rev() {
-            if expired(&scheduler.running[index]) {
-                let sequence = scheduler.retire(index, true);
-                self.output.fail(&sequence, FailureKind::Abandoned, &message);
-            }
-        }
-        let output = &mut self.output;
-        scheduler.waiting.retain(|sequence| {
-            let keep = !expired(sequence);
-            if !keep {
-                output.fail(sequence, FailureKind::Abandoned, &message);
-            }
-            keep
-        });
-        self.dropped = true;
-        longest_pause(scheduler).map(|longest| limit.saturating_sub(longest))
     }
 
     /// Runs the batch, and tells what came of it.
@@ -267,11 +193,6 @@ fn reserved(limits: &Limits) -> Batch {
     batch.logit_rows.reserve(limits.logit_rows);
     batch.page_table.reserve(limits.pages);
     batch
-}
-
-fn longest_pause(scheduler: &Scheduler) -> Option<Duration> {
-    let sequences = scheduler.running.iter().chain(&scheduler.waiting);
-    sequences.filter_map(|sequence| sequence.paused_since).min().map(|since| since.elapsed())
 }
 
 /// Runs a call into the backend; a panic there is an error like any other.

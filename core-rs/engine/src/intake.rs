@@ -49,18 +49,15 @@ impl Intake {
     ///
     /// # Errors
     /// [`Invalid`] says which limit it breaks, in TGI's words.
-    pub fn prepare(&self, ticket: Ticket, request: &Request) -> Result<Box<Sequence>, Invalid> {
+    pub fn prepare(&self, ticket: Ticket, request: &Request) -> Result<Sequence, Invalid> {
         let prepared = prepare(request, &self.tokenizer, self.limits)?;
         let generation = Generation::new(&request.parameters, &prepared, self.profile);
         let details = request.parameters.decoder_input_details;
         Ok(Sequence::new(ticket, prepared, self.speculate, details, generation))
     }
 
-    /// Queues a sequence.
-    ///
-    /// # Errors
-    /// Gives it back when the engine's thread has ended.
-    pub fn push(&self, sequence: Box<Sequence>) -> Result<(), Box<Sequence>> {
+    /// Queues a sequence; false when the engine's thread has ended.
+    pub fn push(&self, sequence: Sequence) -> bool {
         self.mailbox.push(sequence)
     }
 

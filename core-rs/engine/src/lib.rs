@@ -5,11 +5,12 @@
 //! | [`engine`] | the threads: [`Engine`] is what the outside holds |
 //! | [`intake`] | where requests and wishes about them go in |
 //! | `worker`, [`prepare`] | tokenizing and checking, before the engine's thread |
-//! | [`core`] | one step, without threads |
+//! | [`core`], `wishes` | one step, without threads; cancels, pauses and the end |
 //! | `scheduler`, `plan` | admission, preemption, and what a step computes |
 //! | `pages`, `prefix`, `lru` | who holds which KV page, and which prompts are in them |
 //! | `draft` | speculation by n-gram look-up |
 //! | `output`, `generation` | from logits to events |
+//! | `sampler`, `warpers`, `philox`, `stop`, `detokenizer`, `logprob` | what those two are made of |
 
 mod config;
 pub mod core;
@@ -37,6 +38,7 @@ mod sequence;
 mod stop;
 mod token_list;
 mod warpers;
+mod wishes;
 mod worker;
 
 pub use config::{EngineConfig, Profile};

@@ -13,7 +13,7 @@ use crate::sequence::Sequence;
 
 #[derive(Debug, Default)]
 struct Content {
-    arrivals: Vec<Box<Sequence>>,
+    arrivals: Vec<Sequence>,
     closed: bool,
 }
 
@@ -30,15 +30,15 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// Hands over a sequence; gives it back when the engine's thread has ended.
-    pub fn push(&self, sequence: Box<Sequence>) -> Result<(), Box<Sequence>> {
+    /// Hands over a sequence; false when the engine's thread has ended.
+    pub fn push(&self, sequence: Sequence) -> bool {
         let mut content = self.lock();
         if content.closed {
-            return Err(sequence);
+            return false;
         }
         content.arrivals.push(sequence);
         self.ring(content);
-        Ok(())
+        true
     }
 
     /// Makes the engine's thread look at the flags of its requests.
@@ -58,7 +58,7 @@ impl Mailbox {
     }
 
     /// Whether something changed since the last call; if so, moves the arrivals into `arrivals`.
-    pub(crate) fn take(&self, arrivals: &mut Vec<Box<Sequence>>) -> bool {
+    pub(crate) fn take(&self, arrivals: &mut Vec<Sequence>) -> bool {
         if !self.changed.load(Ordering::Acquire) {
             return false;
         }
@@ -69,7 +69,7 @@ impl Mailbox {
     }
 
     /// Refuses everything from now on, and gives what is left.
-    pub(crate) fn close(&self) -> Vec<Box<Sequence>> {
+    pub(crate) fn close(&self) -> Vec<Sequence> {
         let mut content = self.lock();
         content.closed = true;
         mem::take(&mut content.arrivals)

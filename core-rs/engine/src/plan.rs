@@ -2,7 +2,10 @@
 
 use tgi_backend::Batch;
 
-use crate::scheduler::{AdmissionCursor, CopyPage, Scheduler};
+use crate::{
+    scheduler::{AdmissionCursor, CopyPage, Scheduler},
+    sequence::Sequence,
+};
 
 /// What a step can still take.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +94,7 @@ impl Scheduler {
     /// What is left of the budget: to the second oldest prompt that does not end in this step, to
     /// those behind it, and last to the oldest, which has its half.
     fn take_rest(&mut self, budget: &mut Budget) {
-        let oldest = self.running.iter().position(|sequence| sequence.is_unfinished());
+        let oldest = self.running.iter().position(Sequence::is_unfinished);
         let Some(oldest) = oldest else { return };
         for index in (oldest + 1..self.running.len()).chain([oldest]) {
             if self.running[index].is_unfinished() {

@@ -16,6 +16,7 @@ pub struct Request {
 /// TGI's generation parameters. Absent is TGI's default.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "the parameters are TGI's")]
 pub struct Parameters {
     /// Sample even where no other parameter asks for it.
     pub do_sample: bool,
@@ -73,6 +74,7 @@ impl Default for Parameters {
 
 impl Parameters {
     /// TGI's rule: sampling is on when asked for, or when a warper that needs it is given.
+    #[expect(clippy::float_cmp, reason = "TGI compares exactly")]
     pub fn is_sampling(&self) -> bool {
         self.do_sample
             || self.temperature.is_some_and(|value| value != 1.0)

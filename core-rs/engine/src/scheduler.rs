@@ -29,10 +29,10 @@ pub struct Scheduler {
     pub(crate) pool: PagePool,
     prefix: PrefixTree,
     /// In the order of arrival, as `running`.
-    pub(crate) waiting: VecDeque<Box<Sequence>>,
-    pub(crate) running: Vec<Box<Sequence>>,
+    pub(crate) waiting: VecDeque<Sequence>,
+    pub(crate) running: Vec<Sequence>,
     /// Sequences that lost their pages in this step.
-    displaced: Vec<Box<Sequence>>,
+    displaced: Vec<Sequence>,
     arrivals: u64,
 }
 
@@ -51,7 +51,7 @@ impl Scheduler {
     }
 
     /// Puts a new sequence at the end of the queue.
-    pub(crate) fn enqueue(&mut self, mut sequence: Box<Sequence>) {
+    pub(crate) fn enqueue(&mut self, mut sequence: Sequence) {
         sequence.arrival = self.arrivals;
         self.arrivals += 1;
         self.waiting.push_back(sequence);
@@ -168,7 +168,7 @@ impl Scheduler {
 
     /// Takes a running sequence out and lets its pages go; `keep` leaves them to the cache, which
     /// needs their content to be right.
-    pub(crate) fn retire(&mut self, index: usize, keep: bool) -> Box<Sequence> {
+    pub(crate) fn retire(&mut self, index: usize, keep: bool) -> Sequence {
         let mut sequence = self.running.remove(index);
         if keep && self.limits.prefix_caching && !sequence.details {
             let known = &sequence.tokens[..sequence.kv_len];
@@ -212,7 +212,7 @@ impl Scheduler {
     }
 
     fn youngest_paused(&self) -> Option<usize> {
-        self.running.iter().rposition(|sequence| sequence.is_paused())
+        self.running.iter().rposition(Sequence::is_paused)
     }
 
     /// The youngest sequence that could run, `index` itself if there is none younger.

@@ -80,12 +80,12 @@ impl Sequence {
         speculate: usize,
         details: bool,
         generation: Generation,
-    ) -> Box<Self> {
+    ) -> Self {
         let Prepared { mut tokens, max_new_tokens, .. } = prepared;
         let prompt_tokens = tokens.len();
         let most_tokens = prompt_tokens + max_new_tokens + speculate;
         tokens.reserve_exact(most_tokens - prompt_tokens);
-        Box::new(Self {
+        Self {
             ticket,
             arrival: 0,
             tokens,
@@ -104,7 +104,7 @@ impl Sequence {
             finish: None,
             usage: Usage { prompt_tokens: prompt_tokens as u32, ..Usage::default() },
             clock: Clock { queued: Instant::now(), started: None, first_token: None },
-        })
+        }
     }
 
     /// Request id.

@@ -9,7 +9,6 @@ use std::{
 use crate::{
     event::{Event, EventSink, FailureKind},
     intake::Intake,
-    prepare::Invalid,
     registry::Ticket,
     request::Request,
     sequence::Sequence,
@@ -56,12 +55,9 @@ impl Worker {
             return self.fail(id, FailureKind::Incomplete, INCOMPLETE);
         }
         let prepare = AssertUnwindSafe(|| self.intake.prepare(ticket, &request));
-        let sequence: Result<Box<Sequence>, Invalid> = match catch_unwind(prepare) {
-            Ok(result) => result,
-            Err(_) => {
-                let message = "Server error: the tokenizer panicked";
-                return self.fail(id, FailureKind::Generation, message);
-            }
+        let Ok(sequence) = catch_unwind(prepare) else {
+            let message = "Server error: the tokenizer panicked";
+            return self.fail(id, FailureKind::Generation, message);
         };
         match sequence {
             Err(invalid) => self.fail(id, FailureKind::Validation, &invalid.to_string()),
@@ -71,7 +67,7 @@ impl Worker {
     }
 
     /// Says that the request is accepted, before the engine's thread can say more of it.
-    fn queue(&mut self, sequence: Box<Sequence>, received: Instant) {
+    fn queue(&mut self, sequence: Sequence, received: Instant) {
         let id = sequence.id();
         self.sink.emit(Event::Accepted {
             request: id,
@@ -80,7 +76,7 @@ impl Worker {
             validation: received.elapsed(),
         });
         self.sink.publish();
-        if self.intake.push(sequence).is_err() {
+        if !self.intake.push(sequence) {
             self.fail(id, FailureKind::Incomplete, INCOMPLETE);
         }
     }

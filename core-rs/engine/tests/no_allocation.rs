@@ -59,7 +59,7 @@ fn allocations(config: &EngineConfig, requests: &[Request]) -> usize {
         Core::open(Box::new(backend), Arc::new(tokenizer()), config, Box::new(sink)).unwrap();
     for (id, request) in (0..).zip(requests) {
         let sequence = intake.prepare(intake.open(id).unwrap(), request).unwrap();
-        intake.push(sequence).unwrap();
+        assert!(intake.push(sequence));
     }
     // The prompts, and what grows once: the list of top tokens.
     for _ in 0..40 {

@@ -96,8 +96,8 @@ fn an_empty_prompt_is_refused() {
 fn a_seed_is_kept_or_drawn_when_it_samples_and_absent_when_greedy() {
     let sampling = |seed| Parameters { do_sample: true, seed, ..plain() };
     assert_eq!(prepared("a", sampling(Some(u64::MAX))).unwrap().seed, Some(u64::MAX));
-    let drawn = |_| prepared("a", sampling(None)).unwrap().seed.unwrap();
-    assert_ne!(drawn(()), drawn(()));
+    let drawn = || prepared("a", sampling(None)).unwrap().seed.unwrap();
+    assert_ne!(drawn(), drawn());
     let greedy = Parameters { seed: Some(3), ..plain() };
     assert_eq!(prepared("a", greedy).unwrap().seed, None);
 }

@@ -84,7 +84,7 @@ impl Fixture {
     }
 
     fn waiting(&self) -> Vec<u32> {
-        self.scheduler.waiting.iter().map(|sequence| sequence.id()).collect()
+        self.scheduler.waiting.iter().map(Sequence::id).collect()
     }
 
     fn pause(&mut self, id: u32) {

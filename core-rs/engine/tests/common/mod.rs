@@ -167,7 +167,7 @@ pub fn config() -> EngineConfig {
         prefix_caching: false,
         speculate: 0,
         validation_workers: 2,
-        pause_limit: Duration::from_secs(3600),
+        pause_limit: Duration::from_hours(1),
         profile: Profile::V0_3,
     }
 }
@@ -194,7 +194,7 @@ impl Bench {
     pub fn submit(&self, id: u32, request: &Request) {
         let ticket = self.intake.open(id).unwrap();
         let sequence = self.intake.prepare(ticket, request).unwrap();
-        self.intake.push(sequence).unwrap();
+        assert!(self.intake.push(sequence));
     }
 
     /// Steps until there is nothing left to compute; fails when that takes more than `limit`.
