@@ -30,10 +30,8 @@ pub const fn part(subs: usize, sub: usize) -> usize {
 #[inline(always)]
 pub fn quantize<S: Simd>(simd: S, low: S::F, high: S::F) -> ActivationBlock {
     let zero = simd.splat(0.0);
-    let largest = simd.max(
-        simd.max(low, simd.sub(zero, low)),
-        simd.max(high, simd.sub(zero, high)),
-    );
+    let largest =
+        simd.max(simd.max(low, simd.sub(zero, low)), simd.max(high, simd.sub(zero, high)));
     let largest = simd.largest(largest);
     let scale = largest / 127.0;
     let inverse = simd.splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });

@@ -6,13 +6,17 @@ use candle_core::quantized::GgmlDType;
 #[derive(Debug, thiserror::Error)]
 pub enum CpuError {
     /// A tensor's type has no kernel here.
-    #[error("Cannot load a tensor of type {dtype:?}: the CPU backend has no kernel for it; use a file of another quantization, or --backend candle")]
+    #[error(
+        "Cannot load a tensor of type {dtype:?}: the CPU backend has no kernel for it; use a file of another quantization, or --backend candle"
+    )]
     Type {
         /// Its type.
         dtype: GgmlDType,
     },
     /// A tensor's bytes do not match its shape.
-    #[error("Cannot load a matrix of {rows} x {columns} {dtype:?}: it has {bytes} bytes; fetch the file again")]
+    #[error(
+        "Cannot load a matrix of {rows} x {columns} {dtype:?}: it has {bytes} bytes; fetch the file again"
+    )]
     Shape {
         /// Rows.
         rows: usize,

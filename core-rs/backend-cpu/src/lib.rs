@@ -1,17 +1,35 @@
 //! The fast CPU backend: own kernels, thread pool and arena.
 //!
-//! - [`isa`] and [`simd`]: arithmetic on sixteen lanes, the same bytes on every instruction set.
-//! - [`tile`], [`matrix`], [`product`], [`dense`]: weights as the kernels want them, and the
-//!   matrix product.
-//! - [`activation`]: what the integer kernels multiply them with.
+//! | module | job |
+//! |---|---|
+//! | [`isa`], [`simd`] | arithmetic on sixteen lanes, the same bytes on every instruction set |
+//! | [`tile`], [`matrix`], [`product`], [`dense`] | re-tiled weights and the matrix product |
+//! | [`activation`] | what the integer kernels multiply weights with |
+//! | [`weights`] | a model's tensors, loaded |
+//! | `attention`, `math`, `norm` | the rest of the arithmetic |
+//! | `pool`, `shared`, `arena` | threads and memory |
+//! | `decoder` | one step, as the specification describes it |
+//! | `backend` | all of it behind the engine's trait |
 
 pub mod activation;
+mod arena;
+mod attention;
+mod backend;
+mod decoder;
 pub mod dense;
 mod error;
 pub mod isa;
+mod math;
 pub mod matrix;
+mod norm;
+mod options;
+mod pool;
 pub mod product;
+mod shared;
 pub mod simd;
 pub mod tile;
+pub mod weights;
 
+pub use backend::CpuBackend;
 pub use error::CpuError;
+pub use options::{CpuOptions, arena_bytes, kv_bytes_per_token, weight_bytes};

@@ -32,7 +32,14 @@ pub trait Matrix: Send + Sync {
     /// Whether it multiplies [`Input::floats`] and not [`Input::blocks`].
     fn reads_floats(&self) -> bool;
     /// Rows `32 * panel..` of the product, for some tokens: one [`PanelRow`] each.
-    fn product(&self, isa: Isa, panel: usize, x: &Input, tokens: Range<usize>, out: &mut [PanelRow]);
+    fn product(
+        &self,
+        isa: Isa,
+        panel: usize,
+        x: &Input,
+        tokens: Range<usize>,
+        out: &mut [PanelRow],
+    );
     /// One row, dequantized, to the front of `out`.
     fn row(&self, row: usize, out: &mut [f32]);
     /// Panels.

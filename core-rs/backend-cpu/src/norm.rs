@@ -90,7 +90,8 @@ mod tests {
             let scale = (square / width as f32 + 1e-5).sqrt();
             let first = Isa::best().run(Run(&spec, &weights, &x));
             for (index, out) in first.iter().enumerate() {
-                let expected = (x[index] - mean) / scale * weights.weight[index] + weights.bias[index];
+                let expected =
+                    (x[index] - mean) / scale * weights.weight[index] + weights.bias[index];
                 assert!((out - expected).abs() < 1e-5, "{kind:?} {index} {out} {expected}");
             }
             for isa in Isa::available() {

@@ -81,7 +81,7 @@ impl Pool {
             closing: AtomicBool::new(false),
             step: UnsafeCell::new(step),
         });
-        let handles = Arc::new(std::sync::OnceLock::new());
+        let handles = Arc::new(std::sync::OnceLock::<Vec<Thread>>::new());
         let helpers: Vec<JoinHandle<()>> = (1..threads)
             .filter_map(|worker| {
                 let (shared, handles) = (Arc::clone(&shared), Arc::clone(&handles));

@@ -45,10 +45,49 @@ impl<T: Copy + Default> Shared<T> {
         unsafe { std::slice::from_raw_parts_mut(UnsafeCell::raw_get(cells.as_ptr()), cells.len()) }
     }
 
+    /// Writes one element.
+    ///
+    /// # Safety
+    /// Nobody else may read or write it meanwhile.
+    pub unsafe fn set(&self, index: usize, value: T) {
+        // SAFETY: the index is checked, and the caller rules out any other access.
+        unsafe { *self.cells[index].get() = value };
+    }
+
     /// The whole of it, by whoever owns it.
     pub fn all(&mut self) -> &mut [T] {
         let length = self.len();
         // SAFETY: the exclusive borrow rules out any other access.
         unsafe { self.write(0..length) }
+    }
+}
+
+/// Working memory, one value for each worker.
+pub struct PerWorker<T> {
+    cells: Vec<UnsafeCell<T>>,
+}
+
+// SAFETY: access goes through `get`, whose callers each use their own worker's value.
+unsafe impl<T: Send> Sync for PerWorker<T> {}
+
+impl<T: Default> PerWorker<T> {
+    /// Values for `workers` workers.
+    pub fn new(workers: usize) -> Self {
+        Self { cells: (0..workers).map(|_| UnsafeCell::default()).collect() }
+    }
+
+    /// All values, by whoever owns them.
+    pub fn all(&mut self) -> impl Iterator<Item = &mut T> {
+        self.cells.iter_mut().map(UnsafeCell::get_mut)
+    }
+
+    /// The value of one worker.
+    ///
+    /// # Safety
+    /// Only that worker may call this, and it may hold one loan at a time.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn get(&self, worker: usize) -> &mut T {
+        // SAFETY: the caller is the only one that touches this value.
+        unsafe { &mut *self.cells[worker].get() }
     }
 }

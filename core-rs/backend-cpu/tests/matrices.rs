@@ -171,7 +171,10 @@ fn check(dtype: GgmlDType, rows: usize, columns: usize, count: usize, seed: u64)
     }
     for isa in Isa::available() {
         for group in [1, 2, 3, 4, 5, 8, 17, 33] {
-            assert!(outputs(&*matrix, isa, &tokens, group) == reference, "{dtype:?} {isa:?} {group}");
+            assert!(
+                outputs(&*matrix, isa, &tokens, group) == reference,
+                "{dtype:?} {isa:?} {group}"
+            );
         }
     }
 }

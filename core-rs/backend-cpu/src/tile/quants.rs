@@ -117,11 +117,7 @@ impl Four {
 
 /// Sets `BIT` in each of the eight vectors from its bit plane.
 #[inline(always)]
-fn with_plane<S: Simd, const BIT: u8>(
-    simd: S,
-    x: [S::B; 8],
-    planes: &[[u8; 8]; 8],
-) -> [S::B; 8] {
+fn with_plane<S: Simd, const BIT: u8>(simd: S, x: [S::B; 8], planes: &[[u8; 8]; 8]) -> [S::B; 8] {
     let mut x = x;
     for (x, plane) in x.iter_mut().zip(planes) {
         *x = simd.or_bits::<BIT>(*x, plane);

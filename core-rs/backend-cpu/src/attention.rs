@@ -1,0 +1,49 @@
+//! Attention over KV pages.
+//!
+//! The positions of a sequence are cut into chunks of [`CHUNK`], counted from position 0. A row
+//! (one query head of one token) gets a partial result from each chunk that it sees: the largest
+//! score, the sum of the exponentials, and the weighted values (the soft-max of Milakov and
+//! Gimelshein, 2018). Partial results merge in the order of the chunks. So a row's arithmetic
+//! depends on its position and on what it sees, never on which rows or threads share the work.
+
+mod merge;
+mod rows;
+mod scores;
+mod values;
+
+pub use merge::Partial;
+pub use rows::{AttendChunk, Row, Scratch};
+
+use tgi_backend::PAGE_TOKENS;
+
+/// Positions of a chunk: whole pages.
+pub const CHUNK: usize = 4 * PAGE_TOKENS;
+
+/// Rows that one call handles at most.
+pub const MAX_ROWS: usize = 32;
+
+/// Sizes of the KV pages of one layer.
+///
+/// Keys lie as `[page][kv head][element][slot]`, so that scores of 32 positions advance together;
+/// values as `[page][kv head][slot][element]`. Both are IEEE half precision.
+#[derive(Clone, Copy, Debug)]
+pub struct KvShape {
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_size: usize,
+    /// The same in whole vectors.
+    pub padded: usize,
+}
+
+impl KvShape {
+    /// Half-precision values of a page's keys, or of its values.
+    pub fn page(&self) -> usize {
+        self.kv_heads * self.padded * PAGE_TOKENS
+    }
+
+    /// Where the keys or the values of one head of a page start.
+    pub fn head(&self, page: u32, kv_head: usize) -> usize {
+        page as usize * self.page() + kv_head * self.padded * PAGE_TOKENS
+    }
+}

@@ -1,0 +1,218 @@
+//! One chunk of positions for up to [`MAX_ROWS`] rows of one sequence and one KV head.
+
+use std::ops::Range;
+
+use tgi_backend::PAGE_TOKENS;
+
+use super::scores::page_scores;
+use super::values::page_values;
+use super::{CHUNK, KvShape, MAX_ROWS, Partial};
+use crate::isa::Kernel;
+use crate::math::{exp, soft_cap};
+use crate::simd::{LANES, Simd};
+
+/// One query head of one token.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Row {
+    /// Where its query starts in [`AttendChunk::queries`].
+    pub query: usize,
+    /// First position that it sees.
+    pub first: usize,
+    /// Its own position, the last that it sees.
+    pub last: usize,
+    /// Added to a score for each position between key and query; zero without linear biases.
+    pub slope: f32,
+}
+
+/// Memory of one thread.
+#[derive(Clone, Debug)]
+pub struct Scratch {
+    /// Scores, then weights, `[MAX_ROWS][CHUNK]`.
+    weights: Vec<[f32; CHUNK]>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { weights: vec![[0.0; CHUNK]; MAX_ROWS] }
+    }
+}
+
+/// Computes the partial results of `rows` for the positions of chunk `chunk`.
+pub struct AttendChunk<'a> {
+    /// Scaled queries.
+    pub queries: &'a [f32],
+    /// At most [`MAX_ROWS`] rows, in the order of their positions.
+    pub rows: &'a [Row],
+    /// Which chunk: positions `chunk * CHUNK..`.
+    pub chunk: usize,
+    /// The sequence's page table.
+    pub pages: &'a [u32],
+    /// Keys of the layer.
+    pub keys: &'a [u16],
+    /// Values of the layer.
+    pub values: &'a [u16],
+    /// Sizes of both.
+    pub shape: KvShape,
+    /// Which KV head.
+    pub kv_head: usize,
+    /// Cap on the scores.
+    pub soft_cap: Option<f32>,
+    /// Working memory.
+    pub scratch: &'a mut Scratch,
+    /// Soft-max of each row.
+    pub partials: &'a mut [Partial],
+    /// Weighted values of each row, `[rows][padded]`.
+    pub out: &'a mut [f32],
+}
+
+/// Runs `$body` with `$count` as a constant, at most 4, `$start` the first row of each group.
+macro_rules! in_groups {
+    ($rows:expr, |$start:ident, $count:ident| $body:expr) => {
+        let mut $start = 0;
+        while $start < $rows {
+            match $rows - $start {
+                1 => {
+                    const $count: usize = 1;
+                    $body;
+                    $start += 1;
+                }
+                2 => {
+                    const $count: usize = 2;
+                    $body;
+                    $start += 2;
+                }
+                3 => {
+                    const $count: usize = 3;
+                    $body;
+                    $start += 3;
+                }
+                _ => {
+                    const $count: usize = 4;
+                    $body;
+                    $start += 4;
+                }
+            }
+        }
+    };
+}
+
+impl AttendChunk<'_> {
+    /// Positions of the chunk's pages that any row sees, relative to the chunk, whole pages.
+    fn seen(&self) -> Range<usize> {
+        let start = self.chunk * CHUNK;
+        let first = self.rows.iter().map(|row| row.first).min().unwrap_or(0).max(start) - start;
+        let last = self.rows.iter().map(|row| row.last + 1).max().unwrap_or(0);
+        let end = last.saturating_sub(start).min(CHUNK);
+        first / PAGE_TOKENS * PAGE_TOKENS..end.next_multiple_of(PAGE_TOKENS)
+    }
+
+    #[inline(always)]
+    fn score<S: Simd, const ROWS: usize>(&mut self, simd: S, first: usize, seen: Range<usize>) {
+        let mut queries = [&[][..]; ROWS];
+        for row in 0..ROWS {
+            queries[row] = &self.queries[self.rows[first + row].query..];
+        }
+        for start in seen.step_by(PAGE_TOKENS) {
+            let page = self.pages[(self.chunk * CHUNK + start) / PAGE_TOKENS];
+            let head = self.shape.head(page, self.kv_head);
+            let keys = &self.keys[head..head + self.shape.head_size * PAGE_TOKENS];
+            let [weights] = self.scratch.weights[first..first + ROWS].as_chunks_mut::<ROWS>().0
+            else {
+                return;
+            };
+            let out = weights.each_mut().map(|row| page_of(row, start));
+            page_scores::<S, ROWS>(simd, queries, keys, out);
+        }
+    }
+
+    /// Turns the scores of a row into weights, zero where it sees nothing.
+    #[inline(always)]
+    fn soft_max<S: Simd>(&mut self, simd: S, index: usize, seen: Range<usize>) {
+        let row = self.rows[index];
+        let start = self.chunk * CHUNK;
+        let first = row.first.saturating_sub(start).clamp(seen.start, seen.end);
+        let end = (row.last + 1).saturating_sub(start).clamp(first, seen.end);
+        let weights = &mut self.scratch.weights[index];
+        if first == end {
+            weights[seen].fill(0.0);
+            self.partials[index] = Partial::default();
+            return;
+        }
+        if let Some(cap) = self.soft_cap {
+            for x in weights[seen.clone()].as_chunks_mut::<LANES>().0 {
+                simd.store(soft_cap(simd, simd.load(x), cap), x);
+            }
+        }
+        if row.slope != 0.0 {
+            for (position, x) in weights.iter_mut().enumerate().take(end).skip(first) {
+                *x -= row.slope * (row.last - start - position) as f32;
+            }
+        }
+        weights[seen.start..first].fill(f32::NEG_INFINITY);
+        weights[end..seen.end].fill(f32::NEG_INFINITY);
+        let vectors = weights[seen].as_chunks_mut::<LANES>().0;
+        let mut largest = simd.splat(f32::NEG_INFINITY);
+        for x in vectors.iter() {
+            largest = simd.max(largest, simd.load(x));
+        }
+        let largest = simd.largest(largest);
+        let shift = simd.splat(largest);
+        let mut sum = simd.splat(0.0);
+        for x in vectors {
+            let weight = exp(simd, simd.sub(simd.load(x), shift));
+            sum = simd.add(sum, weight);
+            simd.store(weight, x);
+        }
+        self.partials[index] = Partial { largest, sum: simd.sum(sum) };
+    }
+
+    #[inline(always)]
+    fn weigh<S: Simd, const ROWS: usize>(&mut self, simd: S, first: usize, seen: Range<usize>) {
+        let padded = self.shape.padded;
+        let end = self.slots_end(seen.end);
+        for start in seen.step_by(PAGE_TOKENS) {
+            let page = self.pages[(self.chunk * CHUNK + start) / PAGE_TOKENS];
+            let head = self.shape.head(page, self.kv_head);
+            let slots = PAGE_TOKENS.min(end - start);
+            let values = &self.values[head..head + slots * padded];
+            let [weights] = self.scratch.weights[first..first + ROWS].as_chunks::<ROWS>().0 else {
+                return;
+            };
+            let weights = weights.each_ref().map(|row| page_of_ref(row, start));
+            let mut rows = self.out[first * padded..].chunks_exact_mut(padded);
+            let mut out = std::array::from_fn(|_| rows.next().unwrap_or_default());
+            page_values::<S, ROWS>(simd, weights, values, padded, &mut out);
+        }
+    }
+
+    /// End of what has been written to the pages: later slots hold nothing of this sequence.
+    fn slots_end(&self, seen_end: usize) -> usize {
+        let last = self.rows.iter().map(|row| row.last + 1).max().unwrap_or(0);
+        seen_end.min(last.saturating_sub(self.chunk * CHUNK))
+    }
+}
+
+/// The weights of the page that starts at `start`.
+fn page_of(row: &mut [f32; CHUNK], start: usize) -> &mut [f32; PAGE_TOKENS] {
+    &mut row.as_chunks_mut::<PAGE_TOKENS>().0[start / PAGE_TOKENS]
+}
+
+/// The same for reading.
+fn page_of_ref(row: &[f32; CHUNK], start: usize) -> &[f32; PAGE_TOKENS] {
+    &row.as_chunks::<PAGE_TOKENS>().0[start / PAGE_TOKENS]
+}
+
+impl Kernel for AttendChunk<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let (rows, seen) = (self.rows.len(), self.seen());
+        self.out[..rows * self.shape.padded].fill(0.0);
+        in_groups!(rows, |start, ROWS| self.score::<S, ROWS>(simd, start, seen.clone()));
+        for row in 0..rows {
+            self.soft_max(simd, row, seen.clone());
+        }
+        in_groups!(rows, |start, ROWS| self.weigh::<S, ROWS>(simd, start, seen.clone()));
+    }
+}

@@ -1,0 +1,68 @@
+//! Weighted values of some rows over one page.
+
+use tgi_backend::PAGE_TOKENS;
+
+use crate::simd::{LANES, Simd};
+
+/// Vectors of a head that are summed at once.
+const VECTORS: usize = 4;
+
+/// `out[row] += sum over slots of weight[row][slot] * value[slot]`, by `fma` in their order.
+///
+/// `values` is `[slots][padded]`; each of `ROWS` outputs has `padded` elements.
+#[inline(always)]
+pub fn page_values<S: Simd, const ROWS: usize>(
+    simd: S,
+    weights: [&[f32; PAGE_TOKENS]; ROWS],
+    values: &[u16],
+    padded: usize,
+    out: &mut [&mut [f32]; ROWS],
+) {
+    let mut first = 0;
+    while first + VECTORS * LANES <= padded {
+        columns::<S, ROWS, VECTORS>(simd, weights, values, padded, first, out);
+        first += VECTORS * LANES;
+    }
+    while first < padded {
+        columns::<S, ROWS, 1>(simd, weights, values, padded, first, out);
+        first += LANES;
+    }
+}
+
+/// The same for some columns only.
+#[inline(always)]
+fn columns<S: Simd, const ROWS: usize, const WIDTH: usize>(
+    simd: S,
+    weights: [&[f32; PAGE_TOKENS]; ROWS],
+    values: &[u16],
+    padded: usize,
+    first: usize,
+    out: &mut [&mut [f32]; ROWS],
+) {
+    let mut sums = [[simd.splat(0.0); WIDTH]; ROWS];
+    for row in 0..ROWS {
+        let vectors = out[row][first..first + WIDTH * LANES].as_chunks::<LANES>().0;
+        for column in 0..WIDTH {
+            sums[row][column] = simd.load(&vectors[column]);
+        }
+    }
+    for (slot, values) in values.chunks_exact(padded).enumerate() {
+        let vectors = values[first..first + WIDTH * LANES].as_chunks::<LANES>().0;
+        let mut loaded = [simd.splat(0.0); WIDTH];
+        for column in 0..WIDTH {
+            loaded[column] = simd.load_f16(&vectors[column]);
+        }
+        for row in 0..ROWS {
+            let weight = simd.splat(weights[row][slot % PAGE_TOKENS]);
+            for column in 0..WIDTH {
+                sums[row][column] = simd.fma(weight, loaded[column], sums[row][column]);
+            }
+        }
+    }
+    for row in 0..ROWS {
+        let vectors = out[row][first..first + WIDTH * LANES].as_chunks_mut::<LANES>().0;
+        for column in 0..WIDTH {
+            simd.store(sums[row][column], &mut vectors[column]);
+        }
+    }
+}

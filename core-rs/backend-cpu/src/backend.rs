@@ -1,0 +1,120 @@
+//! The backend: a model's weights, memory and threads behind the engine's trait.
+
+use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits};
+use tgi_model::{Model, ModelSpec};
+
+use crate::arena::Arena;
+use crate::decoder::{MAX_HEAD, RopeTables, Step, Units};
+use crate::error::CpuError;
+use crate::isa::Isa;
+use crate::options::CpuOptions;
+use crate::pool::Pool;
+use crate::weights::{TensorSource, Weights};
+
+/// A model on the CPU.
+pub struct CpuBackend {
+    spec: ModelSpec,
+    weights: Weights,
+    arena: Arena,
+    ropes: RopeTables,
+    units: Units,
+    pool: Pool,
+    isa: Isa,
+    capacity: Capacity,
+}
+
+impl CpuBackend {
+    /// Re-tiles the weights of `model`, takes all memory and starts the threads. The model may be
+    /// closed afterwards.
+    ///
+    /// # Errors
+    /// [`CpuError`] when a tensor has no kernel or the specification is out of reach.
+    pub fn load(model: &Model, options: &CpuOptions) -> Result<Self, CpuError> {
+        Self::from_source(&model.spec, model, options, Isa::best())
+    }
+
+    /// The same for weights from anywhere, on a chosen instruction set.
+    pub fn from_source(
+        spec: &ModelSpec,
+        source: &dyn TensorSource,
+        options: &CpuOptions,
+        isa: Isa,
+    ) -> Result<Self, CpuError> {
+        if spec.attention.head_size > MAX_HEAD {
+            let size = spec.attention.head_size;
+            return Err(CpuError::Spec(format!(
+                "a head has {size} elements, the limit is {MAX_HEAD}; use --backend candle"
+            )));
+        }
+        let threads = options.threads();
+        let weights = Weights::load(spec, source, threads)?;
+        let ropes = RopeTables::new(spec);
+        let pool = Pool::new(threads);
+        Ok(Self {
+            arena: Arena::new(spec, options, ropes.frequencies.len(), pool.threads()),
+            weights,
+            ropes,
+            units: Units::new(options.batch_tokens),
+            pool,
+            isa,
+            capacity: Capacity {
+                pages: options.pages,
+                batch_tokens: options.batch_tokens,
+                logit_rows: options.logit_rows,
+                vocab: spec.vocab,
+                context: spec.context,
+            },
+            spec: spec.clone(),
+        })
+    }
+
+    /// Name of the instruction set in use: `avx512-vnni`, `avx2`, `portable`.
+    pub fn isa(&self) -> &str {
+        self.isa.name()
+    }
+}
+
+impl Backend for CpuBackend {
+    fn name(&self) -> &'static str {
+        "cpu"
+    }
+
+    fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
+        batch.check(&self.capacity)?;
+        let (attention, threads) = (&self.spec.attention, self.pool.threads());
+        self.units.plan(batch, attention.heads, attention.kv_heads, 4 * threads);
+        let step = Step {
+            spec: &self.spec,
+            weights: &self.weights,
+            arena: &self.arena,
+            ropes: &self.ropes,
+            batch,
+            units: &self.units,
+            isa: self.isa,
+            threads,
+        };
+        self.pool.run(&|team| step.run(team));
+        let wanted = batch.logit_rows.len() * self.spec.vocab;
+        Ok(Logits::new(&mut self.arena.logits.all()[..wanted], self.spec.vocab))
+    }
+
+    fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        let (pages, size) = (self.capacity.pages, self.arena.shape.page());
+        let (from, to) = (from as usize, to as usize);
+        if from.max(to) >= pages {
+            return Err(BackendError::Batch(format!("page {}, pages {pages}", from.max(to))));
+        }
+        for layer in self.arena.keys.iter_mut().chain(&mut self.arena.values) {
+            layer.all().copy_within(from * size..(from + 1) * size, to * size);
+        }
+        Ok(())
+    }
+
+    fn is_batch_invariant(&self) -> bool {
+        true
+    }
+}

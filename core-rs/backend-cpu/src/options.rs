@@ -1,0 +1,41 @@
+//! What the caller chooses, and what it costs.
+
+use tgi_model::{Model, ModelSpec};
+
+use crate::arena::Arena;
+
+/// Sizes fixed at load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuOptions {
+    /// KV pages.
+    pub pages: usize,
+    /// Most tokens in one step.
+    pub batch_tokens: usize,
+    /// Most wanted logit rows in one step.
+    pub logit_rows: usize,
+    /// Threads that compute; `None` takes one for each core.
+    pub threads: Option<usize>,
+}
+
+impl CpuOptions {
+    /// Threads that compute.
+    pub(crate) fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.threads.unwrap_or_else(cores).clamp(1, 256)
+    }
+}
+
+/// Bytes of K and V of one token, over all layers, in half precision.
+pub fn kv_bytes_per_token(spec: &ModelSpec) -> u64 {
+    Arena::kv_bytes_per_token(spec)
+}
+
+/// Bytes of the re-tiled weights, about: K-quants grow by up to a tenth (`Q2_K` by half).
+pub fn weight_bytes(model: &Model) -> u64 {
+    model.tensor_bytes() + model.tensor_bytes() / 16
+}
+
+/// Bytes of everything else that is taken at load: activations, logits, working memory.
+pub fn arena_bytes(spec: &ModelSpec, options: &CpuOptions) -> u64 {
+    Arena::bytes(spec, options)
+}

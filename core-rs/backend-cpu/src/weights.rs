@@ -1,0 +1,267 @@
+//! The weights of a model, re-tiled.
+
+use candle_core::quantized::GgmlDType;
+use tgi_model::spec::{Norm, Position, RopeLayout};
+use tgi_model::{Model, ModelError, ModelSpec, Role};
+
+use crate::error::CpuError;
+use crate::matrix::{self, Matrix};
+use crate::norm::NormWeights;
+use crate::tile::pack::PANEL_ROWS;
+
+/// A projection.
+pub struct Linear {
+    /// Weights.
+    pub matrix: Box<dyn Matrix>,
+    /// Terms of each output, in whole panels.
+    pub bias: Option<Vec<f32>>,
+}
+
+/// One decoder block.
+pub struct Layer {
+    /// Before attention.
+    pub attention_norm: NormWeights,
+    /// Query projection.
+    pub query: Linear,
+    /// Key projection.
+    pub key: Linear,
+    /// Value projection.
+    pub value: Linear,
+    /// Norm of each query head.
+    pub query_norm: Option<NormWeights>,
+    /// Norm of each key head.
+    pub key_norm: Option<NormWeights>,
+    /// Output projection of attention.
+    pub output: Linear,
+    /// After attention.
+    pub post_attention_norm: Option<NormWeights>,
+    /// Before the MLP; a parallel block has none.
+    pub mlp_norm: Option<NormWeights>,
+    /// Gate projection.
+    pub gate: Option<Linear>,
+    /// Up projection.
+    pub up: Linear,
+    /// Down projection.
+    pub down: Linear,
+    /// After the MLP.
+    pub post_mlp_norm: Option<NormWeights>,
+}
+
+/// All weights.
+pub struct Weights {
+    /// Token embedding, and the head when it is tied.
+    pub embedding: Box<dyn Matrix>,
+    /// Learned positions.
+    pub positions: Option<Box<dyn Matrix>>,
+    /// Before the head.
+    pub output_norm: NormWeights,
+    /// The head, when it is not the embedding.
+    pub head: Option<Box<dyn Matrix>>,
+    /// Blocks.
+    pub layers: Vec<Layer>,
+}
+
+/// One tensor as it is stored.
+#[derive(Clone, Debug)]
+pub struct Stored<'a> {
+    /// Type of its numbers.
+    pub dtype: GgmlDType,
+    /// Rows; 1 for a vector.
+    pub rows: usize,
+    /// Columns.
+    pub columns: usize,
+    /// Row-major.
+    pub bytes: std::borrow::Cow<'a, [u8]>,
+}
+
+/// Where tensors come from: a model file, or numbers made up for a test or a benchmark.
+pub trait TensorSource: Sync {
+    /// The tensor of a role.
+    fn stored(&self, role: Role, layer: Option<usize>) -> Result<Stored<'_>, ModelError>;
+}
+
+impl TensorSource for Model {
+    fn stored(&self, role: Role, layer: Option<usize>) -> Result<Stored<'_>, ModelError> {
+        let view = self.tensor(role, layer)?;
+        let columns = view.shape.last().copied().unwrap_or(0);
+        let rows = view.shape[..view.shape.len().saturating_sub(1)].iter().product();
+        Ok(Stored { dtype: view.dtype, rows, columns, bytes: view.bytes.into() })
+    }
+}
+
+impl Weights {
+    /// The head.
+    pub fn head(&self) -> &dyn Matrix {
+        self.head.as_deref().unwrap_or(&*self.embedding)
+    }
+
+    /// Re-tiles everything, with `threads` threads.
+    pub fn load(
+        spec: &ModelSpec,
+        source: &dyn TensorSource,
+        threads: usize,
+    ) -> Result<Self, CpuError> {
+        let loader = Loader { spec, source, threads };
+        Ok(Self {
+            embedding: loader.matrix(Role::TokenEmbedding, None)?,
+            positions: match spec.position {
+                Position::Learned { .. } => Some(loader.matrix(Role::PositionEmbedding, None)?),
+                _ => None,
+            },
+            output_norm: loader.norm(Role::OutputNorm, Role::OutputNormBias, None)?,
+            head: match spec.embedding.tied {
+                true => None,
+                false => Some(loader.matrix(Role::Output, None)?),
+            },
+            layers: (0..spec.layers).map(|layer| loader.layer(layer)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+struct Loader<'a> {
+    spec: &'a ModelSpec,
+    source: &'a dyn TensorSource,
+    threads: usize,
+}
+
+impl Loader<'_> {
+    fn layer(&self, layer: usize) -> Result<Layer, CpuError> {
+        use tgi_model::spec::Block;
+        let (spec, at) = (self.spec, Some(layer));
+        let (attention, bias) = (&spec.attention, spec.mlp.bias);
+        let sequential = matches!(spec.block, Block::Sequential { .. });
+        let post = matches!(spec.block, Block::Sequential { post_norms: true });
+        let head_norm = |role| match attention.qk_norm {
+            true => self.head_norm(role, layer).map(Some),
+            false => Ok(None),
+        };
+        let optional = |wanted: bool, role, bias| match wanted {
+            true => self.norm(role, bias, at).map(Some),
+            false => Ok(None),
+        };
+        Ok(Layer {
+            attention_norm: self.norm(Role::AttentionNorm, Role::AttentionNormBias, at)?,
+            query: self.heads(Role::Query, Role::QueryBias, layer)?,
+            key: self.heads(Role::Key, Role::KeyBias, layer)?,
+            value: self.linear(
+                Role::Value,
+                attention.qkv_bias.then_some(Role::ValueBias),
+                layer,
+            )?,
+            query_norm: head_norm(Role::QueryNorm)?,
+            key_norm: head_norm(Role::KeyNorm)?,
+            output: self.linear(
+                Role::AttentionOutput,
+                attention.output_bias.then_some(Role::AttentionOutputBias),
+                layer,
+            )?,
+            // Norms after attention and MLP have no bias of their own in any architecture.
+            post_attention_norm: optional(post, Role::PostAttentionNorm, None)?,
+            mlp_norm: optional(sequential, Role::MlpNorm, Some(Role::MlpNormBias))?,
+            gate: match spec.mlp.gated {
+                true => Some(self.linear(Role::Gate, None, layer)?),
+                false => None,
+            },
+            up: self.linear(Role::Up, bias.then_some(Role::UpBias), layer)?,
+            down: self.linear(Role::Down, bias.then_some(Role::DownBias), layer)?,
+            post_mlp_norm: optional(post, Role::PostMlpNorm, None)?,
+        })
+    }
+
+    fn matrix(&self, role: Role, layer: Option<usize>) -> Result<Box<dyn Matrix>, CpuError> {
+        self.re_tile(&self.source.stored(role, layer)?)
+    }
+
+    fn re_tile(&self, stored: &Stored) -> Result<Box<dyn Matrix>, CpuError> {
+        matrix::load(stored.dtype, stored.rows, stored.columns, &stored.bytes, self.threads)
+    }
+
+    fn linear(&self, role: Role, bias: Option<Role>, layer: usize) -> Result<Linear, CpuError> {
+        let matrix = self.matrix(role, Some(layer))?;
+        let bias = bias.map(|bias| self.vector(bias, Some(layer))).transpose()?;
+        Ok(Linear { matrix, bias: bias.map(in_panels) })
+    }
+
+    /// A query or key projection, its rows in the order that rope by halves wants.
+    fn heads(&self, role: Role, bias: Role, layer: usize) -> Result<Linear, CpuError> {
+        let stored = self.source.stored(role, Some(layer))?;
+        let order = self.order();
+        let bias = match self.spec.attention.qkv_bias {
+            true => Some(in_panels(self.permute(&self.vector(bias, Some(layer))?, &order))),
+            false => None,
+        };
+        if order.is_none() {
+            return Ok(Linear { matrix: self.re_tile(&stored)?, bias });
+        }
+        let bytes = stored.bytes.len() / stored.rows.max(1);
+        let rows: Vec<&[u8]> = stored.bytes.chunks_exact(bytes.max(1)).collect();
+        let permuted = self.permute(&rows, &order).concat();
+        let stored = Stored { bytes: permuted.into(), ..stored };
+        Ok(Linear { matrix: self.re_tile(&stored)?, bias })
+    }
+
+    /// The weights of a qk-norm, in the same order.
+    fn head_norm(&self, role: Role, layer: usize) -> Result<NormWeights, CpuError> {
+        let weight = self.permute(&self.vector(role, Some(layer))?, &self.order());
+        Ok(norm_weights(&self.spec.norm, &weight, &[]))
+    }
+
+    /// Which element of a head comes where; none when they keep their places.
+    ///
+    /// Scores do not change when q and k are permuted alike, so that interleaved pairs can be laid
+    /// out as halves once, at load.
+    fn order(&self) -> Option<Vec<usize>> {
+        let Position::Rope { layout: RopeLayout::Interleaved, dimensions, .. } = self.spec.position
+        else {
+            return None;
+        };
+        let even = (0..dimensions).step_by(2);
+        let odd = (1..dimensions).step_by(2);
+        Some(even.chain(odd).chain(dimensions..self.spec.attention.head_size).collect())
+    }
+
+    fn permute<T: Copy>(&self, rows: &[T], order: &Option<Vec<usize>>) -> Vec<T> {
+        let Some(order) = order else { return rows.to_vec() };
+        let heads = rows.chunks_exact(self.spec.attention.head_size);
+        heads.flat_map(|head| order.iter().map(|&from| head[from])).collect()
+    }
+
+    fn norm(
+        &self,
+        role: Role,
+        bias: impl Into<Option<Role>>,
+        layer: Option<usize>,
+    ) -> Result<NormWeights, CpuError> {
+        let weight = self.vector(role, layer)?;
+        let bias = match bias.into() {
+            Some(bias) if self.spec.norm.bias => self.vector(bias, layer)?,
+            _ => Vec::new(),
+        };
+        Ok(norm_weights(&self.spec.norm, &weight, &bias))
+    }
+
+    fn vector(&self, role: Role, layer: Option<usize>) -> Result<Vec<f32>, CpuError> {
+        let stored = self.source.stored(role, layer)?;
+        let matrix = matrix::load(stored.dtype, 1, stored.columns, &stored.bytes, 1)?;
+        let mut out = vec![0.0; stored.columns];
+        matrix.row(0, &mut out);
+        Ok(out)
+    }
+}
+
+/// Pads to whole panels.
+fn in_panels(mut values: Vec<f32>) -> Vec<f32> {
+    values.resize(values.len().next_multiple_of(PANEL_ROWS), 0.0);
+    values
+}
+
+fn norm_weights(norm: &Norm, weight: &[f32], bias: &[f32]) -> NormWeights {
+    let padded = weight.len().next_multiple_of(PANEL_ROWS);
+    let mut out =
+        NormWeights { width: weight.len(), weight: vec![0.0; padded], bias: vec![0.0; padded] };
+    for (out, weight) in out.weight.iter_mut().zip(weight) {
+        *out = weight + norm.weight_offset;
+    }
+    out.bias[..bias.len()].copy_from_slice(bias);
+    out
+}
