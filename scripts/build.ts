@@ -5,7 +5,7 @@
  */
 
 import { walkFiles } from "./walk.ts";
-import { cargo, print, ROOT, run } from "./steps.ts";
+import { cargo, print, ROOT, run, TARGET } from "./steps.ts";
 
 const HELP = `Usage: deno task build [--quiet]
 
@@ -21,19 +21,13 @@ export async function buildCore(quiet = false): Promise<boolean> {
 
 /** Whether the library is newer than everything it is made from. */
 async function isCurrent(): Promise<boolean> {
-  const target = Deno.env.get("CARGO_TARGET_DIR") ?? `${ROOT}core-rs/target`;
-  const built = await modified(`${target}/release/${libraryName()}`);
+  const built = await modified(`${TARGET}/release/libtgi_core.so`);
   if (built === null) return false;
   for await (const path of walkFiles(`${ROOT}core-rs`, new Set(["target"]))) {
     const changed = await modified(path);
     if (changed === null || changed > built) return false;
   }
   return true;
-}
-
-function libraryName(): string {
-  if (Deno.build.os === "windows") return "tgi_core.dll";
-  return Deno.build.os === "darwin" ? "libtgi_core.dylib" : "libtgi_core.so";
 }
 
 /** Time of the last change, ms. */

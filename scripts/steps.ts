@@ -20,6 +20,9 @@ export interface Ended {
 /** Folder of the project. */
 export const ROOT = new URL("..", import.meta.url).pathname;
 
+/** Where cargo builds, whatever the user's own settings say: the server looks there. */
+export const TARGET = `${ROOT}core-rs/target`;
+
 const ENCODER = new TextEncoder();
 
 /** Writes a line on standard error, which is for people; standard output is for results. */
@@ -38,6 +41,7 @@ export function cargo(...args: readonly string[]): CommandLine {
   return {
     program: "cargo",
     args: [verb, "--manifest-path", `${ROOT}core-rs/Cargo.toml`, ...rest],
+    env: { CARGO_TARGET_DIR: TARGET },
     missing: "cargo was not found: install Rust 1.95 or newer (https://rustup.rs) and try again.",
   };
 }

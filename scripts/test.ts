@@ -58,7 +58,7 @@ async function runTests(): Promise<Tally> {
   const tests = [
     await step("cargo test", async () => {
       const all = cargo("test", "--release", "--locked", "--workspace", "--no-fail-fast");
-      return tallyCargo(await run({ ...all, env }, true));
+      return tallyCargo(await run({ ...all, env: { ...all.env, ...env } }, true));
     }),
     await step("deno test", async () => {
       return tallyDeno(await run({ ...deno("test", "-A", "--frozen", "--quiet"), env }, true));

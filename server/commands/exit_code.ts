@@ -6,7 +6,7 @@ export const ExitCode = {
   failure: 1,
   /** A wrong flag or value. */
   usage: 2,
-  /** The model cannot be found, fetched, read or held in memory. */
+  /** The model cannot be found, fetched, read or held in memory, or contradicts the limits. */
   model: 3,
   /** There is no usable libtgi_core. */
   library: 4,

@@ -2,7 +2,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { Engine } from "../../ffi/engine.ts";
-import type { EngineInfo } from "../../ffi/types.ts";
+import { openLibrary } from "../../ffi/library.ts";
 import { createApp } from "../app.ts";
 import { StartError } from "../errors.ts";
 import { LOG_CATEGORY } from "../log.ts";
@@ -38,10 +38,10 @@ export async function serve(
   const model = await findModel(values, context, stop);
   if (stop.signal.aborted) return ExitCode.ok;
   await giveUpRights();
-  const engine = await Engine.open(engineConfig(values, model?.path ?? null));
+  const engine = await openEngine(values, model);
   await using unopened = new AsyncDisposableStack();
   unopened.defer(() => engine.close());
-  describeEngine(engine.info);
+  describeEngine(engine);
   const options = serverOptions(values, model, engine.info, context.version);
   const server = listen(createApp({ engine, options }).fetch, values, options);
   await stop.asked;
@@ -81,7 +81,26 @@ async function giveUpRights(): Promise<void> {
   await Deno.permissions.revoke({ name: "run" });
 }
 
-function describeEngine(info: EngineInfo): void {
+async function openEngine(values: FlagValues, model: ModelFile | null): Promise<Engine> {
+  const library = await withExitCode(ExitCode.library, openLibrary);
+  const config = engineConfig(values, model?.path ?? null);
+  const engine = await withExitCode(ExitCode.model, () => Engine.open(config, library));
+  engine.onError = (error) => log.error`The core's records were not all taken: ${error}`;
+  return engine;
+}
+
+/** Does the work; when it fails to start the process ends with this code. */
+async function withExitCode<T>(code: number, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    throw new StartError(error.message, code, { cause: error });
+  }
+}
+
+function describeEngine({ info, library }: Engine): void {
+  log.info`Core: ${library.path} (${library.reason})`;
   const { weightsBytes, kvBytes, kvBytesPerToken, arenaBytes, availableBytes } = info.plan;
   log
     .info`Core: backend ${info.backend} on ${info.device} (${info.isa}), ${info.dtype}, ${info.architecture}, context ${info.context} tokens`;
