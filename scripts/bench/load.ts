@@ -25,7 +25,10 @@ export interface Round {
   readonly millis: number;
   /** Time to the first token of each request, ms. */
   readonly firstTokenMillis: readonly number[];
-  /** Time between tokens that follow each other, ms. */
+  /**
+   * Time between tokens that follow each other, ms. Tokens that arrive together share the time
+   * since the ones before; those that come with the first token took none.
+   */
   readonly betweenMillis: readonly number[];
 }
 
@@ -86,7 +89,7 @@ async function readStream(
     const events = countEvents(chunk);
     for (let event = 0; event < events; event++) {
       if (tokens + event === 0) first = now - started;
-      else between.push(event === 0 ? now - last : 0);
+      else between.push(tokens === 0 ? 0 : (now - last) / events);
     }
     tokens += events;
     if (events > 0) last = now;
