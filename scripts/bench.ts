@@ -20,6 +20,17 @@ export interface Summary {
   readonly interTokenP99Millis: number;
 }
 
+/** Processor time of process `pid` so far, user and system, µs (`proc_pid_stat(5)`). */
+function processMicros(pid: number): number {
+  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  // The name, in parentheses, may hold blanks; user and system time are fields 14 and 15.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * MICROS_PER_TICK;
+}
+
+/** Linux counts processor time in ticks of 10 ms. */
+const MICROS_PER_TICK = 10_000;
+
 /** Puts the rounds together. */
 export function summarize(rounds: readonly Round[]): Summary {
   const over = (figure: (round: Round) => number) => median(rounds.map(figure));
@@ -55,6 +66,7 @@ function parseArguments(args: readonly string[]) {
     .option("--prompt-tokens <n>", "words of the prompt: about as many tokens", positive, 64)
     .option("--max-new-tokens <n>", "tokens to generate", positive, 64)
     .option("--rounds <n>", "rounds that are counted, after one that is not", positive, 3)
+    .option("--pid <n>", "also tell the processor time of this process for each token", positive)
     .option("--json", "print one JSON object")
     .parse([...args], { from: "user" })
     .opts<{
@@ -64,6 +76,7 @@ function parseArguments(args: readonly string[]) {
       promptTokens: number;
       maxNewTokens: number;
       rounds: number;
+      pid?: number;
       json?: true;
     }>();
 }
@@ -74,9 +87,10 @@ function positive(text: string): number {
 }
 
 async function main(): Promise<number> {
-  const { promptTokens, rounds, json, ...rest } = parseArguments(Deno.args);
+  const { promptTokens, rounds, pid, json, ...rest } = parseArguments(Deno.args);
   const load: Load = { ...rest, promptWords: promptTokens };
   await runRound({ ...load, requests: 1 });
+  const before = pid === undefined ? 0 : processMicros(pid);
   const measured: Round[] = [];
   while (measured.length < rounds) measured.push(await runRound(load));
   const summary = summarize(measured);
@@ -84,7 +98,16 @@ async function main(): Promise<number> {
     say(`Cannot measure ${load.url}: no request went well; is the server running?`);
     return 1;
   }
-  print(json ? JSON.stringify({ ...load, rounds, ...summary }) : report(load, rounds, summary));
+  const tokens = measured.reduce((sum, round) => sum + round.tokens, 0);
+  const microsPerToken = pid === undefined ? null : (processMicros(pid) - before) / tokens;
+  print(
+    json
+      ? JSON.stringify({ ...load, rounds, ...summary, microsPerToken })
+      : report(load, rounds, summary),
+  );
+  if (!json && microsPerToken !== null) {
+    print(`process ${pid}     ${microsPerToken.toFixed(1)} µs of processor time a token`);
+  }
   return summary.failed === 0 ? 0 : 1;
 }
 
