@@ -179,10 +179,10 @@ fn check_memory(plan: &Plan, config: &Config) -> Result<(), OpenError> {
     let room = plan.available_bytes.saturating_sub(fixed);
     let fitting = room / plan.kv_bytes_per_token.saturating_mul(PAGE_TOKENS as u64).max(1)
         * PAGE_TOKENS as u64;
-    let fix = if fitting < MIN_TOTAL_TOKENS as u64 {
-        "choose a smaller model by --model-id, or lower --max-total-tokens and \
-         --max-batch-prefill-tokens"
-            .to_owned()
+    let fix = if plan.weights_bytes > plan.available_bytes {
+        "choose a smaller model by --model-id".to_owned()
+    } else if fitting < MIN_TOTAL_TOKENS as u64 {
+        "lower --max-batch-size, --max-batch-prefill-tokens or --max-total-tokens".to_owned()
     } else if config.max_batch_total_tokens.is_some() {
         format!("lower --max-batch-total-tokens to {fitting} or less")
     } else {

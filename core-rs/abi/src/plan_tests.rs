@@ -117,7 +117,9 @@ fn a_plan_that_does_not_fit_names_the_numbers_and_the_flag() {
     let message = refusal(&with("maxTotalTokens", 2048), 151 * MIB);
     assert!(message.ends_with("lower --max-total-tokens to 1600 or less"), "{message}");
     let message = refusal(&small, 90 * MIB);
-    assert!(message.contains("--model-id"), "{message}");
+    assert!(message.ends_with("choose a smaller model by --model-id"), "{message}");
+    let message = refusal(&with("maxBatchSize", u32::MAX), 151 * MIB);
+    assert!(message.contains("lower --max-batch-size"), "{message}");
 }
 
 proptest! {

@@ -1,0 +1,20 @@
+/** A job as the JSON that the core reads. */
+
+import type { GenerateJob } from "./types.ts";
+
+const { rawJSON } = JSON as JSON & { rawJSON(text: string): object };
+
+const encoder = new TextEncoder();
+
+/**
+ * Encodes a job. Seeds stay exact over all of u64, and a lone surrogate, which UTF-8 cannot hold,
+ * becomes U+FFFD.
+ */
+export function encodeJob(job: GenerateJob): Uint8Array<ArrayBuffer> {
+  return encoder.encode(JSON.stringify(job, exactValue));
+}
+
+function exactValue(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return rawJSON(value.toString());
+  return typeof value === "string" ? value.toWellFormed() : value;
+}
