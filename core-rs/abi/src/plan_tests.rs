@@ -141,8 +141,13 @@ proptest! {
                 prop_assert!(plan.max_batch_prefill_tokens <= plan.batch_tokens);
             }
             Err(OpenError::Memory { fix, .. }) => {
-                let Some(flag) = fix.strip_prefix("lower --max-") else { return Ok(()) };
-                let (name, rest) = flag.split_once("-tokens to ").unwrap();
+                let flag = fix.strip_prefix("lower --max-");
+                let Some((name, rest)) = flag.and_then(|flag| flag.split_once("-tokens to ")) else {
+                    // No number helps only where weights, the largest step (4.1 MiB) and 256
+                    // tokens (8 MiB) do not fit.
+                    prop_assert!(available < 113 * MIB);
+                    return Ok(());
+                };
                 let tokens: u32 = rest.split(' ').next().unwrap().parse().unwrap();
                 let key = if name == "total" { "maxTotalTokens" } else { "maxBatchTotalTokens" };
                 let mut fixed = changes;
