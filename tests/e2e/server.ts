@@ -112,7 +112,11 @@ export interface StreamEvent {
   readonly error_type?: string;
 }
 
-function command(args: readonly string[], { env = {}, prefix = [] }: StartOptions): Deno.Command {
+/** The program with these flags, ready to start. */
+export function command(
+  args: readonly string[],
+  { env = {}, prefix = [] }: StartOptions,
+): Deno.Command {
   const [program = "", ...rest] = [...prefix, Deno.execPath(), ...RUN_MAIN, ...args];
   return new Deno.Command(program, {
     args: rest,

@@ -8,6 +8,8 @@ export interface FakeRepository {
   readonly files: Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
   /** Bytes after which a download is cut; the whole file when absent. */
   readonly cutAfter?: number;
+  /** Stops sending there, but does not end. */
+  readonly stalls?: true;
   /** Sends this content in place of the file's own. */
   readonly forged?: Uint8Array<ArrayBuffer>;
 }
@@ -62,15 +64,18 @@ async function answer(
     const headers = { "content-range": `bytes 0-0/${content.length}`, etag: '"x"' };
     return new Response(content.subarray(0, 1), { status: 206, headers });
   }
-  return new Response(body(repository.forged ?? content, repository.cutAfter));
+  return new Response(body(repository.forged ?? content, repository));
 }
 
-function body(content: Uint8Array<ArrayBuffer>, cutAfter = content.length): BodyInit {
+function body(
+  content: Uint8Array<ArrayBuffer>,
+  { cutAfter = content.length, stalls }: FakeRepository,
+): BodyInit {
   if (cutAfter >= content.length) return content;
   return new ReadableStream({
     start(controller) {
       controller.enqueue(content.subarray(0, cutAfter));
-      controller.close();
+      if (!stalls) controller.close();
     },
   });
 }

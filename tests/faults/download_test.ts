@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { runToEnd } from "../e2e/server.ts";
+import { generous } from "../e2e/generous.ts";
+import { command, runToEnd } from "../e2e/server.ts";
 import { type FakeRepository, startFakeHub } from "../fakes/hub.ts";
 import { filesBelow, scratchFolder } from "../fakes/scratch.ts";
 import { buildWheels, useWheelsOf } from "../fakes/wheel.ts";
@@ -42,6 +43,20 @@ Deno.test("a download that is cut is one sentence and leaves no file", async () 
     await fetchByServer(hub.endpoint, folder.path),
     /^Cannot fetch \S+: it ended at byte 5000000 of 25165824; start again to fetch it anew\.$/,
   );
+  assert.deepEqual(filesBelow(folder.path), []);
+});
+
+Deno.test("a stop during a download ends the start well and leaves no file", async () => {
+  await using folder = await scratchFolder();
+  await using hub = startFakeHub({ ...REPOSITORY, cutAfter: 5_000_000, stalls: true });
+  const child = command(["--model-id", "owner/name", "--port", "0"], {
+    env: { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: folder.path },
+  }).spawn();
+  while (filesBelow(folder.path).length === 0) await new Promise((done) => setTimeout(done, 10));
+  child.kill("SIGTERM");
+  const { code, stderr } = await generous(child.output(), "the program's end");
+  assert.equal(code, 0);
+  assert.match(new TextDecoder().decode(stderr), /INFO Stopped before serving\n$/);
   assert.deepEqual(filesBelow(folder.path), []);
 });
 
