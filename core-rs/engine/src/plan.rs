@@ -33,21 +33,19 @@ impl Scheduler {
     ///
     /// The sequences of the batch are the running ones whose `take` is above 0, in their order.
     pub(crate) fn plan(&mut self, batch: &mut Batch, copy: &mut CopyPage<'_>) -> u32 {
-        let plenty = self.grow_decodes();
+        self.grow_decodes();
+        self.requeue_displaced();
         let mut budget = self.take_decodes();
         for index in 0..self.running.len() {
             self.take_prompt(index, &mut budget);
         }
-        let mut admitted = 0;
-        // What was just displaced comes before what still waits.
-        if plenty {
-            let mut cursor = AdmissionCursor::default();
-            while budget.prompt > 0 && budget.rows > 0 {
-                let longest = if budget.unfinished < 2 { usize::MAX } else { budget.prompt };
-                let Some(index) = self.admit_next(&mut cursor, longest, copy) else { break };
-                self.take_prompt(index, &mut budget);
-                admitted += 1;
-            }
+        let (mut admitted, mut cursor) = (0, AdmissionCursor::default());
+        while budget.prompt > 0 && budget.rows > 0 {
+            // Of prompts that do not end in this step, two at a time are enough.
+            let longest = if budget.unfinished < 2 { usize::MAX } else { budget.prompt };
+            let Some(index) = self.admit_next(&mut cursor, longest, copy) else { break };
+            self.take_prompt(index, &mut budget);
+            admitted += 1;
         }
         self.take_rest(&mut budget);
         self.take_drafts(&mut budget);

@@ -58,10 +58,7 @@ impl Scheduler {
     }
 
     /// Gives every decode the page of its next token, oldest first.
-    ///
-    /// Returns whether all pages could be had without taking some from a sequence that could run.
-    pub(crate) fn grow_decodes(&mut self) -> bool {
-        let mut plenty = true;
+    pub(crate) fn grow_decodes(&mut self) {
         let mut index = 0;
         while index < self.running.len() {
             let sequence = &self.running[index];
@@ -71,14 +68,11 @@ impl Scheduler {
             } else if let Some(page) = self.allocate() {
                 self.running[index].pages.push(page);
             } else {
-                let paused = self.youngest_paused();
-                plenty &= paused.is_some();
-                let victim = paused.unwrap_or_else(|| self.youngest_active(index));
+                let victim = self.youngest_paused().unwrap_or(self.running.len() - 1);
                 self.displace(victim);
                 index -= usize::from(victim < index);
             }
         }
-        plenty
     }
 
     /// Admits the next waiting sequence from the cursor on that has no more than `longest` tokens
@@ -213,11 +207,6 @@ impl Scheduler {
 
     fn youngest_paused(&self) -> Option<usize> {
         self.running.iter().rposition(Sequence::is_paused)
-    }
-
-    /// The youngest sequence that could run, `index` itself if there is none younger.
-    fn youngest_active(&self, index: usize) -> usize {
-        self.running.iter().rposition(|sequence| !sequence.is_paused()).unwrap_or(index)
     }
 
     /// A free page, evicted from the cache if need be.

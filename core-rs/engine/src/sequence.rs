@@ -159,7 +159,7 @@ impl Sequence {
 
     /// Whether the row at `position` gives the logprob of a prompt token not yet reported.
     pub(crate) fn reports_at(&self, position: usize) -> bool {
-        self.details && (self.reported.max(1)..self.prompt_tokens).contains(&(position + 1))
+        self.details && (self.reported..self.prompt_tokens).contains(&(position + 1))
     }
 
     /// The positions that this step computes.

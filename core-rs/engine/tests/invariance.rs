@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{Bench, Circular, End, Story, config};
+use common::{Bench, Circular, End, Spoiling, Story, config};
 use proptest::prelude::*;
+use tgi_backend::Backend;
 use tgi_backend_scripted::{ScriptedBackend, ScriptedOptions};
 use tgi_engine::{EngineConfig, FailureKind, FinishReason, Parameters, Profile, Progress, Request};
 
@@ -31,11 +32,10 @@ struct Machine {
 
 impl Machine {
     fn bench(&self) -> Bench {
-        let backend = ScriptedBackend::new(&self.options);
-        if self.circular {
-            return Bench::over(Box::new(Circular(backend)), &self.config);
-        }
-        Bench::over(Box::new(backend), &self.config)
+        let scripted = ScriptedBackend::new(&self.options);
+        let backend: Box<dyn Backend> =
+            if self.circular { Box::new(Circular(scripted)) } else { Box::new(scripted) };
+        Bench::over(Box::new(Spoiling(backend)), &self.config)
     }
 
     /// The same model with room for everything and nothing clever.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits};
-use tgi_backend_scripted::{ScriptedBackend, ScriptedOptions, tokenizer};
+use tgi_backend_scripted::{FAIL, ScriptedBackend, ScriptedOptions, tokenizer};
 use tgi_engine::{
     Core, EngineConfig, Event, EventSink, FailureKind, FinishReason, Intake, Profile, Progress,
     Request, StepReport, TokenInfo, Usage,
@@ -146,6 +146,36 @@ impl Backend for Circular {
             logits.row_mut(index)[next] += 11.5;
         }
         Ok(logits)
+    }
+
+    fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        self.0.copy_page(from, to)
+    }
+
+    fn is_batch_invariant(&self) -> bool {
+        true
+    }
+}
+
+/// Leaves garbage in the pages of a batch that fails, as a real backend may.
+pub struct Spoiling(pub Box<dyn Backend>);
+
+impl Backend for Spoiling {
+    fn name(&self) -> &'static str {
+        "spoiling"
+    }
+
+    fn capacity(&self) -> Capacity {
+        self.0.capacity()
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
+        if batch.tokens.contains(&FAIL) {
+            let mut garbage = batch.clone();
+            garbage.tokens.fill(99);
+            self.0.forward(&garbage)?;
+        }
+        self.0.forward(batch)
     }
 
     fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
