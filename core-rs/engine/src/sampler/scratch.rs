@@ -13,12 +13,12 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Takes the memory for rows of `vocab` logits: about 20 bytes a token.
+    /// Takes the memory for rows of `vocab` logits: 24 bytes a token.
     pub fn new(vocab: usize) -> Self {
         Self {
             candidates: Vec::with_capacity(vocab),
             ranked: Vec::with_capacity(vocab),
-            blocks: Vec::with_capacity(vocab / 64 + 1),
+            blocks: Vec::with_capacity(vocab / 256 + 1),
             block_sums: Vec::with_capacity(vocab / 4096 + 1),
             top: Vec::with_capacity(64),
         }
