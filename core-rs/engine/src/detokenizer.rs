@@ -34,11 +34,6 @@ impl Detokenizer {
         }
     }
 
-    /// Whether a character is incomplete.
-    pub fn is_pending(&self) -> bool {
-        self.length > 0
-    }
-
     /// Ends the text: an incomplete character appears as U+FFFD.
     pub fn flush(&mut self, text: &mut String) {
         if self.length > 0 {
@@ -125,9 +120,7 @@ mod tests {
     fn a_flushed_detokenizer_starts_anew() {
         let (mut detokenizer, mut text) = (Detokenizer::new(), String::new());
         detokenizer.push(b"\xE6", &mut text);
-        assert!(detokenizer.is_pending());
         detokenizer.flush(&mut text);
-        assert!(!detokenizer.is_pending());
         detokenizer.push(b"ok", &mut text);
         assert_eq!(text, "\u{FFFD}ok");
     }

@@ -37,11 +37,6 @@ impl StopRules {
         }
     }
 
-    /// Tokens counted so far.
-    pub fn generated(&self) -> u32 {
-        self.generated
-    }
-
     /// Counts a token, and says whether it is the last one.
     ///
     /// The order is length, end of sequence, stop sequence: on the last allowed token the reason is
@@ -97,7 +92,6 @@ mod tests {
         let mut rules = rules(&[], 2);
         assert_eq!(rules.accept(false, "a"), None);
         assert_eq!(rules.accept(false, "b"), Some(FinishReason::Length));
-        assert_eq!(rules.generated(), 2);
     }
 
     #[test]
