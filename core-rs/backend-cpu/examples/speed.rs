@@ -24,13 +24,14 @@ fn main() {
     let start = Instant::now();
     let model = Model::open(Path::new(&arguments[1])).unwrap();
     let opened = start.elapsed();
+    let start = Instant::now();
     let threads = arguments.get(2).map(|threads| threads.parse().unwrap());
     let options = CpuOptions { pages: 512, batch_tokens: 512, logit_rows: 64, threads };
     let mut backend = CpuBackend::load(&model, &options).unwrap();
     println!(
         "open {:.3} s, load {:.3} s, {}",
         opened.as_secs_f64(),
-        (start.elapsed() - opened).as_secs_f64(),
+        start.elapsed().as_secs_f64(),
         backend.isa()
     );
     let mut batch = Batch::default();

@@ -20,12 +20,13 @@ use tgi_backend::Batch;
 use tgi_model::ModelSpec;
 use tgi_model::spec::Block;
 
-use crate::arena::Arena;
+use crate::arena::{Activations, Arena};
 use crate::isa::Isa;
 use crate::matrix::Input;
+use crate::norm::NormWeights;
 use crate::pool::Team;
 use crate::product::Blocks;
-use crate::weights::{Layer, Linear, Weights};
+use crate::weights::{Layer, Weights};
 use project::Target;
 
 /// What a step works on.
@@ -66,8 +67,8 @@ impl Step<'_> {
         team: &Team,
         index: usize,
         layer: &'w Layer,
-        pending: Option<&'w crate::norm::NormWeights>,
-    ) -> Option<&'w crate::norm::NormWeights> {
+        pending: Option<&'w NormWeights>,
+    ) -> Option<&'w NormWeights> {
         let arena = self.arena;
         let (tokens, normed) = (self.tokens(), &arena.normed);
         self.norm(team, pending, &layer.attention_norm);
@@ -116,26 +117,18 @@ impl Step<'_> {
     fn items(&self, units: usize) -> usize {
         if self.threads == 1 { 1.min(units) } else { units.min(self.threads * 6) }
     }
+}
 
-    /// The activations of some tokens, as an input of a product, in the forms that are there.
-    ///
-    /// # Safety
-    /// No thread writes them meanwhile.
-    unsafe fn input<'b>(&self, from: &'b crate::arena::Activations, tokens: usize) -> Input<'b> {
-        // SAFETY: the caller's promise.
-        let (blocks, floats) = unsafe {
-            (
-                from.blocks.read(0..tokens * from.width / 32),
-                from.floats.read(0..tokens * from.width),
-            )
-        };
-        Input { blocks: Blocks { blocks, stride: tokens }, floats, stride: from.width }
-    }
-
-    /// Whether any of these matrices reads floats.
-    fn reads_floats(linears: &[&Linear]) -> bool {
-        linears.iter().any(|linear| linear.matrix.reads_floats())
-    }
+/// The activations of some tokens, as an input of a product, in the forms that are there.
+///
+/// # Safety
+/// No thread writes them meanwhile.
+unsafe fn input(from: &Activations, tokens: usize) -> Input<'_> {
+    // SAFETY: the caller's promise.
+    let (blocks, floats) = unsafe {
+        (from.blocks.read(0..tokens * from.width / 32), from.floats.read(0..tokens * from.width))
+    };
+    Input { blocks: Blocks { blocks, stride: tokens }, floats, stride: from.width }
 }
 
 /// Part `index` of `parts` nearly equal parts of `0..total`.

@@ -11,6 +11,15 @@
 //! | `decoder` | one step, as the specification describes it |
 //! | `backend` | all of it behind the engine's trait |
 
+#![allow(
+    clippy::inline_always,
+    reason = "only inlined code is compiled with the instructions of its caller"
+)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over registers of constant number read best by index"
+)]
+
 pub mod activation;
 mod arena;
 mod attention;

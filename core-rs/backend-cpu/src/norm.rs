@@ -74,7 +74,9 @@ mod tests {
 
     #[test]
     fn both_kinds_follow_their_formula_for_any_width() {
-        for (kind, width) in [(NormKind::Rms, 20), (NormKind::Layer, 20), (NormKind::Layer, 48)] {
+        for (kind, width) in
+            [(NormKind::Rms, 20usize), (NormKind::Layer, 20), (NormKind::Layer, 48)]
+        {
             let spec = Norm { kind, epsilon: 1e-5, weight_offset: 0.0, bias: true };
             let padded = width.next_multiple_of(32);
             let weights = weights(width, padded);

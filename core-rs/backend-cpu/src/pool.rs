@@ -256,9 +256,7 @@ impl Team<'_> {
             let cursor = shared.cursor.load(Ordering::SeqCst);
             (cursor >> 32) as u32 != region || shared.failed.load(Ordering::SeqCst)
         });
-        if shared.failed.load(Ordering::SeqCst) {
-            panic!("another thread of the team panicked");
-        }
+        assert!(!shared.failed.load(Ordering::SeqCst), "another thread of the team panicked");
     }
 
     /// Opens the next region, after the last item of `region`.

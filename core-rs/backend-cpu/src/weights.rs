@@ -109,10 +109,7 @@ impl Weights {
                 _ => None,
             },
             output_norm: loader.norm(Role::OutputNorm, Role::OutputNormBias, None)?,
-            head: match spec.embedding.tied {
-                true => None,
-                false => Some(loader.matrix(Role::Output, None)?),
-            },
+            head: if spec.embedding.tied { None } else { Some(loader.matrix(Role::Output, None)?) },
             layers: (0..spec.layers).map(|layer| loader.layer(layer)).collect::<Result<_, _>>()?,
         })
     }
@@ -131,14 +128,9 @@ impl Loader<'_> {
         let (attention, bias) = (&spec.attention, spec.mlp.bias);
         let sequential = matches!(spec.block, Block::Sequential { .. });
         let post = matches!(spec.block, Block::Sequential { post_norms: true });
-        let head_norm = |role| match attention.qk_norm {
-            true => self.head_norm(role, layer).map(Some),
-            false => Ok(None),
-        };
-        let optional = |wanted: bool, role, bias| match wanted {
-            true => self.norm(role, bias, at).map(Some),
-            false => Ok(None),
-        };
+        let head_norm = |role| attention.qk_norm.then(|| self.head_norm(role, layer)).transpose();
+        let optional =
+            |wanted: bool, role, bias| wanted.then(|| self.norm(role, bias, at)).transpose();
         Ok(Layer {
             attention_norm: self.norm(Role::AttentionNorm, Role::AttentionNormBias, at)?,
             query: self.heads(Role::Query, Role::QueryBias, layer)?,
@@ -158,10 +150,7 @@ impl Loader<'_> {
             // Norms after attention and MLP have no bias of their own in any architecture.
             post_attention_norm: optional(post, Role::PostAttentionNorm, None)?,
             mlp_norm: optional(sequential, Role::MlpNorm, Some(Role::MlpNormBias))?,
-            gate: match spec.mlp.gated {
-                true => Some(self.linear(Role::Gate, None, layer)?),
-                false => None,
-            },
+            gate: spec.mlp.gated.then(|| self.linear(Role::Gate, None, layer)).transpose()?,
             up: self.linear(Role::Up, bias.then_some(Role::UpBias), layer)?,
             down: self.linear(Role::Down, bias.then_some(Role::DownBias), layer)?,
             post_mlp_norm: optional(post, Role::PostMlpNorm, None)?,
@@ -186,23 +175,25 @@ impl Loader<'_> {
     fn heads(&self, role: Role, bias: Role, layer: usize) -> Result<Linear, CpuError> {
         let stored = self.source.stored(role, Some(layer))?;
         let order = self.order();
-        let bias = match self.spec.attention.qkv_bias {
-            true => Some(in_panels(self.permute(&self.vector(bias, Some(layer))?, &order))),
-            false => None,
+        let bias = if self.spec.attention.qkv_bias {
+            let bias = self.vector(bias, Some(layer))?;
+            Some(in_panels(self.permute(&bias, order.as_deref())))
+        } else {
+            None
         };
         if order.is_none() {
             return Ok(Linear { matrix: self.re_tile(&stored)?, bias });
         }
         let bytes = stored.bytes.len() / stored.rows.max(1);
         let rows: Vec<&[u8]> = stored.bytes.chunks_exact(bytes.max(1)).collect();
-        let permuted = self.permute(&rows, &order).concat();
+        let permuted = self.permute(&rows, order.as_deref()).concat();
         let stored = Stored { bytes: permuted.into(), ..stored };
         Ok(Linear { matrix: self.re_tile(&stored)?, bias })
     }
 
     /// The weights of a qk-norm, in the same order.
     fn head_norm(&self, role: Role, layer: usize) -> Result<NormWeights, CpuError> {
-        let weight = self.permute(&self.vector(role, Some(layer))?, &self.order());
+        let weight = self.permute(&self.vector(role, Some(layer))?, self.order().as_deref());
         Ok(norm_weights(&self.spec.norm, &weight, &[]))
     }
 
@@ -220,7 +211,7 @@ impl Loader<'_> {
         Some(even.chain(odd).chain(dimensions..self.spec.attention.head_size).collect())
     }
 
-    fn permute<T: Copy>(&self, rows: &[T], order: &Option<Vec<usize>>) -> Vec<T> {
+    fn permute<T: Copy>(&self, rows: &[T], order: Option<&[usize]>) -> Vec<T> {
         let Some(order) = order else { return rows.to_vec() };
         let heads = rows.chunks_exact(self.spec.attention.head_size);
         heads.flat_map(|head| order.iter().map(|&from| head[from])).collect()

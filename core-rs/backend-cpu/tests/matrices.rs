@@ -74,7 +74,7 @@ struct QuantizeRow<'a>(&'a [f32], &'a mut [ActivationBlock], usize);
 
 impl Kernel for QuantizeRow<'_> {
     type Output = ();
-    #[inline(always)]
+    #[inline]
     fn run<S: Simd>(self, simd: S) {
         for (index, values) in self.0.chunks_exact(32).enumerate() {
             let halves = values.as_chunks::<LANES>().0;
@@ -135,7 +135,9 @@ fn outputs(matrix: &dyn Matrix, isa: Isa, tokens: &Tokens, group: usize) -> Vec<
             }
         }
     }
-    out.iter_mut().for_each(|row| row.truncate(matrix.rows()));
+    for row in &mut out {
+        row.truncate(matrix.rows());
+    }
     out
 }
 
@@ -160,10 +162,10 @@ fn check(dtype: GgmlDType, rows: usize, columns: usize, count: usize, seed: u64)
         for (index, bits) in outputs.iter().enumerate() {
             matrix.row(index, &mut row);
             let (mut exact, mut size) = (0.0, 0.0);
-            for column in 0..columns {
+            for (column, weight) in row.iter().enumerate() {
                 let x = tokens.effective(token, column, !matrix.reads_floats());
-                exact += f64::from(row[column]) * f64::from(x);
-                size += f64::from((row[column] * x).abs());
+                exact += f64::from(*weight) * f64::from(x);
+                size += f64::from((weight * x).abs());
             }
             let ours = f64::from(f32::from_bits(*bits));
             assert!((ours - exact).abs() <= 1e-5 * size, "{dtype:?} {ours} {exact}");

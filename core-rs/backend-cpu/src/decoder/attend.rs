@@ -36,7 +36,7 @@ impl Kernel for Finish<'_> {
 impl Step<'_> {
     /// Attention of one layer, up to the input of the output projection.
     pub(super) fn attend(&self, team: &Team, index: usize) {
-        let (kv_heads, units) = (self.spec.attention.kv_heads, &self.units.units);
+        let (kv_heads, units) = (self.spec.attention.kv_heads, &self.units.pieces);
         team.region(units.len() * kv_heads, |item| {
             self.unit(team, index, &units[item / kv_heads], item % kv_heads);
         });
@@ -177,7 +177,7 @@ impl Step<'_> {
         let (arena, padded) = (self.arena, self.arena.widths.head);
         let heads = self.spec.attention.heads;
         let (split, head) = (&self.units.splits[item / heads], item % heads);
-        let units = &self.units.units[split.clone()];
+        let units = &self.units.pieces[split.clone()];
         // SAFETY: this thread's own memory.
         let worker = unsafe { arena.workers.get(team.worker) };
         let mut merged = Partial::default();

@@ -3,7 +3,7 @@
 use tgi_model::spec::Activation;
 
 use super::project::{add_bias, token_chunks};
-use super::{Step, part};
+use super::{Step, input, part};
 use crate::activation::{ActivationBlock, quantize};
 use crate::isa::Kernel;
 use crate::math::activate;
@@ -13,14 +13,14 @@ use crate::simd::Simd;
 use crate::weights::Layer;
 
 /// `up = activation(gate) * up`, or `activation(up)`, and the same quantized.
-struct Gate<'a> {
+struct Activate<'a> {
     activation: Activation,
     gate: Option<&'a [PanelRow]>,
     up: &'a mut [PanelRow],
     blocks: &'a mut [ActivationBlock],
 }
 
-impl Kernel for Gate<'_> {
+impl Kernel for Activate<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
@@ -57,12 +57,14 @@ impl Step<'_> {
         let (arena, tokens) = (self.arena, self.tokens());
         // SAFETY: an earlier region wrote the activations; the worker's memory is this thread's.
         let (input, worker) =
-            unsafe { (self.input(&arena.normed, tokens), arena.workers.get(team.worker)) };
+            unsafe { (input(&arena.normed, tokens), arena.workers.get(team.worker)) };
         let [ups, gates] = &mut worker.panels;
         for range in token_chunks(tokens) {
             let up = &mut ups[..range.len()];
             layer.up.matrix.product(self.isa, panel, &input, range.clone(), up);
-            up.iter_mut().for_each(|row| add_bias(row, layer.up.bias.as_deref(), panel));
+            for row in up.iter_mut() {
+                add_bias(row, layer.up.bias.as_deref(), panel);
+            }
             let gate = layer.gate.as_ref().map(|gate| {
                 let rows = &mut gates[..range.len()];
                 gate.matrix.product(self.isa, panel, &input, range.clone(), rows);
@@ -72,8 +74,8 @@ impl Step<'_> {
             // SAFETY: a panel's blocks and columns are written by the one item that has the panel.
             let blocks =
                 unsafe { arena.gated.blocks.write(first + range.start..first + range.end) };
-            self.isa.run(Gate { activation: self.spec.mlp.activation, gate, up, blocks });
-            if !Self::reads_floats(&[&layer.down]) {
+            self.isa.run(Activate { activation: self.spec.mlp.activation, gate, up, blocks });
+            if !layer.down.matrix.reads_floats() {
                 continue;
             }
             for (token, row) in range.zip(up) {

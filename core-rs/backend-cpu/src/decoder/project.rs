@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Step, part};
+use super::{Step, input, part};
 use crate::arena::{Activations, TOKEN_CHUNK};
 use crate::matrix::{Input, Matrix};
 use crate::pool::Team;
@@ -42,7 +42,7 @@ impl Step<'_> {
         let items = self.items(panels);
         team.region(items, |item| {
             // SAFETY: an earlier region wrote the activations.
-            let input = unsafe { self.input(from, tokens) };
+            let input = unsafe { input(from, tokens) };
             let mut range = part(panels, items, item);
             for (linear, target) in linears {
                 let panels = linear.matrix.panels();

@@ -2,7 +2,7 @@
 
 use tgi_model::spec::Position;
 
-use super::{Step, part};
+use super::{Step, input, part};
 use crate::activation::quantize;
 use crate::arena::Activations;
 use crate::isa::Kernel;
@@ -155,7 +155,7 @@ impl Step<'_> {
         let items = head.panels().min(self.threads * 24);
         team.region(items, |item| {
             // SAFETY: the wanted rows were normed in the region before.
-            let input = unsafe { self.input(&arena.normed, rows) };
+            let input = unsafe { input(&arena.normed, rows) };
             for panel in part(head.panels(), items, item) {
                 self.panel(team, head, panel, &input, rows, |row, values| {
                     let first = panel * values.as_flattened().len();

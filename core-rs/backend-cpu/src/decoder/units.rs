@@ -25,8 +25,8 @@ pub struct Unit {
 #[derive(Debug, Default)]
 pub struct Units {
     /// Pieces, to be run for each KV head.
-    pub units: Vec<Unit>,
-    /// Ranges of `units` whose partial results belong together: one for each split token.
+    pub pieces: Vec<Unit>,
+    /// Ranges of `pieces` whose partial results belong together: one for each split token.
     pub splits: Vec<Range<usize>>,
     sequence_of: Vec<usize>,
 }
@@ -35,7 +35,7 @@ impl Units {
     /// Memory for steps of up to `tokens` tokens.
     pub fn new(tokens: usize) -> Self {
         Self {
-            units: Vec::with_capacity(tokens + PARTIAL_ROWS),
+            pieces: Vec::with_capacity(tokens + PARTIAL_ROWS),
             splits: Vec::with_capacity(tokens),
             sequence_of: Vec::with_capacity(tokens),
         }
@@ -49,7 +49,7 @@ impl Units {
     /// Cuts up a batch. `heads` query heads share `kv_heads`; single tokens with long contexts are
     /// split by chunks while there are fewer pieces than `wanted` and memory for partial results.
     pub fn plan(&mut self, batch: &Batch, heads: usize, kv_heads: usize, wanted: usize) {
-        self.units.clear();
+        self.pieces.clear();
         self.splits.clear();
         self.sequence_of.clear();
         let block = (MAX_ROWS / (heads / kv_heads)).max(1);
@@ -69,18 +69,18 @@ impl Units {
                     && chunks > 1
                     && partials + rows <= PARTIAL_ROWS
                 {
-                    let start = self.units.len();
-                    self.units.extend((0..chunks).map(|chunk| Unit {
+                    let start = self.pieces.len();
+                    self.pieces.extend((0..chunks).map(|chunk| Unit {
                         sequence,
                         tokens: tokens.clone(),
                         chunks: chunk..chunk + 1,
                         partials: Some(partials + chunk * heads),
                     }));
-                    self.splits.push(start..self.units.len());
+                    self.splits.push(start..self.pieces.len());
                     partials += rows;
                 } else {
                     let chunks = 0..chunks;
-                    self.units.push(Unit { sequence, tokens, chunks, partials: None });
+                    self.pieces.push(Unit { sequence, tokens, chunks, partials: None });
                 }
             }
         }
@@ -105,7 +105,7 @@ mod tests {
     fn every_token_attends_to_every_chunk_once() {
         let units = plan(&[(0, 100), (300, 1), (700, 1), (5, 3)], 9, 3, 16);
         let mut seen = vec![0; 105];
-        for unit in &units.units {
+        for unit in &units.pieces {
             for token in unit.tokens.clone() {
                 assert_eq!(units.sequence_of(token), unit.sequence);
                 seen[token] += unit.chunks.len();
@@ -120,11 +120,11 @@ mod tests {
     #[test]
     fn partial_results_do_not_overlap_and_fit() {
         let units = plan(&vec![(5000, 1); 60], 8, 1, 1000);
-        let mut starts: Vec<_> = units.units.iter().filter_map(|unit| unit.partials).collect();
+        let mut starts: Vec<_> = units.pieces.iter().filter_map(|unit| unit.partials).collect();
         starts.sort_unstable();
         assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= 8));
         assert!(starts.last().is_some_and(|last| last + 8 <= PARTIAL_ROWS));
-        assert!(units.units.iter().any(|unit| unit.partials.is_none()));
+        assert!(units.pieces.iter().any(|unit| unit.partials.is_none()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! AVX2 with FMA and F16C: two registers hold sixteen lanes.
 
+#[allow(clippy::wildcard_imports, reason = "one instruction set, named by the module")]
 use std::arch::x86_64::*;
 
 use super::{LANES, Simd};

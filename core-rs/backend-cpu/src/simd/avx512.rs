@@ -1,5 +1,6 @@
 //! AVX-512 with VNNI: one register holds sixteen lanes.
 
+#[allow(clippy::wildcard_imports, reason = "one instruction set, named by the module")]
 use std::arch::x86_64::*;
 
 use super::{LANES, Simd};
@@ -55,7 +56,7 @@ impl Simd for Avx512 {
         }
         fn store_f16(x: __m512, to: &mut [u16; LANES]) {
             let half = _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x);
-            _mm256_storeu_si256(to.as_mut_ptr().cast(), half)
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), half);
         }
         fn add(a: __m512, b: __m512) -> __m512 { _mm512_add_ps(a, b) }
         fn sub(a: __m512, b: __m512) -> __m512 { _mm512_sub_ps(a, b) }
@@ -86,7 +87,7 @@ impl Simd for Avx512 {
         fn float(x: __m512i) -> __m512 { _mm512_cvtepi32_ps(x) }
         fn sum_i(x: __m512i) -> i32 { _mm512_reduce_add_epi32(x) }
         fn store_i8(x: __m512i, to: &mut [i8; LANES]) {
-            _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(x))
+            _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(x));
         }
         fn bytes(x: &[u8; 64]) -> __m512i { _mm512_loadu_si512(x.as_ptr().cast()) }
         fn quad(x: &[i8; 4]) -> __m512i {

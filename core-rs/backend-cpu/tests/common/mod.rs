@@ -1,0 +1,248 @@
+//! Small random models and a driver that keeps the pages of a few sequences.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::quantized::GgmlDType;
+use half::f16;
+use tgi_backend::{Backend, Batch, PAGE_TOKENS};
+use tgi_backend_cpu::isa::Isa;
+use tgi_backend_cpu::weights::{Stored, TensorSource};
+use tgi_backend_cpu::{CpuBackend, CpuOptions};
+use tgi_model::spec::*;
+use tgi_model::{ModelError, ModelSpec, Role};
+
+/// A small generator (Knuth's MMIX LCG), so that a failing case is its seed.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+        self.0 >> 33
+    }
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.next() as usize % limit
+    }
+    pub fn unit(&mut self) -> f32 {
+        (self.next() % 20_001) as f32 / 10_000.0 - 1.0
+    }
+}
+
+pub const VOCAB: usize = 77;
+pub const CONTEXT: usize = 400;
+
+/// Specifications that together use every switch.
+pub fn specs() -> Vec<(&'static str, ModelSpec)> {
+    let rope = |base| Rope { base, scaling: RopeScaling::None };
+    let llama = ModelSpec {
+        architecture: "llama".into(),
+        vocab: VOCAB,
+        hidden: 96,
+        layers: 2,
+        context: CONTEXT,
+        attention: Attention {
+            heads: 6,
+            kv_heads: 2,
+            head_size: 32,
+            scale: 0.18,
+            soft_cap: None,
+            qk_norm: false,
+            qkv_bias: false,
+            output_bias: false,
+            windows: vec![None; 2],
+        },
+        position: Position::Rope {
+            layout: RopeLayout::Interleaved,
+            dimensions: 32,
+            layers: vec![rope(1e4); 2],
+        },
+        norm: Norm { kind: NormKind::Rms, epsilon: 1e-5, weight_offset: 0.0, bias: false },
+        block: Block::Sequential { post_norms: false },
+        mlp: Mlp { intermediate: 160, activation: Activation::Silu, gated: true, bias: false },
+        embedding: Embedding { tied: true, scale: 1.0, logit_scale: 1.0, logit_soft_cap: None },
+    };
+    let mut gemma = llama.clone();
+    gemma.attention = Attention {
+        heads: 4,
+        kv_heads: 1,
+        head_size: 48,
+        qk_norm: true,
+        soft_cap: Some(20.0),
+        windows: vec![Some(40), None],
+        ..gemma.attention
+    };
+    gemma.position = Position::Rope {
+        layout: RopeLayout::Halves,
+        dimensions: 48,
+        layers: vec![rope(1e4), Rope { base: 1e6, scaling: RopeScaling::Linear { factor: 8.0 } }],
+    };
+    gemma.block = Block::Sequential { post_norms: true };
+    gemma.mlp.activation = Activation::GeluTanh;
+    gemma.norm.weight_offset = 1.0;
+    gemma.embedding.scale = 9.8;
+    gemma.embedding.logit_soft_cap = Some(30.0);
+    let mut bloom = llama.clone();
+    bloom.attention.qkv_bias = true;
+    bloom.attention.output_bias = true;
+    bloom.attention.kv_heads = 6;
+    bloom.position = Position::Alibi;
+    bloom.norm = Norm { kind: NormKind::Layer, bias: true, ..bloom.norm };
+    bloom.mlp = Mlp { activation: Activation::GeluErf, gated: false, bias: true, ..bloom.mlp };
+    let mut parallel = bloom.clone();
+    parallel.block = Block::Parallel;
+    parallel.position = Position::Learned { offset: 2 };
+    parallel.embedding.tied = false;
+    vec![("llama", llama), ("gemma", gemma), ("bloom", bloom), ("parallel", parallel)]
+}
+
+/// Rows, columns, bytes.
+type Matrix = (usize, usize, Vec<u8>);
+
+/// Random weights of the shapes that a specification implies.
+pub struct RandomWeights {
+    tensors: HashMap<(Role, Option<usize>), Matrix>,
+    dtype: GgmlDType,
+}
+
+fn shapes(spec: &ModelSpec) -> Vec<(Role, usize, usize)> {
+    let (hidden, wide) = (spec.hidden, spec.mlp.intermediate);
+    let size = spec.attention.head_size;
+    let (query, key) = (spec.attention.heads * size, spec.attention.kv_heads * size);
+    vec![
+        (Role::AttentionNorm, 1, hidden),
+        (Role::AttentionNormBias, 1, hidden),
+        (Role::Query, query, hidden),
+        (Role::QueryBias, 1, query),
+        (Role::Key, key, hidden),
+        (Role::KeyBias, 1, key),
+        (Role::Value, key, hidden),
+        (Role::ValueBias, 1, key),
+        (Role::QueryNorm, 1, size),
+        (Role::KeyNorm, 1, size),
+        (Role::AttentionOutput, hidden, query),
+        (Role::AttentionOutputBias, 1, hidden),
+        (Role::PostAttentionNorm, 1, hidden),
+        (Role::MlpNorm, 1, hidden),
+        (Role::MlpNormBias, 1, hidden),
+        (Role::Gate, wide, hidden),
+        (Role::Up, wide, hidden),
+        (Role::UpBias, 1, wide),
+        (Role::Down, hidden, wide),
+        (Role::DownBias, 1, hidden),
+        (Role::PostMlpNorm, 1, hidden),
+    ]
+}
+
+impl RandomWeights {
+    pub fn new(spec: &ModelSpec, dtype: GgmlDType, seed: u64) -> Self {
+        let mut random = Random(seed);
+        let mut tensors = HashMap::new();
+        let mut put = |role, layer, rows: usize, columns: usize| {
+            let mut bytes = Vec::new();
+            if rows == 1 || dtype == GgmlDType::F32 {
+                let size = if rows == 1 { 0.5 } else { 1.5 / (columns as f32).sqrt() };
+                let start = if rows == 1 { 0.3 } else { 0.0 };
+                for _ in 0..rows * columns {
+                    bytes.extend((start + random.unit() * size).to_le_bytes());
+                }
+            } else {
+                assert_eq!(dtype, GgmlDType::Q8_0);
+                for _ in 0..rows * columns / 32 {
+                    let scale = f16::from_f32(0.02 / (columns as f32).sqrt());
+                    bytes.extend(scale.to_le_bytes());
+                    bytes.extend((0..32).map(|_| random.next() as u8));
+                }
+            }
+            tensors.insert((role, layer), (rows, columns, bytes));
+        };
+        put(Role::TokenEmbedding, None, spec.vocab, spec.hidden);
+        put(Role::Output, None, spec.vocab, spec.hidden);
+        put(Role::PositionEmbedding, None, spec.context + 2, spec.hidden);
+        put(Role::OutputNorm, None, 1, spec.hidden);
+        put(Role::OutputNormBias, None, 1, spec.hidden);
+        for layer in 0..spec.layers {
+            for (role, rows, columns) in shapes(spec) {
+                put(role, Some(layer), rows, columns);
+            }
+        }
+        Self { tensors, dtype }
+    }
+}
+
+impl TensorSource for RandomWeights {
+    fn stored(&self, role: Role, layer: Option<usize>) -> Result<Stored<'_>, ModelError> {
+        let (rows, columns, bytes) = &self.tensors[&(role, layer)];
+        let dtype = if *rows == 1 { GgmlDType::F32 } else { self.dtype };
+        Ok(Stored { dtype, rows: *rows, columns: *columns, bytes: bytes.as_slice().into() })
+    }
+}
+
+/// A backend of these weights.
+pub fn backend(spec: &ModelSpec, weights: &RandomWeights, isa: Isa, threads: usize) -> CpuBackend {
+    let options =
+        CpuOptions { pages: 128, batch_tokens: 512, logit_rows: 512, threads: Some(threads) };
+    CpuBackend::from_source(spec, weights, &options, isa).unwrap()
+}
+
+/// One sequence of a schedule.
+pub struct Sequence {
+    pub tokens: Vec<u32>,
+    pub pages: Vec<u32>,
+    pub done: usize,
+    /// Logits of each of its tokens, as bits.
+    pub logits: Vec<Vec<u32>>,
+}
+
+impl Sequence {
+    pub fn new(tokens: Vec<u32>, pages: &mut Vec<u32>) -> Self {
+        let wanted = tokens.len().div_ceil(PAGE_TOKENS);
+        let own = pages.split_off(pages.len() - wanted);
+        Self { tokens, pages: own, done: 0, logits: Vec::new() }
+    }
+}
+
+/// Runs one step with the next `counts[i]` tokens of each sequence.
+pub fn step(backend: &mut CpuBackend, sequences: &mut [Sequence], counts: &[usize]) {
+    let mut batch = Batch::default();
+    for (sequence, &count) in sequences.iter().zip(counts) {
+        if count > 0 {
+            let tokens = &sequence.tokens[sequence.done..sequence.done + count];
+            let first = batch.push_sequence(tokens, &sequence.pages, sequence.done);
+            batch.logit_rows.extend((first..first + count).map(|row| row as u32));
+        }
+    }
+    let logits = backend.forward(&batch).unwrap();
+    let mut row = 0;
+    for (sequence, &count) in sequences.iter_mut().zip(counts) {
+        for _ in 0..count {
+            sequence.logits.push(logits.row(row).iter().map(|x| x.to_bits()).collect());
+            row += 1;
+        }
+        sequence.done += count;
+    }
+}
+
+/// A folder of the repository's `tests/`.
+pub fn repository_tests(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(folder)
+}
+
+/// A real model's file, in the folder that `TGI_TEST_MODELS` names.
+pub fn real_model(file: &str) -> PathBuf {
+    let folder = std::env::var_os("TGI_TEST_MODELS").unwrap_or_default();
+    let path = Path::new(&folder).join(file);
+    assert!(
+        path.is_file(),
+        "Cannot find {file} in the folder of TGI_TEST_MODELS, {}; run `deno task models`",
+        folder.display()
+    );
+    path
+}
+
+/// `log p(id)` under a row of logits.
+pub fn log_prob(logits: &[f32], id: u32) -> f64 {
+    let largest = logits.iter().copied().fold(f32::MIN, f32::max);
+    let sum: f64 = logits.iter().map(|x| f64::from(x - largest).exp()).sum();
+    f64::from(logits[id as usize] - largest) - sum.ln()
+}
