@@ -4,6 +4,7 @@ import { getLogger } from "@logtape/logtape";
 import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
 import type { TextEngine } from "../ffi/types.ts";
+import { requireKey } from "./auth.ts";
 import type { AppContext } from "./context.ts";
 import { IncompleteGenerationError, TgiError } from "./errors.ts";
 import { exposedHeaders } from "./generation/headers.ts";
@@ -44,12 +45,13 @@ type Route = Partial<Record<"GET" | "POST", Handler>>;
 /** Makes the app; it takes over the engine's `onStep`. */
 export function createApp(deps: AppDeps): Hono {
   const context = createContext(deps);
-  const { corsAllowOrigin, allowedHosts } = deps.options;
+  const { apiKey, corsAllowOrigin, allowedHosts } = deps.options;
   const app = new Hono();
   app.onError(onError);
   app.notFound(() => new Response(null, { status: 404 }));
   if (allowedHosts) app.use(allowHosts(allowedHosts));
   if (corsAllowOrigin.length > 0) app.use(allowOrigins(corsAllowOrigin));
+  if (apiKey !== null) app.use(requireKey(apiKey));
   for (const [path, route] of Object.entries(routes(context))) register(app, path, route);
   return app;
 }

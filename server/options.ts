@@ -46,12 +46,6 @@ function ignoredFlags({ values, given }: CommandLine): string[] {
 
 /** Settles what needs more than one value; adds to the warnings. */
 function finish({ values, given }: CommandLine, warnings: string[]): FlagValues {
-  if (values.apiKey !== null) {
-    throw usageError(
-      `${given.get("apiKey")} cannot be honoured: this server checks no keys; leave it out and ` +
-        "put a proxy that checks them in front.",
-    );
-  }
   if (values.maxInputTokens !== null && values.maxInputLength !== null) {
     throw usageError(
       `Both \`max_input_tokens\` (${values.maxInputTokens}) and \`max_input_length\` ` +

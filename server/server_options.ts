@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly streamErrorsAsEvents: boolean;
   /** Origins that browsers may call from; `*` is any, none turns CORS off. */
   readonly corsAllowOrigin: readonly string[];
+  /** What `Authorization: Bearer` must carry to generate; null asks for nothing. */
+  readonly apiKey: string | null;
   /**
    * Host names that a request may address, without port, IPv6 in brackets; null is any. A list
    * on a loopback address stops web pages that reach it by DNS rebinding.

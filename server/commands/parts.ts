@@ -62,6 +62,7 @@ export function serverOptions(
     payloadLimit: values.payloadLimit,
     streamErrorsAsEvents: values.streamErrorsAsEvents,
     corsAllowOrigin: values.corsAllowOrigin,
+    apiKey: values.apiKey,
     allowedHosts: allowedHosts(values),
   };
 }

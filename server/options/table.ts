@@ -94,8 +94,8 @@ const ADDRESS = {
     group: "address",
     placeholder: "KEY",
     fallback: null,
-    help: "Refused: this server checks no keys, and an open server must not look like a closed " +
-      "one. Put a proxy that checks them in front.",
+    help: "Key that a POST must carry as `Authorization: Bearer KEY`; probes and metrics stay " +
+      "open, as TGI's do. TGI ignores the case of the key; this server does not.",
   }),
   payloadLimit: count({
     group: "address",

@@ -21,6 +21,7 @@ export const options: ServerOptions = {
   payloadLimit: 2000,
   streamErrorsAsEvents: false,
   corsAllowOrigin: [],
+  apiKey: null,
   allowedHosts: null,
 };
 

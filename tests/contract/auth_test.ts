@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { post, start } from "./harness.ts";
+
+const KEY = "s3cret-key";
+const BODY = { inputs: "one two", parameters: { max_new_tokens: 1 } };
+const GENERATING = ["/", "/generate", "/generate_stream"];
+
+Deno.test("without a key every generating route answers 401 with an empty body", async () => {
+  const { app } = start({ apiKey: KEY });
+  const refused = [{}, { authorization: "Bearer wrong" }, { authorization: `Basic ${KEY}` }, {
+    authorization: "Bearer",
+  }, { authorization: `Bearer ${KEY.toUpperCase()}` }];
+  for (const path of GENERATING) {
+    for (const headers of refused) {
+      const response = await post(app, path, BODY, headers as Record<string, string>);
+      assert.equal(response.status, 401, `${path} ${JSON.stringify(headers)}`);
+      assert.equal(await response.text(), "");
+      assert.equal(response.headers.get("www-authenticate"), "Bearer");
+    }
+  }
+});
+
+Deno.test("with the key every generating route answers", async () => {
+  const { app } = start({ apiKey: KEY });
+  for (const path of GENERATING) {
+    const response = await post(app, path, BODY, { authorization: `Bearer ${KEY}` });
+    assert.equal(response.status, 200, path);
+    await response.text();
+  }
+});
+
+Deno.test("probes, metrics and documents need no key", async () => {
+  const { app } = start({ apiKey: KEY });
+  for (const path of ["/", "/health", "/ping", "/info", "/metrics", "/api-doc/openapi.json"]) {
+    const response = await app.request(path);
+    assert.equal(response.status, 200, path);
+    await response.body?.cancel();
+  }
+});
+
+Deno.test("a failure behind a right key keeps its own status", async () => {
+  const { app } = start({ apiKey: KEY });
+  const response = await post(app, "/generate", "{", { authorization: `Bearer ${KEY}` });
+  assert.equal(response.status, 400);
+  assert.match(await response.text(), /"error_type":"validation"/);
+});
