@@ -23,6 +23,8 @@ from checkpoints import CHECKPOINTS, build
 from reference import reference
 
 FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures"
+# Its continuations are varied, and the best token always leads clearly.
+SEED = 2
 
 
 def arguments() -> argparse.Namespace:
@@ -36,7 +38,7 @@ def arguments() -> argparse.Namespace:
         help=f"which to build, of {', '.join(CHECKPOINTS)} (all)",
     )
     parser.add_argument("--output", type=Path, default=FIXTURES, help="folder (tests/fixtures)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the weights (0)")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"seed of the weights ({SEED})")
     options = parser.parse_args()
     for name in options.architectures:
         if name not in CHECKPOINTS:

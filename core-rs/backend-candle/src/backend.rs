@@ -27,19 +27,19 @@ impl CandleBackend {
     /// # Errors
     /// [`CandleError`]: something unsupported, an option out of range, or the device is full.
     pub fn load(model: &Model, options: &CandleOptions) -> Result<Self, CandleError> {
-        let read = |role, layer| Ok(model.tensor(role, layer)?.dequantize()?);
+        let read = |role, layer, _: &[usize]| Ok(model.tensor(role, layer)?.dequantize()?);
         Self::from_weights(&model.spec, options, read)
     }
 
-    /// Like [`Self::load`], for weights that are not in a file: `read` gives the elements of a
-    /// role's weight in f32, row-major, in the shape that [`Role`] names.
+    /// Like [`Self::load`], for weights that are not in a file: `read` is given a role, its layer
+    /// and its shape, and gives the elements in f32, row-major.
     ///
     /// # Errors
     /// As [`Self::load`]; [`CandleError::Shape`] when `read` gives another number of elements.
     pub fn from_weights(
         spec: &ModelSpec,
         options: &CandleOptions,
-        mut read: impl FnMut(Role, Option<usize>) -> Result<Vec<f32>, CandleError>,
+        mut read: impl FnMut(Role, Option<usize>, &[usize]) -> Result<Vec<f32>, CandleError>,
     ) -> Result<Self, CandleError> {
         support::check_spec(spec)?;
         support::check_options(options)?;

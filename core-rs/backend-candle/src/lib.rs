@@ -27,6 +27,9 @@ mod loader;
 mod mlp;
 mod norm;
 mod options;
+#[cfg(test)]
+#[path = "../tests/common/random_model.rs"]
+mod random_model;
 mod rotary;
 mod sizes;
 mod step;

@@ -5,8 +5,9 @@ use tgi_model::Role;
 
 use crate::CandleError;
 
-/// Gives the elements of a weight, row-major, in f32.
-pub(crate) type Read<'a> = &'a mut dyn FnMut(Role, Option<usize>) -> Result<Vec<f32>, CandleError>;
+/// Gives the elements of a weight of this shape, row-major, in f32.
+pub(crate) type Read<'a> =
+    &'a mut dyn FnMut(Role, Option<usize>, &[usize]) -> Result<Vec<f32>, CandleError>;
 
 /// Reads weights and puts them on a device.
 pub(crate) struct Loader<'a> {
@@ -30,7 +31,7 @@ impl<'a> Loader<'a> {
 
     /// A weight in f32, for what is computed in f32 in any case.
     pub fn float(&mut self, role: Role, shape: &[usize]) -> Result<Tensor, CandleError> {
-        let values = (self.read)(role, self.layer)?;
+        let values = (self.read)(role, self.layer, shape)?;
         let expected = shape.iter().product();
         if values.len() != expected {
             let role = self.layer.map_or(format!("{role:?}"), |n| format!("{role:?} of layer {n}"));

@@ -57,7 +57,7 @@ mod tests {
 
     fn norm(kind: NormKind, bias: bool, weight_offset: f32) -> Vec<f32> {
         let spec = NormSpec { kind, epsilon: 1e-6, weight_offset, bias };
-        let mut read = |role: Role, _: Option<usize>| match role {
+        let mut read = |role: Role, _: Option<usize>, _: &[usize]| match role {
             Role::OutputNorm => Ok(vec![1.0, 1.0, 2.0, 1.0]),
             _ => Ok(vec![0.5; 4]),
         };

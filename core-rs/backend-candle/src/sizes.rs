@@ -71,3 +71,27 @@ fn mlp_elements(spec: &ModelSpec) -> usize {
     let biases = if mlp.bias { mlp.intermediate + spec.hidden } else { 0 };
     maps * mlp.intermediate * spec.hidden + biases
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CandleBackend;
+    use crate::random_model::{specs, weights};
+
+    #[test]
+    fn the_count_of_weights_is_what_a_backend_reads() {
+        for spec in specs() {
+            let mut elements = 0;
+            CandleBackend::from_weights(
+                &spec,
+                &CandleOptions::cpu(1, 1, 1),
+                |role, layer, shape| {
+                    elements += shape.iter().product::<usize>();
+                    Ok(weights(role, layer, shape))
+                },
+            )
+            .unwrap();
+            assert_eq!(weight_elements(&spec), elements, "{}", spec.architecture);
+        }
+    }
+}
