@@ -48,9 +48,10 @@ const MODEL = {
   }),
   backend: choice({
     group: "model",
-    choices: ["candle", "scripted"],
+    choices: ["candle", "cpu", "scripted"],
     fallback: "candle",
-    help: "candle computes the model; scripted invents text at a set pace, for tests.",
+    help: "candle computes the model in f32, the reference; cpu in int8, far faster; scripted " +
+      "invents text at a set pace, for tests.",
   }),
   dtype: choice({
     group: "model",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tgi_backend::Backend;
 use tgi_backend_candle::{CandleBackend, CandleOptions};
+use tgi_backend_cpu::{CpuBackend, CpuOptions};
 use tgi_backend_scripted::{self as scripted, ScriptedBackend};
 use tgi_model::{Model, Tokenizer};
 
@@ -37,6 +38,7 @@ pub struct Loaded {
 pub fn load(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     match config.backend.as_str() {
         "candle" => load_candle(config, available),
+        "cpu" => load_cpu(config, available),
         "scripted" => load_scripted(config, available),
         other => Err(OpenError::Backend(other.to_owned())),
     }
@@ -63,6 +65,36 @@ fn load_candle(config: &Config, available: u64) -> Result<Loaded, OpenError> {
         device: "cpu",
         isa: instruction_set(),
         dtype: "float32",
+        architecture: model.spec.architecture,
+        tokenizer: Arc::new(model.tokenizer),
+    })
+}
+
+fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
+    let model = open_model(config)?;
+    let options = |step: LargestStep, pages| CpuOptions {
+        pages,
+        batch_tokens: step.batch_tokens,
+        logit_rows: step.logit_rows,
+        threads: None,
+    };
+    let needs = Needs {
+        context: model.spec.context,
+        weights_bytes: tgi_backend_cpu::weight_bytes(&model),
+        kv_bytes_per_token: tgi_backend_cpu::kv_bytes_per_token(&model.spec),
+        pages: None,
+        arena_bytes: |step: LargestStep| {
+            tgi_backend_cpu::arena_bytes(&model.spec, &options(step, step.pages))
+        },
+    };
+    let plan = plan(config, &needs, available)?;
+    let backend = CpuBackend::load(&model, &options(plan.largest_step(), plan.pages))?;
+    Ok(Loaded {
+        isa: backend.isa(),
+        backend: Box::new(backend),
+        plan,
+        device: "cpu",
+        dtype: "int8",
         architecture: model.spec.architecture,
         tokenizer: Arc::new(model.tokenizer),
     })
@@ -142,7 +174,7 @@ mod tests {
     fn an_unknown_backend_is_refused_with_those_that_there_are() {
         assert_eq!(
             refusal(&json!({"backend": "tpu"})),
-            "Cannot open backend \"tpu\": this library has `candle` and `scripted`; set --backend"
+            "Cannot open backend \"tpu\": this library has `cpu`, `candle` and `scripted`; set --backend"
         );
     }
 

@@ -14,7 +14,7 @@ const MAX_SPECULATE: u32 = 64;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
-    /// `candle` or `scripted`.
+    /// `cpu`, `candle` or `scripted`.
     pub backend: String,
     /// A `.gguf` file; none for the scripted backend.
     pub model_path: Option<String>,

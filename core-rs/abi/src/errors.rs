@@ -1,6 +1,7 @@
 //! Why the core cannot be opened, and the error numbers of the ABI.
 
 use tgi_backend_candle::CandleError;
+use tgi_backend_cpu::CpuError;
 use tgi_engine::EngineError;
 use tgi_model::ModelError;
 
@@ -26,7 +27,9 @@ pub enum OpenError {
     #[error("{0}")]
     Argument(String),
     /// No such backend in this library.
-    #[error("Cannot open backend {0:?}: this library has `candle` and `scripted`; set --backend")]
+    #[error(
+        "Cannot open backend {0:?}: this library has `cpu`, `candle` and `scripted`; set --backend"
+    )]
     Backend(String),
     /// No such number format.
     #[error("Cannot compute in dtype {0:?}: this library computes in `float32`; set --dtype")]
@@ -72,6 +75,9 @@ pub enum OpenError {
     /// The candle backend.
     #[error(transparent)]
     Candle(#[from] CandleError),
+    /// The CPU backend.
+    #[error(transparent)]
+    Cpu(#[from] CpuError),
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),

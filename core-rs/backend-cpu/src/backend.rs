@@ -69,7 +69,7 @@ impl CpuBackend {
     }
 
     /// Name of the instruction set in use: `avx512-vnni`, `avx2`, `portable`.
-    pub fn isa(&self) -> &str {
+    pub fn isa(&self) -> &'static str {
         self.isa.name()
     }
 }
