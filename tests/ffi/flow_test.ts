@@ -2,9 +2,11 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { job, openEngine, start, stepWhere } from "./support.ts";
 
 const FOREVER = 8000;
+/** Steps slow enough that no long request ends before this thread has reached it. */
+const SLOW = { stepMicros: 100 };
 
 Deno.test("a cancelled request leaves the engine and its sink hears nothing more", async () => {
-  await using engine = await openEngine();
+  await using engine = await openEngine({ scripted: SLOW });
   const request = start(engine, job("a", FOREVER));
   await request.seen(3);
   const left = stepWhere(engine, ({ running }) => running === 0);
@@ -16,24 +18,23 @@ Deno.test("a cancelled request leaves the engine and its sink hears nothing more
 });
 
 Deno.test("a paused request stands still while others run, and goes on", async () => {
-  await using engine = await openEngine();
-  const paused = start(engine, job("a", 40));
+  await using engine = await openEngine({ scripted: SLOW });
+  const paused = start(engine, job("a", 2000));
   engine.pause(paused.id);
-  await start(engine, job("b", 100)).success();
-  // The pause may have come a step late, never later than the other's 100 tokens.
+  await start(engine, job("b", 20)).success();
   const tokens = paused.tokens.length;
-  ok(tokens < 40);
-  await start(engine, job("c", 100)).success();
+  ok(tokens < 2000);
+  await start(engine, job("c", 20)).success();
   equal(paused.tokens.length, tokens);
   engine.resume(paused.id);
-  equal((await paused.success()).generatedTokens, 40);
-  const undisturbed = start(engine, job("a", 40));
+  equal((await paused.success()).generatedTokens, 2000);
+  const undisturbed = start(engine, job("a", 2000));
   await undisturbed.success();
   deepEqual(paused.tokens, undisturbed.tokens);
 });
 
 Deno.test("a request paused for too long is given up", async () => {
-  await using engine = await openEngine({ pauseLimitMillis: 20 });
+  await using engine = await openEngine({ pauseLimitMillis: 20, scripted: SLOW });
   const request = start(engine, job("a", FOREVER));
   await request.seen(1);
   engine.pause(request.id);

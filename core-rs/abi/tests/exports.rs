@@ -1,0 +1,145 @@
+//! The C functions as a C program would call them. One core a process, so the tests take turns.
+
+use std::ptr::{null, null_mut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tgi_core::errors::errno;
+use tgi_core::exports::{
+    tgi_abi_version, tgi_alive, tgi_cancel, tgi_close, tgi_flow, tgi_last_error, tgi_open,
+    tgi_poll, tgi_stats, tgi_submit,
+};
+
+const CONFIG: &str = r#"{"backend": "scripted", "modelPath": null, "dtype": null,
+    "maxInputTokens": null, "maxTotalTokens": null, "maxBatchPrefillTokens": null,
+    "maxBatchTotalTokens": null, "maxBatchSize": null, "maxConcurrentRequests": 8,
+    "prefixCaching": true, "speculate": 0, "validationWorkers": 1,
+    "pauseLimitMillis": 1000, "profile": "3.3", "scripted": null}"#;
+const JOB: &str = r#"{"inputs": "a", "parameters": {"max_new_tokens": 4, "ignore_eos": true}}"#;
+const POLL_BYTES: usize = 256 * 1024;
+
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn open(json: &str) -> i32 {
+    // SAFETY: the buffer lives through the call.
+    unsafe { tgi_open(json.as_ptr(), json.len() as u32) }
+}
+
+fn submit(json: &str) -> i32 {
+    // SAFETY: the buffer lives through the call.
+    unsafe { tgi_submit(json.as_ptr(), json.len() as u32) }
+}
+
+fn poll(out: &mut [u8], timeout_ms: u32) -> i32 {
+    // SAFETY: the buffer lives through the call and is ours alone.
+    unsafe { tgi_poll(out.as_mut_ptr(), out.len() as u32, timeout_ms) }
+}
+
+fn last_error() -> String {
+    let mut out = vec![0; 4096];
+    // SAFETY: the buffer lives through the call and is ours alone.
+    let bytes = unsafe { tgi_last_error(out.as_mut_ptr(), out.len() as u32) };
+    String::from_utf8(out[..bytes as usize].to_vec()).unwrap()
+}
+
+/// Polls until the record that ends request `id`; gives the kinds of its records.
+fn kinds_of(id: i32) -> Vec<u8> {
+    let (mut kinds, mut out) = (Vec::new(), vec![0; POLL_BYTES]);
+    loop {
+        let bytes = poll(&mut out, 10_000);
+        assert!(bytes > 0, "{bytes}");
+        let mut records = &out[..bytes as usize];
+        while let Some((length, _)) = records.split_first_chunk() {
+            let (record, rest) = records.split_at(u32::from_le_bytes(*length) as usize);
+            if record[8..12] == id.to_le_bytes() {
+                kinds.push(record[4]);
+            }
+            records = rest;
+        }
+        if matches!(kinds.last(), Some(5 | 6)) {
+            return kinds;
+        }
+    }
+}
+
+#[test]
+fn a_core_opens_generates_closes_and_opens_again() {
+    let _turn = turn();
+    assert_eq!(tgi_abi_version(), 1);
+    for _ in 0..3 {
+        assert_eq!((open(CONFIG), tgi_alive()), (0, 1));
+        let id = submit(JOB);
+        assert!(id > 0);
+        let kinds = kinds_of(id);
+        assert_eq!((kinds.first(), kinds.last()), (Some(&1), Some(&5)));
+        assert_eq!(kinds.into_iter().filter(|kind| *kind == 3).count(), 4);
+        assert_eq!((tgi_close(), tgi_alive()), (0, 0));
+    }
+}
+
+#[test]
+fn without_an_open_core_every_call_says_so() {
+    let _turn = turn();
+    assert_eq!(submit(JOB), -errno::EPIPE);
+    assert_eq!(last_error(), "Cannot reach the core: it is not open");
+    assert_eq!(poll(&mut vec![0; POLL_BYTES], 0), -1);
+    // SAFETY: a null buffer is empty.
+    assert_eq!(unsafe { tgi_stats(null_mut(), 100) }, -1);
+    assert_eq!(tgi_close(), -errno::EPIPE);
+    tgi_cancel(1);
+    tgi_flow(1, 1);
+}
+
+#[test]
+fn a_failed_open_leaves_room_for_the_next() {
+    let _turn = turn();
+    // SAFETY: a null buffer is empty.
+    assert_eq!(unsafe { tgi_open(null(), 100) }, -1);
+    assert!(last_error().starts_with("Cannot read the engine configuration: "));
+    assert_eq!(open(CONFIG), 0);
+    assert_eq!(open(CONFIG), -1);
+    assert!(last_error().starts_with("Cannot open a second core"));
+    assert_eq!(tgi_close(), 0);
+}
+
+#[test]
+fn bad_buffers_and_bad_json_are_refused() {
+    let _turn = turn();
+    assert_eq!(open(CONFIG), 0);
+    assert_eq!(poll(&mut [0; 1000], 0), -errno::EINVAL);
+    assert_eq!(submit("{\"inputs\":"), -errno::EINVAL);
+    assert_eq!(submit("{\"inputs\": 7}"), -errno::EINVAL);
+    assert!(last_error().starts_with("Cannot read the request: "));
+    // SAFETY: a null buffer is empty; the other lives through the call and is ours alone.
+    unsafe {
+        let needed = -tgi_stats(null_mut(), 0);
+        let mut out = vec![0; needed as usize];
+        assert_eq!(tgi_stats(out.as_mut_ptr(), needed as u32), needed);
+        assert!(out.starts_with(b"{\"backend\":\"scripted\""));
+    }
+    assert_eq!(tgi_close(), 0);
+}
+
+#[test]
+fn closing_ends_a_poll_that_waits_and_a_second_poll_is_refused() {
+    let _turn = turn();
+    assert_eq!(open(CONFIG), 0);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            // The other thread's look may be under way just now.
+            loop {
+                let result = poll(&mut vec![0; POLL_BYTES], 60_000);
+                if result != -errno::EBUSY {
+                    return result;
+                }
+            }
+        });
+        while poll(&mut vec![0; POLL_BYTES], 0) != -errno::EBUSY {
+            std::thread::yield_now();
+        }
+        assert_eq!(tgi_close(), 0);
+        assert_eq!(first.join().unwrap(), -1);
+    });
+}
