@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::{thread, time::Duration};
+
 use common::{Bench, Circular, End, config, greedy, letters};
 use tgi_backend_scripted::{ScriptedBackend, ScriptedOptions};
 use tgi_engine::{EngineConfig, FailureKind, FinishReason, Progress};
@@ -163,4 +165,20 @@ fn a_cancel_frees_the_pages_in_the_next_step() {
     bench.core.step();
     assert_eq!(bench.core.pages()[0], 4);
     assert_eq!(bench.intake.open_requests(), 1);
+}
+
+#[test]
+fn a_pause_ends_at_its_limit_however_much_happens_to_others() {
+    let config = EngineConfig { pause_limit: Duration::from_millis(40), ..config() };
+    let mut bench = Bench::new(&ScriptedOptions::default(), &config);
+    bench.submit(1, &greedy("held", 500));
+    bench.core.step();
+    bench.intake.pause(1);
+    for id in 2..22 {
+        bench.submit(id, &greedy("other", 2));
+        bench.core.step();
+        thread::sleep(Duration::from_millis(4));
+    }
+    bench.core.step();
+    assert!(matches!(bench.story(1).end, Some(End::Failed(FailureKind::Abandoned, _))));
 }

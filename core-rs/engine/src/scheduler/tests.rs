@@ -169,6 +169,38 @@ fn a_paused_sequence_gives_its_pages_before_any_other() {
 }
 
 #[test]
+fn every_decode_has_its_page_when_an_older_paused_one_gives_way() {
+    let mut fixture = Fixture::new(Limits { pages: 8, ..ROOMY });
+    for (id, prompt) in [(1, 64), (2, 32), (3, 32)] {
+        fixture.submit(id, prompt, 60);
+        fixture.plan();
+        fixture.complete();
+    }
+    assert_eq!(fixture.scheduler.running.len(), 3);
+    while fixture.scheduler.pool.allocate().is_some() {}
+    fixture.pause(1);
+    for _ in 0..3 {
+        let taken = fixture.plan();
+        assert_eq!(taken, [(2, 1), (3, 1)]);
+        let mut running = fixture.scheduler.running.iter();
+        assert!(running.all(|sequence| sequence.page_room() >= sequence.tokens.len()));
+        fixture.complete();
+    }
+}
+
+#[test]
+fn admission_leaves_a_page_to_each_running_sequence() {
+    let mut fixture =
+        Fixture::new(Limits { pages: 4, prefill_tokens: 99, batch_tokens: 99, ..ROOMY });
+    fixture.submit(1, 20, 10);
+    fixture.plan();
+    fixture.complete();
+    fixture.submit(2, 65, 1);
+    fixture.submit(3, 64, 1);
+    assert_eq!(fixture.plan(), [(1, 1), (3, 64)]);
+}
+
+#[test]
 fn a_paused_sequence_is_not_computed_and_keeps_its_pages() {
     let mut fixture = Fixture::new(ROOMY);
     fixture.submit(1, 40, 60);

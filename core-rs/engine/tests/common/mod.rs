@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits};
+use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits, PAGE_TOKENS};
 use tgi_backend_scripted::{FAIL, ScriptedBackend, ScriptedOptions, tokenizer};
 use tgi_engine::{
     Core, EngineConfig, Event, EventSink, FailureKind, FinishReason, Intake, Profile, Progress,
@@ -157,7 +157,7 @@ impl Backend for Circular {
     }
 }
 
-/// Leaves garbage in the pages of a batch that fails, as a real backend may.
+/// Leaves garbage in all pages that a failing batch writes to, as a real backend may.
 pub struct Spoiling(pub Box<dyn Backend>);
 
 impl Backend for Spoiling {
@@ -171,9 +171,15 @@ impl Backend for Spoiling {
 
     fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
         if batch.tokens.contains(&FAIL) {
-            let mut garbage = batch.clone();
-            garbage.tokens.fill(99);
-            self.0.forward(&garbage)?;
+            for span in &batch.sequences {
+                let pages = &batch.page_table[span.pages.clone()];
+                let first = span.kv_len - span.kv_len % PAGE_TOKENS;
+                for position in first..span.kv_len + span.tokens.len() {
+                    let mut garbage = Batch::default();
+                    garbage.push_sequence(&[99], pages, position);
+                    self.0.forward(&garbage)?;
+                }
+            }
         }
         self.0.forward(batch)
     }
