@@ -91,10 +91,10 @@ impl Scheduler {
                 cursor.index += 1;
                 continue;
             }
-            if self.running.len() >= self.limits.running && !self.displace_paused() {
+            let short = self.waiting[cursor.index].tokens.len() <= longest;
+            if short && self.running.len() >= self.limits.running && !self.displace_paused() {
                 return None;
             }
-            let short = self.waiting[cursor.index].tokens.len() <= longest;
             if short && self.reserve(cursor.index, copy) {
                 if let Some(blocked) = cursor.blocked {
                     self.waiting[blocked].overtaken += 1;
