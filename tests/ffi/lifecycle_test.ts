@@ -47,13 +47,18 @@ Deno.test("opening and closing 20 times leaves no thread and no file behind", as
     await using engine = await openEngine({ validationWorkers: 4 });
     start(engine, job("a", 8000));
     await start(engine, job("b", 5)).success();
+    ok(footprint().own >= 5);
   };
-  await cycle();
   await cycle();
   const before = footprint();
   for (let count = 0; count < 20; count++) await cycle();
+  // The kernel may list a thread for a moment after it was joined.
+  for (let tries = 0; tries < 1000 && footprint().own > 0; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
   const after = footprint();
-  // Deno's own pool may have started or ended a thread meanwhile; 20 leaks would be far more.
-  ok(after.threads <= before.threads + 2, `threads: ${before.threads}, then ${after.threads}`);
+  equal(after.own, 0);
+  // Deno's own pool grows and shrinks meanwhile, by less than a thread for each time.
+  ok(after.threads < before.threads + 20, `threads: ${before.threads}, then ${after.threads}`);
   ok(after.files <= before.files, `files: ${before.files}, then ${after.files}`);
 });

@@ -139,9 +139,21 @@ export function stepWhere(
   return promise;
 }
 
-/** Threads and open files of this process. */
-export function footprint(): { threads: number; files: number } {
-  const status = Deno.readTextFileSync("/proc/self/status");
-  const threads = Number(/^Threads:\s+(\d+)$/m.exec(status)?.[1]);
-  return { threads, files: [...Deno.readDirSync("/proc/self/fd")].length };
+/** Threads and open files of this process; `own` are the threads that the core has named. */
+export function footprint(): { threads: number; own: number; files: number } {
+  const names = [...Deno.readDirSync("/proc/self/task")].map(({ name }) => threadName(name));
+  return {
+    threads: names.length,
+    own: names.filter((name) => name.startsWith("tgi-")).length,
+    files: [...Deno.readDirSync("/proc/self/fd")].length,
+  };
+}
+
+/** Empty for a thread that has just ended. */
+function threadName(id: string): string {
+  try {
+    return Deno.readTextFileSync(`/proc/self/task/${id}/comm`);
+  } catch {
+    return "";
+  }
 }
