@@ -47,7 +47,8 @@ Deno.test("opening and closing 20 times leaves no thread and no file behind", as
     await using engine = await openEngine({ validationWorkers: 4 });
     start(engine, job("a", 8000));
     await start(engine, job("b", 5)).success();
-    ok(footprint().own >= 5);
+    // A thread takes its name when it first runs: the one that steps and one worker have.
+    ok(footprint().own >= 2);
   };
   await cycle();
   const before = footprint();
