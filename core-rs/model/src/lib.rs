@@ -27,4 +27,5 @@ pub use chat_template::ChatTemplate;
 pub use error::{Defect, ModelError};
 pub use model::{Model, TensorView};
 pub use spec::{ModelSpec, Role};
+pub use tensors::shapes as tensor_shapes;
 pub use tokenizer::{BpeVocabulary, PreTokenizer, TokenKind, Tokenizer};
