@@ -12,6 +12,10 @@ export const GROUPS = {
   behaviour: "Behaviour and logs",
   scripted: "Scripted backend (tests)",
   ignored: "TGI flags without effect here",
+  benchServer: "Server that is measured",
+  benchLoad: "Load",
+  benchPrompts: "Prompts",
+  benchReport: "Report",
 } as const;
 
 /** A heading. */
