@@ -142,7 +142,11 @@ fn tiny_models_tell_a_request_the_same_alone_and_among_others() {
 fn a_real_model_tells_a_request_the_same_alone_and_among_others() {
     let folder = std::env::var_os("TGI_TEST_MODELS").unwrap_or_default();
     let path = Path::new(&folder).join("smollm2-135m-instruct-q4_1.gguf");
-    assert!(path.is_file(), "Cannot find {}; run `deno task models`", path.display());
+    assert!(
+        path.is_file(),
+        "Cannot find it in the folder of TGI_TEST_MODELS, {}; run `deno task models`",
+        folder.display()
+    );
     let reached = check(&path, 3, 4..9, 6);
     assert!(reached.together.get() > 1, "{reached:?}");
 }

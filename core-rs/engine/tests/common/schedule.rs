@@ -64,9 +64,10 @@ fn parameters() -> impl Strategy<Value = Parameters> {
 pub fn visit() -> impl Strategy<Value = Visit> {
     let cancelled = prop::option::weighted(0.2, 0..30_usize);
     let paused = prop::option::weighted(0.2, (0..20_usize, 1..40_usize));
-    (prompt(), parameters(), 0..40_usize, cancelled, paused).prop_map(
-        |(inputs, parameters, arrives, cancelled, paused)| Visit {
-            request: Request { inputs, parameters },
+    let salt = prop::option::weighted(0.3, "[ab]");
+    (prompt(), parameters(), salt, 0..40_usize, cancelled, paused).prop_map(
+        |(inputs, parameters, cache_salt, arrives, cancelled, paused)| Visit {
+            request: Request { inputs, parameters, cache_salt },
             arrives,
             cancelled,
             paused,
