@@ -18,7 +18,7 @@ const FIRST_REACH: usize = 4;
 /// Tokens of a step that take hardly longer than one: it is bound by reading the weights, which
 /// eight rows share. With more it is bound by computing, where a wrong draft costs time and a right
 /// one saves none, so that drafts never make a step larger than this.
-pub(crate) const FREE_TOKENS: usize = 8;
+pub const FREE_TOKENS: usize = 8;
 
 /// Proposes tokens for one sequence: as many as lately were right, and seldom while they are wrong.
 #[derive(Debug)]

@@ -45,6 +45,7 @@ mod worker;
 pub use config::{EngineConfig, Profile};
 pub use core::{Core, Progress};
 pub use detokenizer::Detokenizer;
+pub use draft::FREE_TOKENS;
 pub use engine::{Engine, EngineError, Sinks, SubmitError};
 pub use event::{Event, EventSink, FailureKind, FinishReason, StepReport, TokenInfo, Usage};
 pub use intake::Intake;
