@@ -113,6 +113,8 @@ export interface JobParameters {
 export interface GenerateJob {
   inputs: string;
   parameters: JobParameters;
+  /** Cached prompts are shared only between jobs of equal salt; those without are one group. */
+  cache_salt?: string;
 }
 
 /** How to open the core; null takes the default that the plan finds. */

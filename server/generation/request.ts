@@ -10,6 +10,8 @@ export interface RouteDefaults {
   readonly returnFullText: boolean;
   /** 0.3.1's `/generate`: details bring the prefill unless the body says otherwise. */
   readonly prefillWithDetails: boolean;
+  /** Who shares cached prompts with this request; null is everyone without a salt. */
+  readonly cacheSalt: string | null;
 }
 
 /** A generation as the sinks need it. */
@@ -39,6 +41,7 @@ export function toGenerationRequest(
         do_sample: parameters.do_sample ?? (defaults.profile === "3.3" && !body.parameters),
         decoder_input_details: prefill,
       },
+      ...(defaults.cacheSalt === null ? {} : { cache_salt: defaults.cacheSalt }),
     },
     prompt: (parameters.return_full_text ?? defaults.returnFullText) ? body.inputs : "",
     details: parameters.details === true || parameters.decoder_input_details === true,

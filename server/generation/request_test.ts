@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { toGenerationRequest } from "./request.ts";
 
-const defaults = { profile: "0.3.1", returnFullText: false, prefillWithDetails: true } as const;
+const defaults = {
+  profile: "0.3.1",
+  returnFullText: false,
+  prefillWithDetails: true,
+  cacheSalt: null,
+} as const;
 
 Deno.test("a bare prompt becomes TGI's defaults", () => {
   assert.deepEqual(toGenerationRequest({ inputs: "hi" }, defaults), {
@@ -28,6 +33,11 @@ Deno.test("a bare prompt becomes TGI's defaults", () => {
     topTokens: false,
     characters: 2,
   });
+});
+
+Deno.test("a salt goes into the job", () => {
+  const { job } = toGenerationRequest({ inputs: "hi" }, { ...defaults, cacheSalt: "abc" });
+  assert.equal(job.cache_salt, "abc");
 });
 
 Deno.test("decoder_input_details implies details", () => {

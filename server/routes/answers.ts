@@ -1,6 +1,7 @@
 /** The two ways to answer a generation, and what they share. */
 
 import type { z } from "zod";
+import { cacheSalt } from "../auth.ts";
 import type { AppContext } from "../context.ts";
 import { BodyError, IncompleteGenerationError, TgiError } from "../errors.ts";
 import { collect, type Collected } from "../generation/collect.ts";
@@ -18,12 +19,14 @@ import { validate } from "../schemas/validate.ts";
 import { event, eventStreamHeaders } from "../sse.ts";
 
 /** What a route adds to the defaults of the server. */
-export type RouteChoices = Omit<RouteDefaults, "profile">;
+export type RouteChoices = Omit<RouteDefaults, "profile" | "cacheSalt">;
 
 /** A request with its permit and its body. */
 export interface Admitted<Body> {
   readonly open: OpenRequest;
   readonly body: Body;
+  /** Of its key, when keys are asked for. */
+  readonly cacheSalt: string | null;
 }
 
 /** Takes a permit, then reads the body: a saturated server reads nothing. Throws a `TgiError`. */
@@ -34,7 +37,12 @@ export async function admit<Body>(
 ): Promise<Admitted<Body>> {
   const open = OpenRequest.admit(context.metrics, context.permits);
   try {
-    return { open, body: await readJson(request, schema, context.options.payloadLimit) };
+    const { apiKey, payloadLimit } = context.options;
+    return {
+      open,
+      body: await readJson(request, schema, payloadLimit),
+      cacheSalt: apiKey === null ? null : cacheSalt(request.headers),
+    };
   } catch (error) {
     open.fail(error);
     throw error;
@@ -44,13 +52,14 @@ export async function admit<Body>(
 /** Generates all, then answers with `wrap` around TGI's `GenerateResponse`. Throws a `TgiError`. */
 export async function answerWhole(
   context: AppContext,
-  { open, body }: Admitted<GenerateRequest>,
+  admitted: Admitted<GenerateRequest>,
   signal: AbortSignal,
   choices: RouteChoices,
   wrap: (json: string) => string = (json) => json,
 ): Promise<Response> {
+  const { open } = admitted;
   const { request, result } = await orFail(open, async () => {
-    const request = prepare(context, body, choices, false);
+    const request = prepare(context, admitted, choices, false);
     return { request, result: await collect(context.engine, open, request, signal) };
   });
   return new Response(wrap(result.json), { headers: wholeHeaders(context, request, result) });
@@ -67,17 +76,18 @@ function wholeHeaders(context: AppContext, request: GenerationRequest, result: C
 /** Answers with events. Throws a `TgiError` when the generation fails before its first event. */
 export async function answerStream(
   context: AppContext,
-  { open, body }: Admitted<GenerateRequest>,
+  admitted: Admitted<GenerateRequest>,
   signal: AbortSignal,
   choices: RouteChoices,
 ): Promise<Response> {
+  const { open } = admitted;
   const { computeType, streamErrorsAsEvents } = context.options;
   const options = {
     keepAliveMillis: context.keepAliveMillis,
     errorsAsEvents: streamErrorsAsEvents,
   };
   return await orFail(open, async () => {
-    const request = prepare(context, body, choices, true);
+    const request = prepare(context, admitted, choices, true);
     const events = await stream(context.engine, open, request, signal, options);
     const headers = { ...eventStreamHeaders, ...computeHeaders(computeType, request.characters) };
     return new Response(events, { headers });
@@ -107,14 +117,14 @@ export function errorResponse(error: TgiError): Response {
 /** Checks the bounds and makes the job. Throws a `ValidationError`. */
 function prepare(
   context: AppContext,
-  body: GenerateRequest,
+  { body, cacheSalt }: Admitted<GenerateRequest>,
   choices: RouteChoices,
   isStream: boolean,
 ): GenerationRequest {
   const { maxStopSequences, maxTopNTokens, profile } = context.options;
   const { maxInputTokens } = context.engine.info;
   validate(body, { maxStopSequences, maxTopNTokens, maxInputTokens }, isStream);
-  return toGenerationRequest(body, { ...choices, profile });
+  return toGenerationRequest(body, { ...choices, profile, cacheSalt });
 }
 
 /** Ends the request when `work` throws before the core has taken it. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { post, start } from "./harness.ts";
 
 const KEY = "s3cret-key";
@@ -27,6 +28,25 @@ Deno.test("with the key every generating route answers", async () => {
     assert.equal(response.status, 200, path);
     await response.text();
   }
+});
+
+Deno.test("a job carries a hash of its key, whatever the case of the scheme", async () => {
+  const { app, engine } = start({ apiKey: KEY });
+  for (const scheme of ["Bearer", "Bearer ", "bearer"]) {
+    const headers = { authorization: `${scheme} ${KEY}` };
+    await (await post(app, "/generate", BODY, headers)).text();
+  }
+  const salts = engine.requests.map(({ job }) => job.cache_salt);
+  assert.ok(salts.length > 0);
+  for (const salt of salts) {
+    assert.equal(salt, createHash("sha256").update(KEY).digest("base64"));
+  }
+});
+
+Deno.test("without --api-key a key changes nothing about the cache", async () => {
+  const { app, engine } = start({});
+  await (await post(app, "/generate", BODY, { authorization: "Bearer any" })).text();
+  assert.equal(engine.requests[0]?.job.cache_salt, undefined);
 });
 
 Deno.test("probes, metrics and documents need no key", async () => {

@@ -1,6 +1,7 @@
 //! The memory plan: how many KV pages, and how long a sequence, before anything is taken.
 
 use tgi_backend::PAGE_TOKENS;
+use tgi_engine::FREE_TOKENS;
 
 use crate::config::Config;
 use crate::errors::{Mebibytes, OpenError};
@@ -96,7 +97,9 @@ pub fn plan<A: Fn(LargestStep) -> u64>(
         return Err(OpenError::Context { given, context: needs.context });
     }
     let max_batch_size = config.max_batch_size.unwrap_or(config.max_concurrent_requests) as usize;
-    let rows = max_batch_size * (1 + config.speculate as usize);
+    // Drafts fill a step only as far as its tokens are free.
+    let drafting = (max_batch_size * (1 + config.speculate as usize)).min(FREE_TOKENS);
+    let rows = max_batch_size.max(drafting);
     let wanted_prefill = given(config.max_batch_prefill_tokens)
         .unwrap_or_else(|| DEFAULT_PREFILL_TOKENS.min(needs.context));
     let (batch_tokens, logit_rows) = (wanted_prefill + rows, rows.max(MIN_LOGIT_ROWS));

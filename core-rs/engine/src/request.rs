@@ -11,6 +11,10 @@ pub struct Request {
     /// Everything else.
     #[serde(default)]
     pub parameters: Parameters,
+    /// Cached prefixes are shared only between requests of equal salt, such as a hash of the
+    /// client's key; those without are one group.
+    #[serde(default)]
+    pub cache_salt: Option<String>,
 }
 
 /// TGI's generation parameters. Absent is TGI's default.

@@ -1,6 +1,8 @@
 //! What the tests of the engine share: a sink that keeps everything, and a core to step by hand.
 #![allow(dead_code, missing_docs)]
 
+pub mod schedule;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -13,6 +15,7 @@ use tgi_engine::{
     Core, EngineConfig, Event, EventSink, FailureKind, FinishReason, Intake, Profile, Progress,
     Request, StepReport, TokenInfo, Usage,
 };
+use tgi_model::Tokenizer;
 
 /// A token with its logprob as bits, so that equal means equal in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,9 +224,17 @@ impl Bench {
     }
 
     pub fn over(backend: Box<dyn Backend>, config: &EngineConfig) -> Self {
+        Self::of_model(backend, Arc::new(tokenizer()), config)
+    }
+
+    pub fn of_model(
+        backend: Box<dyn Backend>,
+        tokenizer: Arc<Tokenizer>,
+        config: &EngineConfig,
+    ) -> Self {
         let recorder = Recorder::default();
         let sink = Box::new(recorder.clone());
-        let (core, intake) = Core::open(backend, Arc::new(tokenizer()), config, sink).unwrap();
+        let (core, intake) = Core::open(backend, tokenizer, config, sink).unwrap();
         Self { core, intake, recorder }
     }
 
