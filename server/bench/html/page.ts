@@ -80,7 +80,7 @@ async function page(title: string, content: Markup): Promise<string> {
       </body>
     </html>
   `;
-  return document.toString();
+  return document.toString().trimStart();
 }
 
 function about({ startedAt, client, configuration }: BenchReport): string {
