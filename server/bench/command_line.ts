@@ -65,7 +65,8 @@ function buildCommand(print: (text: string) => void): Command {
   const command = new Command("tgi bench")
     .description("Loads a running server with streams and prints what its clients saw.")
     .usage("[flags]")
-    .argument("[files...]", "two files, with --compare")
+    .argument("[files...]", "Two files, with --compare.")
+    .helpOption("-h, --help", "Print this help.")
     .exitOverride()
     .addHelpText("after", EXAMPLES)
     .configureOutput({ writeOut: print, writeErr: () => {}, getOutHelpWidth: () => 100 });

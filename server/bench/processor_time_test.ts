@@ -11,3 +11,11 @@ Deno.test("this process has taken time, and a process that is not there is named
   assert.ok(processorMicros(Deno.pid) > 0);
   assert.throws(() => processorMicros(2 ** 31 - 1), /process 2147483647: Linux shows no such/);
 });
+
+Deno.test({
+  name: "without the permission to run cat the message names it",
+  permissions: { run: false },
+  fn: () => {
+    assert.throws(() => processorMicros(Deno.pid), /add --allow-run=cat/);
+  },
+});
