@@ -7,13 +7,14 @@ export interface TableStyle {
 }
 
 /**
- * Lines with the cells in columns: the first to the left, the others to the right. The header
+ * Lines with the cells in columns: the first ones to the left, the others to the right. The header
  * rows are bold where colour may be.
  */
 export function drawColumns(
   header: readonly (readonly string[])[],
   rows: readonly (readonly string[])[],
   { colour }: TableStyle,
+  leftColumns = 1,
 ): string[] {
   const all = [...header, ...rows];
   const columns = Math.max(...all.map((row) => row.length));
@@ -24,7 +25,7 @@ export function drawColumns(
   const draw = (row: readonly string[]) =>
     widths.map((width, column) => {
       const cell = row[column] ?? "";
-      return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+      return column < leftColumns ? cell.padEnd(width) : cell.padStart(width);
     }).join("  ").trimEnd();
   const bold = (line: string) => colour ? `\x1b[1m${line}\x1b[22m` : line;
   return [...header.map((row) => bold(draw(row))), ...rows.map(draw)];

@@ -2,7 +2,7 @@
 
 import { Command, CommanderError, Option } from "commander";
 import { defaultText, type Printout } from "../options/command_line.ts";
-import { type Flag, GROUPS, kebab, usageError, variable } from "../options/flag.ts";
+import { type Flag, GROUPS, kebab, usageError } from "../options/flag.ts";
 import { BENCH_FLAGS, type BenchFlagName, type BenchValues } from "./flags.ts";
 
 /** Values of all flags, and what stood beside them. */
@@ -16,8 +16,10 @@ export interface BenchCommandLine {
 
 const ENTRIES = Object.entries(BENCH_FLAGS) as readonly [BenchFlagName, Flag<unknown>][];
 
-/** What stands before a flag's variable: names such as URL are taken by others. */
-const PREFIX = "TGI_BENCH_";
+/** The flag `url` as a variable: `TGI_BENCH_URL`, since names such as URL are taken by others. */
+export function benchVariable(name: string): string {
+  return `TGI_BENCH_${kebab(name).replaceAll("-", "_").toUpperCase()}`;
+}
 
 const EXAMPLES = `
 Examples:
@@ -26,6 +28,7 @@ Examples:
   tgi bench --api llamacpp --url http://127.0.0.1:8080 --json peer.json
   tgi bench --compare peer.json ours.json
 
+Variables: --max-new-tokens is TGI_BENCH_MAX_NEW_TOKENS, and so on.
 Exit codes: 0 all requests went well, 1 some failed, 2 a wrong flag or value, 130 interrupted.`;
 
 /**
@@ -62,7 +65,8 @@ function buildCommand(print: (text: string) => void): Command {
   const command = new Command("tgi bench")
     .description("Loads a running server with streams and prints what its clients saw.")
     .usage("[flags]")
-    .argument("[files...]", "two files, with --compare")
+    .argument("[files...]", "Two files, with --compare.")
+    .helpOption("-h, --help", "Print this help.")
     .exitOverride()
     .addHelpText("after", EXAMPLES)
     .configureOutput({ writeOut: print, writeErr: () => {}, getOutHelpWidth: () => 100 });
@@ -90,7 +94,7 @@ function collect(
   const values: Record<string, unknown> = {};
   const given = new Set<BenchFlagName>();
   for (const [name, flag] of ENTRIES) {
-    const twin = PREFIX + variable(name);
+    const twin = benchVariable(name);
     const fromVariable = flag.only === "flag" ? undefined : variables(twin);
     values[name] = flag.fallback;
     if (parsed[name] !== undefined) {

@@ -74,7 +74,7 @@ export function drawComparison(base: NamedReport, other: NamedReport, style: Tab
   return [
     ...names,
     "",
-    ...drawColumns([["", "", "base", "other", "ratio", ""]], rows, style),
+    ...drawColumns([["", "", "base", "other", "ratio", ""]], rows, style, 2),
     "",
     "Medians; ratio: other over base; ~: the rounds of the two runs overlap.",
     ...remarks,

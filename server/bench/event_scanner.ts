@@ -37,40 +37,43 @@ export class EventScanner {
    * data, since JSON holds no raw line break.
    */
   push(chunk: Uint8Array): number {
+    const first = this.#key[0];
+    let state = this.#state;
     let lines = 0;
-    let at = 0;
-    while (at < chunk.length) {
-      if (this.#state === FOUND) {
+    for (let at = 0; at < chunk.length; at++) {
+      if (state === 0) {
+        // Most bytes are none that a key begins with.
+        while (at < chunk.length && chunk[at] !== first) at++;
+        if (at < chunk.length) state = 1;
+      } else if (state === FOUND) {
         at = chunk.indexOf(NEWLINE, at);
         if (at < 0) break;
         lines += 1;
-        this.#state = 0;
+        state = 0;
       } else {
-        this.#state = this.#next(chunk[at] ?? NEWLINE);
+        state = this.#next(state, chunk[at] ?? NEWLINE);
       }
-      at += 1;
     }
+    this.#state = state;
     return lines;
   }
 
-  #next(byte: number): number {
+  #next(state: number, byte: number): number {
     if (byte === NEWLINE) return 0;
-    if (this.#state === INSIDE) return byte === this.#closing ? 0 : FOUND;
-    if (this.#state === VALUE) {
+    if (state === INSIDE) return byte === this.#closing ? 0 : FOUND;
+    if (state === VALUE) {
       if (byte === BLANK) return VALUE;
       if (byte === this.#opening) return INSIDE;
       return byte === this.#key[0] ? 1 : 0;
     }
-    return this.#matchKey(byte);
+    return this.#matchKey(state, byte);
   }
 
-  #matchKey(byte: number): number {
+  #matchKey(state: number, byte: number): number {
     const key = this.#key;
-    if (byte === key[this.#state]) {
-      return this.#state + 1 === key.length ? VALUE : this.#state + 1;
-    }
+    if (byte === key[state]) return state + 1 === key.length ? VALUE : state + 1;
     // A key's start occurs again only as one byte, as the `t` at the end of `text`.
-    const again = this.#state > 1 && key[this.#state - 1] === key[0];
+    const again = state > 1 && key[state - 1] === key[0];
     if (again && byte === key[1]) return 2;
     return byte === key[0] ? 1 : 0;
   }

@@ -31,7 +31,8 @@ function readStat(pid: number): string {
     const args = [`/proc/${pid}/stat`];
     const { stdout } = new Deno.Command("cat", { args, stderr: "null" }).outputSync();
     return new TextDecoder().decode(stdout);
-  } catch {
-    return "";
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) return "";
+    throw new StartError("--pid needs Deno's permission to run cat: add --allow-run=cat.");
   }
 }

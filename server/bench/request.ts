@@ -145,10 +145,16 @@ function serverMessage(text: string): string | null {
 
 /** What went wrong below HTTP, in a few words that are the same for every request. */
 function connectionFailure(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = withCauses(error).replace(/ for url \([^)]*\)/, "");
   if (/refused/i.test(text)) return "connection refused";
   if (/dns|lookup/i.test(text)) return "unknown host";
   if (/certificate|tls|handshake/i.test(text)) return "TLS failed";
   if (/\(Connect\)/.test(text)) return "no connection";
-  return "connection lost";
+  if (/connection|body|closed|reset|eof/i.test(text)) return "connection lost";
+  return text.slice(0, MESSAGE_LENGTH);
+}
+
+function withCauses(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${withCauses(error.cause)}`;
 }

@@ -80,12 +80,12 @@ async function page(title: string, content: Markup): Promise<string> {
       </body>
     </html>
   `;
-  return document.toString();
+  return document.toString().trimStart();
 }
 
 function about({ startedAt, client, configuration }: BenchReport): string {
   const prompts = configuration.promptFile ?? `about ${configuration.promptTokens} tokens`;
-  return `${configuration.api}, prompts: ${prompts}, ${configuration.maxNewTokens} new tokens; ` +
+  return `${configuration.url}, ${configuration.api}, prompts: ${prompts}, ${configuration.maxNewTokens} new tokens; ` +
     `${startedAt}; client: ${client}`;
 }
 
@@ -143,7 +143,7 @@ function comparisonTable(base: NamedReport, other: NamedReport): Markup {
         <thead>
           <tr>
             <th scope="col">Load</th>
-            <th scope="col">Figure</th>
+            <th scope="col" class="left">Figure</th>
             <th scope="col">${base.name}</th>
             <th scope="col">${other.name}</th>
             <th scope="col">Ratio</th>

@@ -17,6 +17,9 @@ export interface Scale {
 /** About as many marks as an axis has room for. */
 const TICKS = 5;
 
+/** Where all values are smaller than this the axis ends at 1. */
+const LEAST_AXIS = 1e-6;
+
 /** A linear axis is changed for a logarithmic one from this ratio of its values on. */
 const LOG_FROM = 30;
 
@@ -26,7 +29,7 @@ const MOST_DECADES = 4;
 /** From 0 to the most of the values, rounded up to a mark. */
 export function linearScale(values: readonly number[]): Scale {
   const most = Math.max(...values, 0);
-  const step = roundStep((most > 0 ? most : 1) / TICKS);
+  const step = roundStep((most > LEAST_AXIS ? most : 1) / TICKS);
   const end = Math.max(Math.ceil(most / step), 1) * step;
   const count = Math.round(end / step);
   const ticks = Array.from({ length: count + 1 }, (_, index) => ({
@@ -38,7 +41,7 @@ export function linearScale(values: readonly number[]): Scale {
 
 /** Logarithmic where the values lie far apart, else linear. */
 export function latencyScale(values: readonly number[]): Scale {
-  const above = values.filter((value) => value > 0);
+  const above = values.filter((value) => value > LEAST_AXIS);
   const most = Math.max(...above);
   const least = Math.min(...above);
   if (above.length === 0 || most / least < LOG_FROM) return linearScale(values);

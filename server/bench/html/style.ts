@@ -59,7 +59,7 @@ th, td { padding: 8px 10px; text-align: right; white-space: nowrap;
   border-top: 1px solid var(--edge) }
 thead th { border-top: 0; font-weight: 600; font-size: 13px; color: var(--faint);
   white-space: normal; vertical-align: bottom }
-th:first-child, td.left { text-align: left }
+th:first-child, .left { text-align: left }
 td small { display: block; color: var(--faint); font-size: 12px }
 .better { color: var(--good) } .worse { color: var(--bad) }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 20px; margin: 0 }
