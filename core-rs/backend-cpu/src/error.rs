@@ -33,4 +33,16 @@ pub enum CpuError {
     /// The specification asks for something that this backend cannot do.
     #[error("Cannot load the model: {0}")]
     Spec(String),
+    /// The named instruction set cannot be used.
+    #[error(
+        "Cannot compute with the instruction set {name:?}: {problem}, this CPU has {available}; set TGI_CPU_ISA to one of them, or to nothing for the fastest"
+    )]
+    Isa {
+        /// What was named.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// Names of those that could be used.
+        available: String,
+    },
 }

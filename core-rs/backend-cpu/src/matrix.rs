@@ -9,8 +9,8 @@ use crate::error::CpuError;
 use crate::isa::Isa;
 use crate::product::{Blocks, PanelProduct, PanelRow};
 use crate::simd::{LANES, portable::Portable};
-use crate::tile::pack::{PANEL_ROWS, Pair, pack};
-use crate::tile::{self, AnyTile, Quants, Scales, blocks};
+use crate::tile::pack::{PANEL_ROWS, pack};
+use crate::tile::{self, AnyPair, Quants, Scales, blocks};
 
 /// Activations of a step, in both forms; a matrix reads the one that it wants.
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +49,12 @@ pub trait Matrix: Send + Sync {
 }
 
 struct Tiled<T> {
-    pairs: Vec<Pair<T>>,
+    pairs: Vec<T>,
     rows: usize,
     blocks: usize,
 }
 
-impl<T: AnyTile> Matrix for Tiled<T> {
+impl<T: AnyPair> Matrix for Tiled<T> {
     fn rows(&self) -> usize {
         self.rows
     }
@@ -79,14 +79,15 @@ impl<T: AnyTile> Matrix for Tiled<T> {
         let (panel, lane) = (row / PANEL_ROWS, row % PANEL_ROWS);
         let pairs = &self.pairs[panel * self.blocks..][..self.blocks];
         for (pair, out) in pairs.iter().zip(out.chunks_exact_mut(32)) {
-            dequantize_lane(&pair[lane / LANES], lane % LANES, out);
+            dequantize_lane(pair, lane, out);
         }
     }
 }
 
-/// One row of a tile.
-fn dequantize_lane<T: AnyTile>(tile: &T, lane: usize, out: &mut [f32]) {
-    let (quants, scales) = tile.parts();
+/// Row `lane` of a pair's 32.
+fn dequantize_lane<T: AnyPair>(pair: &T, lane: usize, out: &mut [f32]) {
+    let (quants, scales) = pair.parts()[lane / LANES];
+    let lane = lane % LANES;
     let weights = quants.unpack(Portable);
     for (column, out) in out.iter_mut().enumerate() {
         let sub = column * T::Scales::SUBS / 32;
