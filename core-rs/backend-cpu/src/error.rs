@@ -1,21 +1,21 @@
 //! Why a model cannot be loaded.
 
-use candle_core::quantized::GgmlDType;
+use tgi_model::StorageType;
 
 /// Errors of [`crate::CpuBackend::load`].
 #[derive(Debug, thiserror::Error)]
 pub enum CpuError {
     /// A tensor's type has no kernel here.
     #[error(
-        "Cannot load a tensor of type {dtype:?}: the CPU backend has no kernel for it; use a file of another quantization, or --backend candle"
+        "Cannot load a tensor of type {dtype}: the CPU backend has no kernel for it; use a file of another quantization, or --backend candle"
     )]
     Type {
         /// Its type.
-        dtype: GgmlDType,
+        dtype: StorageType,
     },
     /// A tensor's bytes do not match its shape.
     #[error(
-        "Cannot load a matrix of {rows} x {columns} {dtype:?}: it has {bytes} bytes; fetch the file again"
+        "Cannot load a matrix of {rows} x {columns} {dtype}: it has {bytes} bytes; fetch the file again"
     )]
     Shape {
         /// Rows.
@@ -25,7 +25,7 @@ pub enum CpuError {
         /// Bytes found.
         bytes: usize,
         /// Type of the tensor.
-        dtype: GgmlDType,
+        dtype: StorageType,
     },
     /// A tensor is missing or unreadable.
     #[error("Cannot load the weights: {0}")]

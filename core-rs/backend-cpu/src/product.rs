@@ -140,7 +140,7 @@ impl<T: AnyPair> PanelProduct<'_, T> {
             let w = unpack_pair(simd, pair);
             let first = block * self.x.stride + self.tokens.start;
             let x = &self.x.blocks[first..first + TOKENS];
-            if S::MANY_REGISTERS {
+            if S::REGISTERS > 8 {
                 advance::<S, T::Scales, TOKENS>(simd, &w, &x.as_chunks().0[0], &mut out);
                 continue;
             }

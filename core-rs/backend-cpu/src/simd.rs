@@ -24,8 +24,8 @@ pub trait Simd: Copy {
     type I: Copy;
     /// Sixty-four bytes: sixteen lanes of four.
     type B: Copy;
-    /// Whether four tokens' sums fit in registers beside a tile.
-    const MANY_REGISTERS: bool;
+    /// Values of sixteen lanes that registers hold at once.
+    const REGISTERS: usize;
 
     /// All lanes `x`.
     fn splat(self, x: f32) -> Self::F;

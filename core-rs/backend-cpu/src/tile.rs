@@ -10,7 +10,7 @@ pub mod pack;
 mod quants;
 mod scales;
 
-pub use quants::{Eight, Five, Four, Quants, Six, Three, Two};
+pub use quants::{Eight, Five, Four, Indexed, Quants, Six, Three, Two};
 pub use scales::{Affine, Biased, Scales, Symmetric};
 
 use crate::activation::BLOCK;
@@ -75,6 +75,8 @@ pub type Q5_0 = Pair<Five, Symmetric<1, 4>>;
 pub type Q5_1 = Pair<Five, Affine<1>>;
 /// `Q8_0`: `d * (q - 128)`.
 pub type Q8_0 = Pair<Eight, Biased>;
+/// `IQ4_NL`: `d * value[q]`, the values kept with 128 added.
+pub type Iq4Nl = Pair<Indexed, Biased>;
 /// `Q2_K`: `d * q + m`, for each 16 columns.
 pub type Q2K = Pair<Two, Affine<2>>;
 /// `Q3_K`: `d * (q - 4)`, for each 16 columns.

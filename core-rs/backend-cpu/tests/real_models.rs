@@ -49,7 +49,7 @@ impl TensorSource for Widened<'_> {
         let stored = self.0.stored(role, layer)?;
         let values = self.0.tensor(role, layer)?.dequantize()?;
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Ok(Stored { dtype: GgmlDType::F32, bytes: bytes.into(), ..stored })
+        Ok(Stored { dtype: GgmlDType::F32.into(), bytes: bytes.into(), ..stored })
     }
 }
 

@@ -43,7 +43,7 @@ impl Simd for Portable {
     type F = [f32; LANES];
     type I = [i32; LANES];
     type B = [u8; 64];
-    const MANY_REGISTERS: bool = false;
+    const REGISTERS: usize = 8;
 
     fn splat(self, x: f32) -> Self::F {
         [x; LANES]

@@ -57,7 +57,7 @@ instruction_set!(
 );
 
 impl ByteDot for Avx2 {
-    const MANY_REGISTERS: bool = false;
+    const REGISTERS: usize = 8;
 
     #[inline(always)]
     fn dot(self, acc: __m256i, weights: __m256i, x: __m256i) -> __m256i {
@@ -85,9 +85,9 @@ impl ByteDot for Avx2 {
 
 /// The integer dot product as one instruction, in either encoding.
 macro_rules! vnni {
-    ($name:ident, $instruction:ident, $many_registers:literal) => {
+    ($name:ident, $instruction:ident, $registers:literal) => {
         impl ByteDot for $name {
-            const MANY_REGISTERS: bool = $many_registers;
+            const REGISTERS: usize = $registers;
 
             #[inline(always)]
             fn dot(self, acc: __m256i, weights: __m256i, x: __m256i) -> __m256i {
@@ -106,8 +106,8 @@ macro_rules! vnni {
         }
     };
 }
-vnni!(AvxVnni, _mm256_dpbusd_avx_epi32, false);
-vnni!(Avx512Vl, _mm256_dpbusd_epi32, true);
+vnni!(AvxVnni, _mm256_dpbusd_avx_epi32, 8);
+vnni!(Avx512Vl, _mm256_dpbusd_epi32, 16);
 
 impl PairDot for Avx512 {
     #[inline(always)]

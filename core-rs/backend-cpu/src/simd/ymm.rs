@@ -10,8 +10,8 @@ use super::{LANES, Simd};
 /// Eight lanes of the integer dot product. A value proves that the CPU has AVX2, FMA, F16C and
 /// what the dot product needs.
 pub trait ByteDot: Copy {
-    /// Whether sixteen registers more than AVX2's sixteen are there.
-    const MANY_REGISTERS: bool;
+    /// [`Simd::REGISTERS`].
+    const REGISTERS: usize;
     /// [`Simd::dot`].
     fn dot(self, acc: __m256i, weights: __m256i, x: __m256i) -> __m256i;
     /// [`Simd::biased_start`].
@@ -39,7 +39,7 @@ type Floats = [__m256; 2];
 type Ints = [__m256i; 2];
 
 impl<P: ByteDot> Simd for Ymm<P> {
-    const MANY_REGISTERS: bool = P::MANY_REGISTERS;
+    const REGISTERS: usize = P::REGISTERS;
 
     type F = Floats;
     type I = Ints;

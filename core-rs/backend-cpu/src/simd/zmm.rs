@@ -30,7 +30,7 @@ macro_rules! intrinsics {
 }
 
 impl<P: PairDot> Simd for Zmm<P> {
-    const MANY_REGISTERS: bool = true;
+    const REGISTERS: usize = 32;
 
     type F = __m512;
     type I = __m512i;

@@ -174,7 +174,12 @@ impl TensorSource for RandomWeights {
     fn stored(&self, role: Role, layer: Option<usize>) -> Result<Stored<'_>, ModelError> {
         let (rows, columns, bytes) = &self.tensors[&(role, layer)];
         let dtype = if *rows == 1 { GgmlDType::F32 } else { self.dtype };
-        Ok(Stored { dtype, rows: *rows, columns: *columns, bytes: bytes.as_slice().into() })
+        Ok(Stored {
+            dtype: dtype.into(),
+            rows: *rows,
+            columns: *columns,
+            bytes: bytes.as_slice().into(),
+        })
     }
 }
 
