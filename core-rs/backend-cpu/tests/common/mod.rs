@@ -1,6 +1,8 @@
 //! Small random models and a driver that keeps the pages of a few sequences.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod golden;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
