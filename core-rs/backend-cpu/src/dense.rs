@@ -1,4 +1,4 @@
-//! The float matrix product, for weights that the file keeps in F32, F16 or BF16.
+//! The float matrix product, for weights that the file keeps in F32 or F16.
 
 use std::ops::Range;
 
@@ -20,10 +20,6 @@ pub trait Element: Copy + Default + Send + Sync + 'static {
 /// IEEE half precision, as its bits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Half(u16);
-
-/// Brain float, as its bits.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Brain(u16);
 
 impl Element for f32 {
     const BYTES: usize = 4;
@@ -48,21 +44,6 @@ impl Element for Half {
             *bits = x.0;
         }
         simd.load_f16(&bits)
-    }
-}
-
-impl Element for Brain {
-    const BYTES: usize = 2;
-    fn read(bytes: &[u8]) -> Self {
-        Self(u16::from_le_bytes([bytes[0], bytes[1]]))
-    }
-    #[inline(always)]
-    fn widen<S: Simd>(simd: S, x: &[Self; LANES]) -> S::F {
-        let mut values = [0.0; LANES];
-        for (value, x) in values.iter_mut().zip(x) {
-            *value = f32::from_bits(u32::from(x.0) << 16);
-        }
-        simd.load(&values)
     }
 }
 

@@ -3,7 +3,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`isa`], [`simd`] | arithmetic on sixteen lanes, the same bytes on every instruction set |
-//! | [`tile`], [`matrix`], [`product`], [`dense`] | re-tiled weights and the matrix product |
+//! | [`tile`], [`matrix`], [`product`], [`brain`], [`dense`] | re-tiled weights and the matrix product |
 //! | [`activation`] | what the integer kernels multiply weights with |
 //! | [`weights`] | a model's tensors, loaded |
 //! | `attention`, `math`, `norm` | the rest of the arithmetic |
@@ -24,6 +24,7 @@ pub mod activation;
 mod arena;
 mod attention;
 mod backend;
+pub mod brain;
 mod decoder;
 pub mod dense;
 mod error;

@@ -3,6 +3,7 @@
 use tgi_model::{Model, ModelSpec};
 
 use crate::arena::Arena;
+use crate::weights::loaded_bytes;
 
 /// Sizes fixed at load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +31,10 @@ pub fn kv_bytes_per_token(spec: &ModelSpec) -> u64 {
     Arena::kv_bytes_per_token(spec)
 }
 
-/// Bytes of the re-tiled weights, about: K-quants grow by up to a tenth (`Q2_K` by half).
+/// Bytes of the re-tiled weights, exactly: K-quants grow by up to a tenth (`Q2_K` by half), and
+/// rows are padded to whole panels.
 pub fn weight_bytes(model: &Model) -> u64 {
-    model.tensor_bytes() + model.tensor_bytes() / 16
+    loaded_bytes(model)
 }
 
 /// Bytes of everything else that is taken at load: activations, logits, working memory.

@@ -1,6 +1,8 @@
 //! Small random models and a driver that keeps the pages of a few sequences.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod golden;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -174,7 +176,12 @@ impl TensorSource for RandomWeights {
     fn stored(&self, role: Role, layer: Option<usize>) -> Result<Stored<'_>, ModelError> {
         let (rows, columns, bytes) = &self.tensors[&(role, layer)];
         let dtype = if *rows == 1 { GgmlDType::F32 } else { self.dtype };
-        Ok(Stored { dtype, rows: *rows, columns: *columns, bytes: bytes.as_slice().into() })
+        Ok(Stored {
+            dtype: dtype.into(),
+            rows: *rows,
+            columns: *columns,
+            bytes: bytes.as_slice().into(),
+        })
     }
 }
 

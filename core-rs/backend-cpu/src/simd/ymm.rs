@@ -1,34 +1,28 @@
-//! AVX2 with FMA and F16C: two registers hold sixteen lanes.
+//! 256-bit registers: two of them hold sixteen lanes.
+//!
+//! The instruction sets of this width differ in the integer dot product alone ([`ByteDot`]).
 
-#[allow(clippy::wildcard_imports, reason = "one instruction set, named by the module")]
+#[allow(clippy::wildcard_imports, reason = "one register width, named by the module")]
 use std::arch::x86_64::*;
 
 use super::{LANES, Simd};
-use crate::isa::Kernel;
 
-/// Proof that the CPU has AVX2, FMA and F16C.
-#[derive(Clone, Copy, Debug)]
-pub struct Avx2(());
-
-impl Avx2 {
-    /// The proof, when the CPU has the instructions and the system saves their registers.
-    pub fn detect() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("fma")
-            && is_x86_feature_detected!("f16c");
-        found.then_some(Self(()))
-    }
-
-    /// Runs a kernel compiled for these instructions.
-    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx2,fma,f16c")]
-        fn compiled<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
-            kernel.run(simd)
-        }
-        // SAFETY: `self` proves that the CPU has the enabled features.
-        unsafe { compiled(self, kernel) }
-    }
+/// Eight lanes of the integer dot product. A value proves that the CPU has AVX2, FMA, F16C and
+/// what the dot product needs.
+pub trait ByteDot: Copy {
+    /// [`Simd::REGISTERS`].
+    const REGISTERS: usize;
+    /// [`Simd::dot`].
+    fn dot(self, acc: __m256i, weights: __m256i, x: __m256i) -> __m256i;
+    /// [`Simd::biased_start`].
+    fn biased_start(self, negated_sum: i32) -> __m256i;
+    /// [`Simd::dot_biased`].
+    fn dot_biased(self, acc: __m256i, weights: __m256i, x: __m256i) -> __m256i;
 }
+
+/// Two registers of an instruction set.
+#[derive(Clone, Copy, Debug)]
+pub struct Ymm<P>(pub P);
 
 /// Forwards trait methods to intrinsics; `self` proves the features that each one needs.
 macro_rules! intrinsics {
@@ -44,7 +38,9 @@ macro_rules! intrinsics {
 type Floats = [__m256; 2];
 type Ints = [__m256i; 2];
 
-impl Simd for Avx2 {
+impl<P: ByteDot> Simd for Ymm<P> {
+    const REGISTERS: usize = P::REGISTERS;
+
     type F = Floats;
     type I = Ints;
     type B = Ints;
@@ -131,28 +127,38 @@ impl Simd for Avx2 {
         fn quad(x: &[i8; 4]) -> Ints {
             [_mm256_set1_epi32(i32::from_le_bytes(x.map(|byte| byte as u8))); 2]
         }
-        fn dot(acc: Ints, weights: Ints, x: Ints) -> Ints {
-            let ones = _mm256_set1_epi16(1);
-            let low = _mm256_madd_epi16(_mm256_maddubs_epi16(weights[0], x[0]), ones);
-            let high = _mm256_madd_epi16(_mm256_maddubs_epi16(weights[1], x[1]), ones);
-            [_mm256_add_epi32(acc[0], low), _mm256_add_epi32(acc[1], high)]
+        fn lookup(table: &[u8; 16], indices: Ints) -> Ints {
+            let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
+            [_mm256_shuffle_epi8(table, indices[0]), _mm256_shuffle_epi8(table, indices[1])]
         }
-        fn biased_start(_negated_sum: i32) -> Ints { [_mm256_setzero_si256(); 2] }
-        fn dot_biased(acc: Ints, weights: Ints, x: Ints) -> Ints {
-            // |w| * (x * sign(w)): a pair is at most 2 * 128 * 127, which 16 bits hold.
-            let flip = _mm256_set1_epi8(-128);
-            let ones = _mm256_set1_epi16(1);
-            let low = _mm256_xor_si256(weights[0], flip);
-            let high = _mm256_xor_si256(weights[1], flip);
-            let low = _mm256_maddubs_epi16(_mm256_abs_epi8(low), _mm256_sign_epi8(x[0], low));
-            let high = _mm256_maddubs_epi16(_mm256_abs_epi8(high), _mm256_sign_epi8(x[1], high));
+        fn splat_pair(x: u32) -> Ints { [_mm256_set1_epi32(x as i32); 2] }
+        fn even(x: Ints) -> Floats {
             [
-                _mm256_add_epi32(acc[0], _mm256_madd_epi16(low, ones)),
-                _mm256_add_epi32(acc[1], _mm256_madd_epi16(high, ones)),
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(x[0])),
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(x[1])),
+            ]
+        }
+        fn odd(x: Ints) -> Floats {
+            let mask = _mm256_set1_epi32(0xFFFF_0000_u32 as i32);
+            [
+                _mm256_castsi256_ps(_mm256_and_si256(x[0], mask)),
+                _mm256_castsi256_ps(_mm256_and_si256(x[1], mask)),
             ]
         }
     }
 
+    #[inline(always)]
+    fn dot(self, acc: Ints, weights: Ints, x: Ints) -> Ints {
+        [self.0.dot(acc[0], weights[0], x[0]), self.0.dot(acc[1], weights[1], x[1])]
+    }
+    #[inline(always)]
+    fn biased_start(self, negated_sum: i32) -> Ints {
+        [self.0.biased_start(negated_sum); 2]
+    }
+    #[inline(always)]
+    fn dot_biased(self, acc: Ints, weights: Ints, x: Ints) -> Ints {
+        [self.0.dot_biased(acc[0], weights[0], x[0]), self.0.dot_biased(acc[1], weights[1], x[1])]
+    }
     #[inline(always)]
     fn shift_left_i<const BITS: u32>(self, x: Ints) -> Ints {
         // SAFETY: `self` proves the features.

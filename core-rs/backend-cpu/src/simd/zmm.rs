@@ -1,35 +1,22 @@
-//! AVX-512 with VNNI: one register holds sixteen lanes.
+//! 512-bit registers: one holds sixteen lanes.
+//!
+//! The instruction sets of this width differ in the product of bfloat16 pairs alone ([`PairDot`]).
 
-#[allow(clippy::wildcard_imports, reason = "one instruction set, named by the module")]
+#[allow(clippy::wildcard_imports, reason = "one register width, named by the module")]
 use std::arch::x86_64::*;
 
 use super::{LANES, Simd};
-use crate::isa::Kernel;
 
-/// Proof that the CPU has AVX-512 F, BW, VL and VNNI.
-#[derive(Clone, Copy, Debug)]
-pub struct Avx512(());
-
-impl Avx512 {
-    /// The proof, when the CPU has the instructions and the system saves their registers.
-    pub fn detect() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vnni");
-        found.then_some(Self(()))
-    }
-
-    /// Runs a kernel compiled for these instructions.
-    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        fn compiled<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
-            kernel.run(simd)
-        }
-        // SAFETY: `self` proves that the CPU has the enabled features.
-        unsafe { compiled(self, kernel) }
-    }
+/// Sixteen lanes of the product of pairs. A value proves that the CPU has AVX-512 F, BW, VL and
+/// VNNI, and what the product needs.
+pub trait PairDot: Copy {
+    /// [`Simd::dot_pairs`].
+    fn dot_pairs(self, acc: __m512, weights: __m512i, x: __m512i) -> __m512;
 }
+
+/// A register of an instruction set.
+#[derive(Clone, Copy, Debug)]
+pub struct Zmm<P>(pub P);
 
 /// Forwards trait methods to intrinsics; `self` proves the features that each one needs.
 macro_rules! intrinsics {
@@ -42,7 +29,9 @@ macro_rules! intrinsics {
     };
 }
 
-impl Simd for Avx512 {
+impl<P: PairDot> Simd for Zmm<P> {
+    const REGISTERS: usize = 32;
+
     type F = __m512;
     type I = __m512i;
     type B = __m512i;
@@ -102,6 +91,21 @@ impl Simd for Avx512 {
         fn dot_biased(acc: __m512i, weights: __m512i, x: __m512i) -> __m512i {
             _mm512_dpbusd_epi32(acc, weights, x)
         }
+        fn lookup(table: &[u8; 16], indices: __m512i) -> __m512i {
+            let table = _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast()));
+            _mm512_shuffle_epi8(table, indices)
+        }
+        fn splat_pair(x: u32) -> __m512i { _mm512_set1_epi32(x as i32) }
+        fn even(x: __m512i) -> __m512 { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(x)) }
+        fn odd(x: __m512i) -> __m512 {
+            let mask = _mm512_set1_epi32(0xFFFF_0000_u32 as i32);
+            _mm512_castsi512_ps(_mm512_and_si512(x, mask))
+        }
+    }
+
+    #[inline(always)]
+    fn dot_pairs(self, acc: __m512, weights: __m512i, x: __m512i) -> __m512 {
+        self.0.dot_pairs(acc, weights, x)
     }
 
     #[inline(always)]
