@@ -8,9 +8,11 @@
 
 use std::ops::Range;
 
+use crate::error::CpuError;
 use crate::isa::Kernel;
 use crate::product::PanelRow;
 use crate::simd::{LANES, Simd};
+use crate::slab::{Slab, SlabVec};
 use crate::tile::pack::PANEL_ROWS;
 
 /// The smallest magnitude that is not taken for zero, 2^-49, as the bits of an `f32`.
@@ -42,9 +44,15 @@ impl PairColumn {
 
 /// Re-tiles `rows` rows of `columns` columns to `[panels][columns / 2]`, rounded up; missing rows
 /// and a missing column are zero.
-pub fn pack(bytes: &[u8], rows: usize, columns: usize) -> Vec<PairColumn> {
+pub fn pack(
+    bytes: &[u8],
+    rows: usize,
+    columns: usize,
+    slab: &Slab,
+) -> Result<SlabVec<PairColumn>, CpuError> {
     let pairs = columns.div_ceil(2);
-    let mut out = vec![PairColumn([[0; 64]; 2]); rows.div_ceil(PANEL_ROWS) * pairs];
+    let length = rows.div_ceil(PANEL_ROWS) * pairs;
+    let mut out = slab.filled(length, PairColumn([[0; 64]; 2]))?;
     for (row, values) in bytes.chunks_exact(columns * 2).enumerate().take(rows) {
         let panel = &mut out[row / PANEL_ROWS * pairs..][..pairs];
         let (side, lane) = (row % PANEL_ROWS / LANES, row % LANES);
@@ -54,7 +62,7 @@ pub fn pack(bytes: &[u8], rows: usize, columns: usize) -> Vec<PairColumn> {
             panel[column / 2].0[side][at..at + 2].copy_from_slice(&value.to_le_bytes());
         }
     }
-    out
+    Ok(out)
 }
 
 /// Pairs of columns whose activations are rounded at once: they stay in the first-level cache.
@@ -138,7 +146,7 @@ mod tests {
     /// The portable kernel, which is the definition, and each other one on the same numbers.
     fn agree(columns: usize, tokens: usize, weights: &[u16], x: &[f32]) {
         let bytes: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
-        let panel = pack(&bytes, PANEL_ROWS, columns);
+        let panel = pack(&bytes, PANEL_ROWS, columns, &Slab::default()).expect("memory");
         let mut expected: Option<Vec<u32>> = None;
         for isa in Isa::available().into_iter().rev() {
             let mut out = vec![PanelRow::default(); tokens];

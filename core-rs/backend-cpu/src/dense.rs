@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use crate::error::CpuError;
 use crate::isa::Kernel;
 use crate::product::PanelRow;
 use crate::simd::{LANES, Simd};
+use crate::slab::{Slab, SlabVec};
 use crate::tile::pack::PANEL_ROWS;
 
 /// A float as a file stores it.
@@ -51,8 +53,14 @@ impl Element for Half {
 pub type Column<E> = [[E; LANES]; 2];
 
 /// Re-tiles `rows` rows of `columns` columns to `[panels][columns]`; missing rows are zero.
-pub fn pack<E: Element>(bytes: &[u8], rows: usize, columns: usize) -> Vec<Column<E>> {
-    let mut out = vec![[[E::default(); LANES]; 2]; rows.div_ceil(PANEL_ROWS) * columns];
+pub fn pack<E: Element>(
+    bytes: &[u8],
+    rows: usize,
+    columns: usize,
+    slab: &Slab,
+) -> Result<SlabVec<Column<E>>, CpuError> {
+    let length = rows.div_ceil(PANEL_ROWS) * columns;
+    let mut out = slab.filled(length, [[E::default(); LANES]; 2])?;
     for (row, values) in bytes.chunks_exact(columns * E::BYTES).enumerate().take(rows) {
         let panel = &mut out[row / PANEL_ROWS * columns..][..columns];
         let lane = row % PANEL_ROWS;
@@ -60,7 +68,7 @@ pub fn pack<E: Element>(bytes: &[u8], rows: usize, columns: usize) -> Vec<Column
             column[lane / LANES][lane % LANES] = E::read(value);
         }
     }
-    out
+    Ok(out)
 }
 
 /// `out = x * panel^T` for some tokens; each output is summed by `fma` in the order of the columns.

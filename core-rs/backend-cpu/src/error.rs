@@ -27,6 +27,16 @@ pub enum CpuError {
         /// Type of the tensor.
         dtype: StorageType,
     },
+    /// The system has no memory for the weights.
+    #[error(
+        "Cannot take {bytes} bytes of memory for weights: {source}; free some, or use a smaller model"
+    )]
+    Memory {
+        /// Bytes wanted.
+        bytes: usize,
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// A tensor is missing or unreadable.
     #[error("Cannot load the weights: {0}")]
     Model(#[from] tgi_model::ModelError),

@@ -7,7 +7,7 @@
 //! | [`activation`] | what the integer kernels multiply weights with |
 //! | [`weights`] | a model's tensors, loaded |
 //! | `attention`, `math`, `norm` | the rest of the arithmetic |
-//! | `pool`, `shared`, `arena` | threads and memory |
+//! | `pool`, `shared`, `arena`, [`slab`] | threads and memory |
 //! | `decoder` | one step, as the specification describes it |
 //! | `backend` | all of it behind the engine's trait |
 
@@ -37,6 +37,7 @@ mod pool;
 pub mod product;
 mod shared;
 pub mod simd;
+pub mod slab;
 pub mod tile;
 pub mod weights;
 

@@ -11,6 +11,7 @@ use crate::error::CpuError;
 use crate::isa::Isa;
 use crate::product::{Blocks, PanelProduct, PanelRow};
 use crate::simd::{LANES, portable::Portable};
+use crate::slab::{Slab, SlabVec};
 use crate::tile::pack::{PANEL_ROWS, pack};
 use crate::tile::{self, AnyPair, Quants, Scales, blocks};
 
@@ -51,7 +52,7 @@ pub trait Matrix: Send + Sync {
 }
 
 struct Tiled<T> {
-    pairs: Vec<T>,
+    pairs: SlabVec<T>,
     rows: usize,
     blocks: usize,
 }
@@ -100,7 +101,7 @@ fn dequantize_lane<T: AnyPair>(pair: &T, lane: usize, out: &mut [f32]) {
 }
 
 struct Dense<E> {
-    columns: Vec<Column<E>>,
+    columns: SlabVec<Column<E>>,
     rows: usize,
     width: usize,
 }
@@ -136,7 +137,7 @@ impl<E: Element> Matrix for Dense<E> {
 }
 
 struct Brain {
-    pairs: Vec<PairColumn>,
+    pairs: SlabVec<PairColumn>,
     rows: usize,
     columns: usize,
 }
@@ -204,10 +205,10 @@ fn elements(rows: usize, count: usize, size: usize) -> u64 {
     (rows.div_ceil(PANEL_ROWS) * count * size) as u64
 }
 
-/// Re-tiles a matrix of the file.
+/// Re-tiles a matrix of the file into memory of `slab`.
 ///
 /// # Errors
-/// [`CpuError::Type`] for a type without a kernel, [`CpuError::Shape`] when `bytes` is not the
+/// [`CpuError::Type`] for a type without a kernel, [`CpuError::Memory`] without memory, [`CpuError::Shape`] when `bytes` is not the
 /// size of the matrix.
 pub fn load(
     dtype: impl Into<StorageType>,
@@ -215,6 +216,7 @@ pub fn load(
     columns: usize,
     bytes: &[u8],
     threads: usize,
+    slab: &Slab,
 ) -> Result<Box<dyn Matrix>, CpuError> {
     let dtype = dtype.into();
     let (block, size) = (dtype.block_size(), dtype.type_size());
@@ -225,7 +227,7 @@ pub fn load(
     macro_rules! tiled {
         ($tile:ident, $decode:ident) => {
             Ok(Box::new(Tiled {
-                pairs: pack::<tile::$tile>(bytes, rows, columns, blocks::$decode, threads),
+                pairs: pack::<tile::$tile>(bytes, rows, columns, blocks::$decode, threads, slab)?,
                 rows,
                 blocks: columns / 32,
             }))
@@ -234,7 +236,7 @@ pub fn load(
     macro_rules! dense {
         ($element:ty) => {
             Ok(Box::new(Dense {
-                columns: dense::pack::<$element>(bytes, rows, columns),
+                columns: dense::pack::<$element>(bytes, rows, columns, slab)?,
                 rows,
                 width: columns,
             }))
@@ -255,7 +257,8 @@ pub fn load(
         GgmlDType::F32 => dense!(f32),
         GgmlDType::F16 => dense!(Half),
         GgmlDType::BF16 => {
-            Ok(Box::new(Brain { pairs: brain::pack(bytes, rows, columns), rows, columns }))
+            let pairs = brain::pack(bytes, rows, columns, slab)?;
+            Ok(Box::new(Brain { pairs, rows, columns }))
         }
         GgmlDType::Q8_1 | GgmlDType::Q8K => Err(CpuError::Type { dtype }),
     }

@@ -127,16 +127,13 @@ fn advance_one<S: Simd, C: Scales>(
     advance::<S, C, 1>(simd, w, x, out);
 }
 
-/// Bytes read ahead of the multiplication, about one DRAM latency at full bandwidth.
-const AHEAD: usize = 4096;
-
 impl<T: AnyPair> PanelProduct<'_, T> {
     /// Few tokens: the outputs stay in registers.
     #[inline(always)]
     fn few<S: Simd, const TOKENS: usize>(self, simd: S) {
         let mut out = [[simd.splat(0.0); 2]; TOKENS];
         for (block, pair) in self.pairs.iter().enumerate() {
-            prefetch(simd, pair, AHEAD);
+            prefetch_next(simd, pair);
             let w = unpack_pair(simd, pair);
             let first = block * self.x.stride + self.tokens.start;
             let x = &self.x.blocks[first..first + TOKENS];
@@ -160,7 +157,7 @@ impl<T: AnyPair> PanelProduct<'_, T> {
     fn many<S: Simd>(self, simd: S) {
         self.out.fill(PanelRow::default());
         for (block, pair) in self.pairs.iter().enumerate() {
-            prefetch(simd, pair, size_of::<T>());
+            prefetch_next(simd, pair);
             let w = unpack_pair(simd, pair);
             let first = block * self.x.stride + self.tokens.start;
             let x = &self.x.blocks[first..first + self.tokens.len()];
@@ -174,13 +171,11 @@ impl<T: AnyPair> PanelProduct<'_, T> {
     }
 }
 
-/// Asks for a pair's bytes, `ahead` bytes further on.
+/// Asks for the first line of the next pair: weights are read in order, so that one early miss a
+/// pair is all that the processor's own prefetchers need, and more only take up its miss buffers.
 #[inline(always)]
-fn prefetch<S: Simd, T>(simd: S, pair: &T, ahead: usize) {
-    let start = std::ptr::from_ref(pair).cast::<u8>().wrapping_add(ahead);
-    for line in 0..size_of::<T>().div_ceil(64) {
-        simd.prefetch(start.wrapping_add(line * 64));
-    }
+fn prefetch_next<S: Simd, T>(simd: S, pair: &T) {
+    simd.prefetch(std::ptr::from_ref(pair).wrapping_add(1));
 }
 
 impl<T: AnyPair> Kernel for PanelProduct<'_, T> {

@@ -6,6 +6,7 @@ use tgi_model::{Model, ModelError, ModelSpec, Role, StorageType, TensorView};
 use crate::error::CpuError;
 use crate::matrix::{self, Matrix};
 use crate::norm::NormWeights;
+use crate::slab::Slab;
 use crate::tile::pack::PANEL_ROWS;
 
 /// A projection.
@@ -131,7 +132,8 @@ impl Weights {
         source: &dyn TensorSource,
         threads: usize,
     ) -> Result<Self, CpuError> {
-        let loader = Loader { spec, source, threads };
+        let loader =
+            Loader { spec, source, threads, slab: Slab::default(), scratch: Slab::default() };
         Ok(Self {
             embedding: loader.matrix(Role::TokenEmbedding, None)?,
             positions: match spec.position {
@@ -149,6 +151,9 @@ struct Loader<'a> {
     spec: &'a ModelSpec,
     source: &'a dyn TensorSource,
     threads: usize,
+    slab: Slab,
+    /// For what is read once, and freed with the loader.
+    scratch: Slab,
 }
 
 impl Loader<'_> {
@@ -192,7 +197,8 @@ impl Loader<'_> {
     }
 
     fn re_tile(&self, stored: &Stored) -> Result<Box<dyn Matrix>, CpuError> {
-        matrix::load(stored.dtype, stored.rows, stored.columns, &stored.bytes, self.threads)
+        let Stored { dtype, rows, columns, bytes } = stored;
+        matrix::load(*dtype, *rows, *columns, bytes, self.threads, &self.slab)
     }
 
     fn linear(&self, role: Role, bias: Option<Role>, layer: usize) -> Result<Linear, CpuError> {
@@ -263,7 +269,8 @@ impl Loader<'_> {
 
     fn vector(&self, role: Role, layer: Option<usize>) -> Result<Vec<f32>, CpuError> {
         let stored = self.source.stored(role, layer)?;
-        let matrix = matrix::load(stored.dtype, 1, stored.columns, &stored.bytes, 1)?;
+        let matrix =
+            matrix::load(stored.dtype, 1, stored.columns, &stored.bytes, 1, &self.scratch)?;
         let mut out = vec![0.0; stored.columns];
         matrix.row(0, &mut out);
         Ok(out)

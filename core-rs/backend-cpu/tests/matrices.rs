@@ -174,7 +174,7 @@ fn check(dtype: impl Into<StorageType>, rows: usize, columns: usize, count: usiz
     let mut random = Random(seed);
     let bytes = weights(dtype, rows, columns, &mut random);
     let tokens = Tokens::new(count, columns, &mut random);
-    let matrix = load(dtype, rows, columns, &bytes, 2).unwrap();
+    let matrix = load(dtype, rows, columns, &bytes, 2, &Slab::default()).unwrap();
     assert_eq!(matrix.bytes() as u64, loaded_bytes(dtype, rows, columns), "{dtype}");
     let expected = dequantized(dtype, rows, columns, &bytes);
     let mut row = vec![0.0; columns];

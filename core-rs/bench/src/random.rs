@@ -57,7 +57,8 @@ impl RandomModel {
     ) -> Result<Vec<f32>, ModelError> {
         let dtype = self.dtype(role, layer, shape);
         let bytes = tensor(role, layer, dtype, shape);
-        TensorView { name: &self.name, dtype: dtype.into(), shape: shape.to_vec(), bytes: &bytes }.dequantize()
+        TensorView { name: &self.name, dtype: dtype.into(), shape: shape.to_vec(), bytes: &bytes }
+            .dequantize()
     }
 
     fn dtype(&self, role: Role, layer: Option<usize>, shape: &[usize]) -> GgmlDType {
@@ -81,7 +82,12 @@ impl TensorSource for RandomModel {
         let dtype = self.dtype(role, layer, &shape);
         let columns = *shape.last().unwrap_or(&1);
         let rows = shape.iter().product::<usize>() / columns;
-        Ok(Stored { dtype: dtype.into(), rows, columns, bytes: tensor(role, layer, dtype, &shape).into() })
+        Ok(Stored {
+            dtype: dtype.into(),
+            rows,
+            columns,
+            bytes: tensor(role, layer, dtype, &shape).into(),
+        })
     }
 }
 

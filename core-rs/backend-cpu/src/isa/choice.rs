@@ -14,6 +14,7 @@ use crate::activation::ActivationBlock;
 use crate::error::CpuError;
 use crate::matrix::{Input, Matrix, load};
 use crate::product::{Blocks, PanelRow};
+use crate::slab::Slab;
 
 /// The environment variable that names an instruction set and saves the measuring.
 pub const VARIABLE: &str = "TGI_CPU_ISA";
@@ -118,7 +119,7 @@ impl Work {
         let bytes = vec![0x3C; rows * columns / dtype.block_size() * dtype.type_size()];
         let block = ActivationBlock { q: [[3; 4]; 8], scale: 1.0, ..Default::default() };
         Ok(Self {
-            matrix: load(dtype, rows, columns, &bytes, 1)?,
+            matrix: load(dtype, rows, columns, &bytes, 1, &Slab::default())?,
             blocks: vec![block; tokens * columns / 32],
             floats: vec![1.0; tokens * columns],
         })

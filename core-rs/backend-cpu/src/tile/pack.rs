@@ -4,7 +4,9 @@ use std::mem::MaybeUninit;
 
 use super::{AnyPair, RowBlock, blocks::Decode};
 use crate::activation::BLOCK;
+use crate::error::CpuError;
 use crate::simd::LANES;
+use crate::slab::{Slab, SlabVec};
 
 /// Output rows of a panel: two tiles side by side.
 pub const PANEL_ROWS: usize = 2 * LANES;
@@ -19,14 +21,14 @@ pub fn pack<T: AnyPair>(
     columns: usize,
     decode: Decode,
     threads: usize,
-) -> Vec<T> {
+    slab: &Slab,
+) -> Result<SlabVec<T>, CpuError> {
     let (blocks, panels) = (columns / BLOCK, rows.div_ceil(PANEL_ROWS));
     let row_bytes = bytes.len() / rows.max(1);
-    let mut pairs = Vec::with_capacity(panels * blocks);
+    let mut pairs = slab.uninit(panels * blocks)?;
     let chunk = panels.div_ceil(threads.max(1)).max(1) * blocks;
     std::thread::scope(|scope| {
-        let all = &mut pairs.spare_capacity_mut()[..panels * blocks];
-        for (index, part) in all.chunks_mut(chunk.max(1)).enumerate() {
+        for (index, part) in pairs.chunks_mut(chunk.max(1)).enumerate() {
             let first = index * chunk / blocks;
             scope.spawn(move || {
                 for (panel, pairs) in part.chunks_mut(blocks).enumerate() {
@@ -36,9 +38,8 @@ pub fn pack<T: AnyPair>(
             });
         }
     });
-    // SAFETY: the threads have written every element of the first `panels * blocks`.
-    unsafe { pairs.set_len(panels * blocks) };
-    pairs
+    // SAFETY: the threads have written every element.
+    Ok(unsafe { pairs.assume_init() })
 }
 
 /// Packs the panel that starts at `first_row`.
