@@ -43,11 +43,11 @@ proptest! {
 
     #[test]
     fn any_schedule_gives_the_bytes_of_a_sequence_alone(
-        seed: u64, which in 0usize..4, quantized: bool, count in 1usize..9, threads in 1usize..4
+        seed: u64, which in 0usize..4, kind in 0usize..3, count in 1usize..9, threads in 1usize..4
     ) {
         let mut random = Random(seed);
         let (name, spec) = &specs()[which];
-        let dtype = if quantized { GgmlDType::Q8_0 } else { GgmlDType::F32 };
+        let dtype = [GgmlDType::Q8_0, GgmlDType::BF16, GgmlDType::F32][kind];
         let weights = RandomWeights::new(spec, dtype, seed);
         let mut free = pages(&mut random);
         let mut sequences: Vec<Sequence> = (0..count)
@@ -80,7 +80,7 @@ proptest! {
 #[test]
 fn every_instruction_set_gives_the_same_logits() {
     for (name, spec) in specs() {
-        for dtype in [GgmlDType::Q8_0, GgmlDType::F32] {
+        for dtype in [GgmlDType::Q8_0, GgmlDType::BF16, GgmlDType::F32] {
             let weights = RandomWeights::new(&spec, dtype, 7);
             let tokens = tokens(150, &mut Random(3));
             let expected = alone(&spec, &weights, &tokens, Isa::best(), 150);

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::quantized::GgmlDType;
-use half::f16;
+use half::{bf16, f16};
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::weights::{Stored, TensorSource};
@@ -142,11 +142,15 @@ impl RandomWeights {
         let mut tensors = HashMap::new();
         let mut put = |role, layer, rows: usize, columns: usize| {
             let mut bytes = Vec::new();
+            let size = if rows == 1 { 0.5 } else { 1.5 / (columns as f32).sqrt() };
             if rows == 1 || dtype == GgmlDType::F32 {
-                let size = if rows == 1 { 0.5 } else { 1.5 / (columns as f32).sqrt() };
                 let start = if rows == 1 { 0.3 } else { 0.0 };
                 for _ in 0..rows * columns {
                     bytes.extend((start + random.unit() * size).to_le_bytes());
+                }
+            } else if dtype == GgmlDType::BF16 {
+                for _ in 0..rows * columns {
+                    bytes.extend(bf16::from_f32(random.unit() * size).to_le_bytes());
                 }
             } else {
                 assert_eq!(dtype, GgmlDType::Q8_0);
