@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
-use tgi_backend_cpu::{CpuBackend, CpuOptions};
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_model::Model;
 
 fn step(backend: &mut CpuBackend, batch: &mut Batch, lengths: &[(usize, usize)], span: u32) {
@@ -26,7 +26,7 @@ fn main() {
     let opened = start.elapsed();
     let start = Instant::now();
     let threads = arguments.get(2).map(|threads| threads.parse().unwrap());
-    let options = CpuOptions { pages: 512, batch_tokens: 512, logit_rows: 64, threads };
+    let options = CpuOptions { pages: 512, batch_tokens: 512, logit_rows: 64, threads, kv: KvFormat::F16 };
     let mut backend = CpuBackend::load(&model, &options).unwrap();
     println!(
         "open {:.3} s, load {:.3} s, {}",

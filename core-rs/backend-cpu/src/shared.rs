@@ -45,6 +45,11 @@ impl<T: Copy + Default> Shared<T> {
         unsafe { std::slice::from_raw_parts_mut(UnsafeCell::raw_get(cells.as_ptr()), cells.len()) }
     }
 
+    /// Where element `index` lies, or would lie: for prefetches only.
+    pub fn address(&self, index: usize) -> *const T {
+        self.cells.as_ptr().cast::<T>().wrapping_add(index)
+    }
+
     /// Writes one element.
     ///
     /// # Safety
@@ -70,15 +75,10 @@ pub struct PerWorker<T> {
 // SAFETY: access goes through `get`, whose callers each use their own worker's value.
 unsafe impl<T: Send> Sync for PerWorker<T> {}
 
-impl<T: Default> PerWorker<T> {
+impl<T> PerWorker<T> {
     /// Values for `workers` workers.
-    pub fn new(workers: usize) -> Self {
-        Self { cells: (0..workers).map(|_| UnsafeCell::default()).collect() }
-    }
-
-    /// All values, by whoever owns them.
-    pub fn all(&mut self) -> impl Iterator<Item = &mut T> {
-        self.cells.iter_mut().map(UnsafeCell::get_mut)
+    pub fn new(workers: usize, make: impl Fn() -> T) -> Self {
+        Self { cells: (0..workers).map(|_| UnsafeCell::new(make())).collect() }
     }
 
     /// The value of one worker.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::weights::{Stored, TensorSource};
-use tgi_backend_cpu::{CpuBackend, CpuOptions};
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_model::{Model, ModelError, Role};
 
 /// Perplexity of the int8 path may be off by this share.
@@ -108,19 +108,23 @@ fn passes_the_gate(name: &str) {
     let model = Model::open(&real_model(&format!("{name}.gguf"))).unwrap();
     let file = std::fs::read(repository_tests("goldens").join(format!("{name}.json"))).unwrap();
     let golden: Golden = serde_json::from_slice(&file).unwrap();
-    let options = CpuOptions { pages: 64, batch_tokens: CHUNK, logit_rows: CHUNK, threads: None };
-    let mut backend = CpuBackend::load(&model, &options).unwrap();
-    let fast = check(&mut backend, &golden, MARGIN, PERPLEXITY);
-    drop(backend);
+    let kv = KvFormat::F16;
+    let options = CpuOptions { pages: 64, batch_tokens: CHUNK, logit_rows: CHUNK, threads: None, kv };
+    let [fast, bytes] = [KvFormat::F16, KvFormat::Int8].map(|kv| {
+        let mut backend = CpuBackend::load(&model, &CpuOptions { kv, ..options }).unwrap();
+        check(&mut backend, &golden, MARGIN, PERPLEXITY)
+    });
     let widened = Widened(&model);
     let mut backend =
         CpuBackend::from_source(&model.spec, &widened, &options, Isa::best()).unwrap();
     // K and V in half precision leave a trace in the fifth digit.
     let exact = check(&mut backend, &golden, 0.02, 1e-4);
-    let drift: f64 = fast.iter().zip(&exact).map(|(fast, exact)| (fast - exact).abs()).sum();
-    let drift = drift / fast.len() as f64;
-    println!("{name}: mean |int8 - f32| {drift:.4}");
-    assert!(drift <= DRIFT, "log-probabilities drift by {drift}");
+    for (kv, fast) in [("f16", fast), ("int8", bytes)] {
+        let drift: f64 = fast.iter().zip(&exact).map(|(fast, exact)| (fast - exact).abs()).sum();
+        let drift = drift / fast.len() as f64;
+        println!("{name}: mean |int8 - f32| {drift:.4}, KV cache in {kv}");
+        assert!(drift <= DRIFT, "log-probabilities drift by {drift}, KV cache in {kv}");
+    }
 }
 
 #[test]
