@@ -59,7 +59,7 @@ pub enum KvCacheDtype {
     Auto,
     /// IEEE half precision.
     F16,
-    /// Bytes with a scale for each token and head.
+    /// Bytes with a scale for each token, head and 32 elements.
     Int8,
 }
 

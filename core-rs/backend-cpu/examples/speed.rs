@@ -26,7 +26,8 @@ fn main() {
     let opened = start.elapsed();
     let start = Instant::now();
     let threads = arguments.get(2).map(|threads| threads.parse().unwrap());
-    let options = CpuOptions { pages: 512, batch_tokens: 512, logit_rows: 64, threads, kv: KvFormat::F16 };
+    let options =
+        CpuOptions { pages: 512, batch_tokens: 512, logit_rows: 64, threads, kv: KvFormat::F16 };
     let mut backend = CpuBackend::load(&model, &options).unwrap();
     println!(
         "open {:.3} s, load {:.3} s, {}",

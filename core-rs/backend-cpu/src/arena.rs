@@ -170,11 +170,8 @@ impl Arena {
         let widths = Widths::new(spec);
         let block = size_of::<ActivationBlock>() / 32;
         let activations = widths.hidden + widths.query + widths.intermediate;
-        let floats = 2 * widths.hidden
-            + activations
-            + widths.query
-            + 2 * widths.key
-            + 4 * widths.pairs;
+        let floats =
+            2 * widths.hidden + activations + widths.query + 2 * widths.key + 4 * widths.pairs;
         let token = 4 * floats + block * activations;
         let split = PARTIAL_ROWS * (size_of::<Partial>() + 4 * widths.head);
         (options.batch_tokens * token + split + 4 * options.logit_rows * spec.vocab) as u64

@@ -18,12 +18,17 @@ pub use int8::QuantizeQueries;
 pub use merge::Partial;
 pub use rows::{AttendChunk, Row, Scratch};
 
+use std::ops::Range;
+
 use tgi_backend::PAGE_TOKENS;
 
 use crate::options::KvFormat;
 
 /// Positions of a chunk: whole pages.
 pub const CHUNK: usize = 4 * PAGE_TOKENS;
+
+/// Elements of a head that share a scale in int8 pages.
+pub const SPAN: usize = 32;
 
 /// Rows that one call handles at most.
 pub const MAX_ROWS: usize = 32;
@@ -45,6 +50,17 @@ impl KvShape {
     /// Elements of the keys, or of the values, of one head of a page.
     pub fn head(&self) -> usize {
         self.padded * PAGE_TOKENS
+    }
+
+    /// Scales of the keys, or of the values, of one head of an int8 page: `[span][slot]`.
+    pub fn scales(&self) -> usize {
+        self.padded.div_ceil(SPAN) * PAGE_TOKENS
+    }
+
+    /// Where part `index` of them lies: part `2 * head` are those of a head's keys, the next those
+    /// of its values.
+    pub fn scales_of(&self, index: usize) -> Range<usize> {
+        index * self.scales()..(index + 1) * self.scales()
     }
 
     /// Which head this is, counted over all pages.

@@ -10,7 +10,7 @@ pub enum KvFormat {
     /// IEEE half precision.
     #[default]
     F16,
-    /// Bytes with one scale for each token and head: half the size.
+    /// Bytes with a scale for each token, head and 32 elements: little more than half the size.
     Int8,
 }
 

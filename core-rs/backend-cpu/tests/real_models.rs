@@ -109,7 +109,8 @@ fn passes_the_gate(name: &str) {
     let file = std::fs::read(repository_tests("goldens").join(format!("{name}.json"))).unwrap();
     let golden: Golden = serde_json::from_slice(&file).unwrap();
     let kv = KvFormat::F16;
-    let options = CpuOptions { pages: 64, batch_tokens: CHUNK, logit_rows: CHUNK, threads: None, kv };
+    let options =
+        CpuOptions { pages: 64, batch_tokens: CHUNK, logit_rows: CHUNK, threads: None, kv };
     let [fast, bytes] = [KvFormat::F16, KvFormat::Int8].map(|kv| {
         let mut backend = CpuBackend::load(&model, &CpuOptions { kv, ..options }).unwrap();
         check(&mut backend, &golden, MARGIN, PERPLEXITY)

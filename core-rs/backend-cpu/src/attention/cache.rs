@@ -1,18 +1,14 @@
 //! The KV pages of one layer, and how a token's keys and values get there.
 
-use std::ops::Range;
-
 use tgi_backend::PAGE_TOKENS;
 
-use super::KvShape;
 use super::int8::quantize_head;
+use super::{KvShape, SPAN};
 use crate::isa::Kernel;
 use crate::options::KvFormat;
-use crate::shared::Shared;
+use crate::shared::{Plain, Shared};
 use crate::simd::{LANES, Simd};
 
-/// Scales of one head of an int8 page: of its keys, then of its values, one for each slot.
-pub const SCALES: usize = 2 * PAGE_TOKENS;
 /// Elements of a key that lie together in an int8 page.
 pub const GROUP: usize = 4;
 
@@ -25,14 +21,14 @@ pub enum KvCache {
         /// `[slot][element]` for each head.
         values: Shared<u16>,
     },
-    /// Bytes, `x ≈ scale * q` with one scale for each slot of a head.
+    /// Bytes, `x ≈ scale * q` with one scale for each [`SPAN`] elements of a slot of a head.
     Int8 {
         /// `q + 128` as `[element / 4][slot][element % 4]` for each head: what one integer dot
         /// product instruction reads.
         keys: Shared<u8>,
         /// `[slot][element]` for each head.
         values: Shared<i8>,
-        /// [`SCALES`] for each head.
+        /// For each head those of its keys, then those of its values, `[span][slot]`.
         scales: Shared<f32>,
     },
 }
@@ -49,7 +45,7 @@ impl KvCache {
             KvFormat::Int8 => Self::Int8 {
                 keys: Shared::new(elements),
                 values: Shared::new(elements),
-                scales: Shared::new(heads * SCALES),
+                scales: Shared::new(heads * 2 * shape.scales()),
             },
         }
     }
@@ -59,7 +55,7 @@ impl KvCache {
         let elements = 2 * shape.kv_heads * shape.head();
         match shape.format {
             KvFormat::F16 => elements * size_of::<u16>(),
-            KvFormat::Int8 => elements + shape.kv_heads * SCALES * size_of::<f32>(),
+            KvFormat::Int8 => elements + shape.kv_heads * 2 * shape.scales() * size_of::<f32>(),
         }
     }
 
@@ -74,19 +70,14 @@ impl KvCache {
             Self::Int8 { keys, values, scales } => {
                 copy(keys, elements, from, to);
                 copy(values, elements, from, to);
-                copy(scales, shape.kv_heads * SCALES, from, to);
+                copy(scales, shape.kv_heads * 2 * shape.scales(), from, to);
             }
         }
     }
 }
 
-fn copy<T: Copy + Default>(pages: &mut Shared<T>, size: usize, from: usize, to: usize) {
+fn copy<T: Plain>(pages: &mut Shared<T>, size: usize, from: usize, to: usize) {
     pages.all().copy_within(from * size..(from + 1) * size, to * size);
-}
-
-/// Range of part `index` of parts of `size`.
-pub fn nth(index: usize, size: usize) -> Range<usize> {
-    index * size..(index + 1) * size
 }
 
 /// Writes the key and the value of one head of one token.
@@ -135,23 +126,29 @@ impl Kernel for WriteSlot<'_> {
                 }
             }
             KvCache::Int8 { keys, values, scales } => {
-                let mut bytes = [0; crate::decoder::MAX_HEAD];
-                let bytes = &mut bytes[..padded];
-                let key_scale = quantize_head(simd, self.key, bytes);
-                for (group, key) in bytes.as_chunks::<GROUP>().0.iter().enumerate() {
-                    let at = start + (group * PAGE_TOKENS + slot) * GROUP;
+                let scales_at = head * 2 * self.shape.scales() + slot;
+                let mut bytes = [0; SPAN];
+                for (span, key) in self.key.chunks(SPAN).enumerate() {
+                    let bytes = &mut bytes[..key.len()];
+                    let scale = quantize_head(simd, key, bytes);
                     // SAFETY: as above.
-                    let out = unsafe { keys.write(at..at + GROUP) };
-                    out.copy_from_slice(&key.map(|q| (q as u8).wrapping_add(128)));
+                    unsafe { scales.set(scales_at + span * PAGE_TOKENS, scale) };
+                    for (group, key) in bytes.as_chunks::<GROUP>().0.iter().enumerate() {
+                        let group = span * SPAN / GROUP + group;
+                        let at = start + (group * PAGE_TOKENS + slot) * GROUP;
+                        // SAFETY: as above.
+                        let out = unsafe { keys.write(at..at + GROUP) };
+                        out.copy_from_slice(&key.map(|q| (q as u8).wrapping_add(128)));
+                    }
                 }
                 // SAFETY: as above.
                 let out = unsafe { values.write(value_at) };
-                let value_scale = quantize_head(simd, self.value, out);
-                let at = head * SCALES + slot;
-                // SAFETY: as above.
-                unsafe {
-                    scales.set(at, key_scale);
-                    scales.set(at + PAGE_TOKENS, value_scale);
+                let spans = self.value.chunks(SPAN).zip(out.chunks_mut(SPAN));
+                for (span, (value, out)) in spans.enumerate() {
+                    let scale = quantize_head(simd, value, out);
+                    let at = scales_at + self.shape.scales() + span * PAGE_TOKENS;
+                    // SAFETY: as above.
+                    unsafe { scales.set(at, scale) };
                 }
             }
         }

@@ -3,14 +3,16 @@
 use tgi_backend::PAGE_TOKENS;
 
 use super::cache::GROUP;
-use super::{MAX_ROWS, Scratch};
+use super::{MAX_ROWS, SPAN, Scratch};
 use crate::isa::Kernel;
 use crate::simd::{LANES, Simd};
 
+/// Spans of the widest head.
+const MAX_SPANS: usize = crate::decoder::MAX_HEAD / SPAN;
 /// Heads without a larger element count as zero.
 const LEAST: f32 = 1e-30;
 
-/// Quantizes a head, whole vectors, symmetrically: `x ≈ scale * q` with `scale = max |x| / 127`.
+/// Quantizes a head or a span of it, whole vectors, symmetrically: `x ≈ scale * q` with `scale = max |x| / 127`.
 /// Returns the scale.
 #[inline(always)]
 pub fn quantize_head<S: Simd>(simd: S, x: &[f32], out: &mut [i8]) -> f32 {
@@ -41,8 +43,8 @@ pub struct Queries {
     padded: usize,
     /// Size of one step, by row.
     scales: [f32; MAX_ROWS],
-    /// Minus the sums of the parts, by row.
-    negated_sums: [[i32; 2]; MAX_ROWS],
+    /// Minus the sums of the parts, by row and span.
+    negated_sums: [[[i32; 2]; MAX_SPANS]; MAX_ROWS],
 }
 
 impl Queries {
@@ -86,39 +88,78 @@ impl Kernel for QuantizeQueries<'_> {
         let rows = self.queries.chunks_exact(*padded).zip(parts);
         for (row, (query, (high, low))) in rows.take(self.rows).enumerate() {
             scales[row] = quantize_query(simd, query, [&mut *high, &mut *low]);
-            negated_sums[row] =
-                [high, low].map(|part| -part.iter().map(|&q| i32::from(q)).sum::<i32>());
+            for (part, q) in [high, low].into_iter().enumerate() {
+                for (span, q) in q.chunks(SPAN).enumerate() {
+                    negated_sums[row][span][part] = -q.iter().map(|&q| i32::from(q)).sum::<i32>();
+                }
+            }
         }
     }
 }
 
-/// `out[row][slot] = query[first + row] · key[slot]`; both parts of it are summed exactly.
+/// `out[row][slot] = query[first + row] · key[slot]`; within a span both parts are summed exactly,
+/// then span follows span.
 ///
-/// `keys` is `[elements / 4][PAGE_TOKENS][4]`, `scales` those of the slots; `next` is read soon.
+/// `keys` is `[elements / 4][PAGE_TOKENS][4]`, `scales` `[spans][PAGE_TOKENS]`; `next` is read
+/// soon.
 #[inline(always)]
 pub fn page_scores<S: Simd, const ROWS: usize>(
     simd: S,
     queries: &Queries,
     first: usize,
-    (keys, scales): (&[u8], &[f32; PAGE_TOKENS]),
+    (keys, scales): (&[u8], &[f32]),
     next: *const u8,
     out: [&mut [f32; PAGE_TOKENS]; ROWS],
 ) {
-    const BYTES: usize = GROUP * LANES;
+    const BYTES: usize = SPAN * PAGE_TOKENS;
+    let mut totals = [[simd.splat(0.0); 2]; ROWS];
+    let scales = scales.as_chunks::<PAGE_TOKENS>().0;
+    for (span, (keys, scales)) in keys.chunks(BYTES).zip(scales).enumerate() {
+        let sums = span_sums::<S, ROWS>(simd, queries, (first, span), keys, next);
+        let scales = scales.as_chunks::<LANES>().0;
+        for row in 0..ROWS {
+            for half in 0..2 {
+                let [high, low] = &sums[row];
+                let (high, low) = (simd.float(high[half]), simd.float(low[half]));
+                let sum = simd.fma(high, simd.splat(128.0), low);
+                totals[row][half] = simd.fma(sum, simd.load(&scales[half]), totals[row][half]);
+            }
+        }
+    }
+    for (row, out) in out.into_iter().enumerate() {
+        let step = simd.splat(queries.scales[first + row]);
+        for (half, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            simd.store(simd.mul(totals[row][half], step), out);
+        }
+    }
+}
+
+/// Dot products of one span: `[row][part][half of the slots]`.
+#[inline(always)]
+fn span_sums<S: Simd, const ROWS: usize>(
+    simd: S,
+    queries: &Queries,
+    (first, span): (usize, usize),
+    keys: &[u8],
+    next: *const u8,
+) -> [[[S::I; 2]; 2]; ROWS] {
+    const LINE: usize = GROUP * LANES;
     let mut quads = [[&[][..]; 2]; ROWS];
     let mut sums = [[[simd.splat_i(0); 2]; 2]; ROWS];
     for row in 0..ROWS {
-        let start = (first + row) * queries.padded;
+        let row_start = (first + row) * queries.padded;
+        let range = row_start + span * SPAN..row_start + queries.padded.min((span + 1) * SPAN);
         for part in 0..2 {
-            let q = &queries.parts[part][start..start + queries.padded];
-            quads[row][part] = q.as_chunks::<GROUP>().0;
-            sums[row][part] = [simd.biased_start(queries.negated_sums[first + row][part]); 2];
+            quads[row][part] = queries.parts[part][range.clone()].as_chunks::<GROUP>().0;
+            let negated = queries.negated_sums[first + row][span][part];
+            sums[row][part] = [simd.biased_start(negated); 2];
         }
     }
-    for (group, slots) in keys.as_chunks::<{ 2 * BYTES }>().0.iter().enumerate() {
-        simd.prefetch(next.wrapping_add(group * 2 * BYTES));
-        simd.prefetch(next.wrapping_add((group * 2 + 1) * BYTES));
-        let halves = slots.as_chunks::<BYTES>().0;
+    let next = next.wrapping_add(span * SPAN * PAGE_TOKENS);
+    for (group, slots) in keys.as_chunks::<{ 2 * LINE }>().0.iter().enumerate() {
+        simd.prefetch(next.wrapping_add(group * 2 * LINE));
+        simd.prefetch(next.wrapping_add((group * 2 + 1) * LINE));
+        let halves = slots.as_chunks::<LINE>().0;
         let keys = [simd.bytes(&halves[0]), simd.bytes(&halves[1])];
         for row in 0..ROWS {
             for part in 0..2 {
@@ -129,14 +170,5 @@ pub fn page_scores<S: Simd, const ROWS: usize>(
             }
         }
     }
-    let scales = scales.as_chunks::<LANES>().0;
-    for (row, out) in out.into_iter().enumerate() {
-        let step = simd.splat(queries.scales[first + row]);
-        for (half, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-            let scale = simd.mul(simd.load(&scales[half]), step);
-            let [high, low] = sums[row].map(|sums| simd.float(sums[half]));
-            let sum = simd.fma(high, simd.splat(128.0), low);
-            simd.store(simd.mul(sum, scale), out);
-        }
-    }
+    sums
 }

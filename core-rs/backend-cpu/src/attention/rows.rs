@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use tgi_backend::PAGE_TOKENS;
 
-use super::cache::{GROUP, SCALES, nth};
+use super::cache::GROUP;
 use super::int8::{self, Queries};
 use super::scores::page_scores;
 use super::values::page_values;
-use super::{CHUNK, KvCache, KvShape, MAX_ROWS, Partial};
+use super::{CHUNK, KvCache, KvShape, MAX_ROWS, Partial, SPAN};
 use crate::isa::Kernel;
 use crate::math::{exp, soft_cap};
 use crate::simd::{LANES, Simd};
@@ -145,9 +145,9 @@ impl AttendChunk<'_> {
                     let end = head * size + groups * GROUP * PAGE_TOKENS;
                     // SAFETY: as above.
                     let (page, scales) = unsafe {
-                        (keys.read(head * size..end), scales.read(nth(head, SCALES)))
+                        (keys.read(head * size..end), scales.read(self.shape.scales_of(2 * head)))
                     };
-                    let page = (page, &scales.as_chunks().0[0]);
+                    let page = (page, scales);
                     let (queries, next) = (&self.scratch.queries, keys.address(next * size));
                     int8::page_scores::<S, ROWS>(simd, queries, first, page, next, out);
                 }
@@ -203,28 +203,33 @@ impl AttendChunk<'_> {
         for start in seen.step_by(PAGE_TOKENS) {
             let (head, next) = (self.head(start), self.next_head(start));
             let read = head * size..head * size + PAGE_TOKENS.min(end - start) * padded;
-            let weights = &mut self.scratch.weights[first..first + ROWS];
-            if let KvCache::Int8 { scales, .. } = self.cache {
-                // SAFETY: a head of a page is written in earlier regions, or by this item.
-                let scales = unsafe { scales.read(nth(head, SCALES)) };
-                scale_weights(simd, weights, start, &scales[PAGE_TOKENS..]);
-            }
+            let weights = &self.scratch.weights[first..first + ROWS];
             let [weights] = weights.as_chunks::<ROWS>().0 else { return };
             let weights = weights.each_ref().map(|row| page_of_ref(row, start));
             let mut rows = self.out[first * padded..].chunks_exact_mut(padded);
             let mut out = std::array::from_fn(|_| rows.next().unwrap_or_default());
             match self.cache {
                 KvCache::Half { values, .. } => {
-                    // SAFETY: as above.
+                    // SAFETY: a head of a page is written in earlier regions, or by this item.
                     let page = unsafe { values.read(read) };
-                    let next = values.address(next * size);
-                    page_values::<S, u16, ROWS>(simd, weights, page, next, padded, &mut out);
+                    let (next, all) = (values.address(next * size), (padded, 0..padded));
+                    page_values::<S, u16, ROWS>(simd, weights, page, next, all, &mut out);
                 }
-                KvCache::Int8 { values, .. } => {
+                KvCache::Int8 { values, scales, .. } => {
                     // SAFETY: as above.
-                    let page = unsafe { values.read(read) };
+                    let (page, scales) = unsafe {
+                        (values.read(read), scales.read(self.shape.scales_of(2 * head + 1)))
+                    };
                     let next = values.address(next * size);
-                    page_values::<S, i8, ROWS>(simd, weights, page, next, padded, &mut out);
+                    for (span, scales) in scales.as_chunks::<PAGE_TOKENS>().0.iter().enumerate() {
+                        let columns = span * SPAN..padded.min((span + 1) * SPAN);
+                        let mut scaled = [[0.0; PAGE_TOKENS]; ROWS];
+                        for row in 0..ROWS {
+                            scaled[row] = product(simd, weights[row], scales);
+                        }
+                        let (weights, at) = (scaled.each_ref(), (padded, columns));
+                        page_values::<S, i8, ROWS>(simd, weights, page, next, at, &mut out);
+                    }
                 }
             }
         }
@@ -237,15 +242,19 @@ impl AttendChunk<'_> {
     }
 }
 
-/// Multiplies the weights of one page with the scales of its values.
+/// The weights of a page, each with the scale of its value.
 #[inline(always)]
-fn scale_weights<S: Simd>(simd: S, rows: &mut [[f32; CHUNK]], start: usize, scales: &[f32]) {
-    for row in rows {
-        let weights = page_of(row, start).as_chunks_mut::<LANES>().0;
-        for (weight, scale) in weights.iter_mut().zip(scales.as_chunks::<LANES>().0) {
-            simd.store(simd.mul(simd.load(weight), simd.load(scale)), weight);
-        }
+fn product<S: Simd>(
+    simd: S,
+    weights: &[f32; PAGE_TOKENS],
+    scales: &[f32; PAGE_TOKENS],
+) -> [f32; PAGE_TOKENS] {
+    let mut out = [0.0; PAGE_TOKENS];
+    let pairs = weights.as_chunks::<LANES>().0.iter().zip(scales.as_chunks::<LANES>().0);
+    for ((weights, scales), out) in pairs.zip(out.as_chunks_mut::<LANES>().0) {
+        simd.store(simd.mul(simd.load(weights), simd.load(scales)), out);
     }
+    out
 }
 
 /// The weights of the page that starts at `start`.

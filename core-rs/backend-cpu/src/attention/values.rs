@@ -1,5 +1,7 @@
 //! Weighted values of some rows over one page.
 
+use std::ops::Range;
+
 use tgi_backend::PAGE_TOKENS;
 
 use crate::simd::{LANES, Simd};
@@ -29,31 +31,31 @@ const VECTORS: usize = 4;
 
 /// `out[row] += sum over slots of weight[row][slot] * value[slot]`, by `fma` in their order.
 ///
-/// `values` is `[slots][padded]`; each of `ROWS` outputs has `padded` elements. `next` is read
-/// soon.
+/// `values` is `[slots][padded]`; each of `ROWS` outputs has `padded` elements, of which `columns`
+/// are computed. `next` is read soon.
 #[inline(always)]
 pub fn page_values<S: Simd, T: Element, const ROWS: usize>(
     simd: S,
     weights: [&[f32; PAGE_TOKENS]; ROWS],
     values: &[T],
     next: *const T,
-    padded: usize,
+    (padded, columns): (usize, Range<usize>),
     out: &mut [&mut [f32]; ROWS],
 ) {
-    let mut first = 0;
-    while first + VECTORS * LANES <= padded {
-        columns::<S, T, ROWS, VECTORS>(simd, weights, (values, next), padded, first, out);
+    let mut first = columns.start;
+    while first + VECTORS * LANES <= columns.end {
+        advance::<S, T, ROWS, VECTORS>(simd, weights, (values, next), padded, first, out);
         first += VECTORS * LANES;
     }
-    while first < padded {
-        columns::<S, T, ROWS, 1>(simd, weights, (values, next), padded, first, out);
-        first += LANES;
+    while first < columns.end {
+        advance::<S, T, ROWS, 2>(simd, weights, (values, next), padded, first, out);
+        first += 2 * LANES;
     }
 }
 
 /// The same for some columns only.
 #[inline(always)]
-fn columns<S: Simd, T: Element, const ROWS: usize, const WIDTH: usize>(
+fn advance<S: Simd, T: Element, const ROWS: usize, const WIDTH: usize>(
     simd: S,
     weights: [&[f32; PAGE_TOKENS]; ROWS],
     (values, next): (&[T], *const T),

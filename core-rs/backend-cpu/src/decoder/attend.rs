@@ -61,10 +61,7 @@ impl Step<'_> {
             });
         }
         team.region(units.len() * kv_heads, |item| {
-            self.piece(
-                team,
-                Piece { at, unit: &units[item / kv_heads], kv_head: item % kv_heads },
-            );
+            self.piece(team, Piece { at, unit: &units[item / kv_heads], kv_head: item % kv_heads });
         });
         let heads = self.spec.attention.heads;
         team.region(rows.units.splits.len() * heads, |item| self.merge(team, rows, item));
@@ -92,7 +89,8 @@ impl Step<'_> {
         let (unit, attention) = (piece.unit, &self.spec.attention);
         let group = attention.heads / attention.kv_heads;
         let position = |row: usize| self.position(piece.at.rows, row);
-        if piece.at.rows.units.own_keys && unit.chunks.contains(&(position(unit.rows.end - 1) / CHUNK))
+        if piece.at.rows.units.own_keys
+            && unit.chunks.contains(&(position(unit.rows.end - 1) / CHUNK))
         {
             for row in unit.rows.clone() {
                 self.write_key(piece.at, row, piece.kv_head);
@@ -160,7 +158,12 @@ impl Step<'_> {
             match piece.unit.partials {
                 Some(start) => self.keep(start + head, worker.partials[0][index], values),
                 None => {
-                    self.finish(worker.partials[0][index], values, (row, piece.at.rows.whole), head);
+                    self.finish(
+                        worker.partials[0][index],
+                        values,
+                        (row, piece.at.rows.whole),
+                        head,
+                    );
                 }
             }
         }
