@@ -154,3 +154,16 @@ impl Kernel for WriteSlot<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_in_bytes_takes_nine_sixteenths_of_one_in_half_precision() {
+        let shape = |format| KvShape { kv_heads: 3, head_size: 64, padded: 64, format };
+        let half = KvCache::page_bytes(shape(KvFormat::F16));
+        assert_eq!(half, 2 * 3 * 64 * PAGE_TOKENS * 2);
+        assert_eq!(KvCache::page_bytes(shape(KvFormat::Int8)), half * 9 / 16);
+    }
+}

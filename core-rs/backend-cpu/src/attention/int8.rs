@@ -172,3 +172,34 @@ fn span_sums<S: Simd, const ROWS: usize>(
     }
     sums
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::Isa;
+
+    struct Quantize<'a>(&'a [f32], [Vec<i8>; 2]);
+    impl Kernel for Quantize<'_> {
+        type Output = (f32, [Vec<i8>; 2]);
+        #[inline(always)]
+        fn run<S: Simd>(mut self, simd: S) -> Self::Output {
+            let [high, low] = &mut self.1;
+            (quantize_query(simd, self.0, [high, low]), self.1)
+        }
+    }
+
+    #[test]
+    fn a_query_keeps_fifteen_bits_on_every_instruction_set() {
+        for size in [1e-35, 1e-3, 40.0f32] {
+            let query: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32 - 31.5) * size).collect();
+            for isa in Isa::available() {
+                let (scale, [high, low]) = isa.run(Quantize(&query, [vec![0; 64], vec![0; 64]]));
+                for (x, (high, low)) in query.iter().zip(high.iter().zip(&low)) {
+                    let near = scale * (128.0 * f32::from(*high) + f32::from(*low));
+                    let step = if size < 1e-30 { 32.0 * size } else { 32.0 * size / 16_000.0 };
+                    assert!((x - near).abs() <= step, "{isa:?} {x} {near}");
+                }
+            }
+        }
+    }
+}
