@@ -123,6 +123,10 @@ export interface EngineConfig {
   /** A `.gguf` file; null for the scripted backend. */
   modelPath: string | null;
   dtype: "float32" | null;
+  /** Number format of the KV cache. */
+  kvCacheDtype: "auto" | "f16" | "int8" | null;
+  /** Threads that compute. */
+  threads: number | null;
   maxInputTokens: number | null;
   maxTotalTokens: number | null;
   maxBatchPrefillTokens: number | null;

@@ -41,6 +41,12 @@ function ignoredFlags({ values, given }: CommandLine): string[] {
         "float32.",
     );
   }
+  if (values.kvCacheDtype.startsWith("fp8")) {
+    lines.push(
+      `${given.get("kvCacheDtype")} ${values.kvCacheDtype} has no effect here: the CPU keeps the ` +
+        "KV cache in f16; int8 is as small.",
+    );
+  }
   return lines;
 }
 

@@ -139,6 +139,15 @@ Deno.test("a number format that the CPU does not compute in is accepted with a w
   refusal(["--dtype", "int8"]);
 });
 
+Deno.test("TGI's formats of the KV cache are accepted with a warning, unknown ones are not", () => {
+  assert.deepEqual(read(["--kv-cache-dtype", "int8"]).warnings, []);
+  for (const format of ["fp8_e4m3fn", "fp8_e5m2"]) {
+    const [warning] = read([], { KV_CACHE_DTYPE: format }).warnings;
+    assert.match(warning ?? "", new RegExp(`^KV_CACHE_DTYPE ${format} has no effect here`));
+  }
+  refusal(["--kv-cache-dtype", "int3"]);
+});
+
 Deno.test("a key comes as a flag or as a variable, and is never empty", () => {
   assert.equal(read(["--api-key", "secret"]).values.apiKey, "secret");
   assert.equal(read([], { API_KEY: "secret" }).values.apiKey, "secret");

@@ -60,6 +60,18 @@ const MODEL = {
     help: "Number format of the computation. The CPU computes in float32, as TGI's does; " +
       "the others are accepted with a warning.",
   }),
+  kvCacheDtype: choice({
+    group: "model",
+    choices: ["auto", "f16", "int8", "fp8_e4m3fn", "fp8_e5m2"],
+    fallback: "auto",
+    help: "Number format of the KV cache. int8 takes about half the memory of f16 and needs " +
+      "--backend cpu; auto is f16 there. TGI's fp8 formats are for GPUs: accepted with a warning.",
+  }),
+  threads: optionalCount({
+    group: "model",
+    shownDefault: "one for each core",
+    help: "Threads that compute, with --backend cpu.",
+  }),
 };
 
 const ADDRESS = {
@@ -284,7 +296,6 @@ const IGNORED = {
   masterAddr: ignored(ONE_MACHINE, "ADDRESS"),
   masterPort: ignored(ONE_MACHINE, "PORT"),
   quantize: ignored(GGUF, "KIND"),
-  kvCacheDtype: ignored("The KV cache has the format of the computation.", "TYPE"),
   tokenizerName: ignored(GGUF, "NAME"),
   tokenizerConfigPath: ignored(GGUF, "PATH"),
   ropeScaling: ignored(GGUF, "KIND"),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tgi_backend::Backend;
 use tgi_backend_candle::{CandleBackend, CandleOptions};
-use tgi_backend_cpu::{CpuBackend, CpuOptions};
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_backend_scripted::{self as scripted, ScriptedBackend};
 use tgi_model::{Model, Tokenizer};
 
-use crate::config::Config;
+use crate::config::{Config, KvCacheDtype};
 use crate::errors::OpenError;
 use crate::plan::{LargestStep, Needs, Plan, plan};
 
@@ -36,6 +36,11 @@ pub struct Loaded {
 
 /// Plans with `available` bytes, then loads the backend that `config` names.
 pub fn load(config: &Config, available: u64) -> Result<Loaded, OpenError> {
+    let format = config.kv_cache_dtype.unwrap_or_default();
+    if format != KvCacheDtype::Auto && matches!(config.backend.as_str(), "candle" | "scripted") {
+        let (format, backend) = (format.name(), config.backend.clone());
+        return Err(OpenError::KvCacheDtype { format, backend });
+    }
     match config.backend.as_str() {
         "candle" => load_candle(config, available),
         "cpu" => load_cpu(config, available),
@@ -72,16 +77,21 @@ fn load_candle(config: &Config, available: u64) -> Result<Loaded, OpenError> {
 
 fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     let model = open_model(config)?;
+    let kv = match config.kv_cache_dtype.unwrap_or_default() {
+        KvCacheDtype::Auto | KvCacheDtype::F16 => KvFormat::F16,
+        KvCacheDtype::Int8 => KvFormat::Int8,
+    };
     let options = |step: LargestStep, pages| CpuOptions {
         pages,
         batch_tokens: step.batch_tokens,
         logit_rows: step.logit_rows,
-        threads: None,
+        threads: config.threads.map(|threads| threads as usize),
+        kv,
     };
     let needs = Needs {
         context: model.spec.context,
         weights_bytes: tgi_backend_cpu::weight_bytes(&model),
-        kv_bytes_per_token: tgi_backend_cpu::kv_bytes_per_token(&model.spec),
+        kv_bytes_per_token: tgi_backend_cpu::kv_bytes_per_token(&model.spec, kv),
         pages: None,
         arena_bytes: |step: LargestStep| {
             tgi_backend_cpu::arena_bytes(&model.spec, &options(step, step.pages))
@@ -176,6 +186,18 @@ mod tests {
             refusal(&json!({"backend": "tpu"})),
             "Cannot open backend \"tpu\": this library has `cpu`, `candle` and `scripted`; set --backend"
         );
+    }
+
+    #[test]
+    fn a_kv_cache_in_bytes_needs_the_cpu_backend() {
+        let changes = json!({"backend": "candle", "modelPath": "a.gguf", "kvCacheDtype": "int8"});
+        assert_eq!(
+            refusal(&changes),
+            "Cannot keep the KV cache in `int8` with backend \"candle\": only `cpu` has it; set \
+             --kv-cache-dtype to auto or --backend to cpu"
+        );
+        let changes = json!({"backend": "cpu", "kvCacheDtype": "int8"});
+        assert!(refusal(&changes).ends_with("without a model file; set --model-id"));
     }
 
     #[test]

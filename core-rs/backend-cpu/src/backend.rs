@@ -4,7 +4,7 @@ use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits};
 use tgi_model::{Model, ModelSpec};
 
 use crate::arena::Arena;
-use crate::decoder::{MAX_HEAD, RopeTables, Step, Units};
+use crate::decoder::{Cut, MAX_HEAD, Plan, RopeTables, Step};
 use crate::error::CpuError;
 use crate::isa::Isa;
 use crate::isa::choice::{Choice, VARIABLE};
@@ -18,7 +18,7 @@ pub struct CpuBackend {
     weights: Weights,
     arena: Arena,
     ropes: RopeTables,
-    units: Units,
+    plan: Plan,
     pool: Pool,
     isa: Isa,
     isa_reason: String,
@@ -59,7 +59,7 @@ impl CpuBackend {
             arena: Arena::new(spec, options, ropes.frequencies.len(), pool.threads()),
             weights,
             ropes,
-            units: Units::new(options.batch_tokens),
+            plan: Plan::new(options.batch_tokens),
             pool,
             isa,
             isa_reason: "chosen by the caller".to_owned(),
@@ -97,14 +97,15 @@ impl Backend for CpuBackend {
     fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
         batch.check(&self.capacity)?;
         let (attention, threads) = (&self.spec.attention, self.pool.threads());
-        self.units.plan(batch, attention.heads, attention.kv_heads, 4 * threads);
+        let (heads, kv_heads) = (attention.heads, attention.kv_heads);
+        self.plan.make(batch, &Cut { heads, kv_heads, wanted: 4 * threads });
         let step = Step {
             spec: &self.spec,
             weights: &self.weights,
             arena: &self.arena,
             ropes: &self.ropes,
             batch,
-            units: &self.units,
+            plan: &self.plan,
             isa: self.isa,
             threads,
         };
@@ -114,13 +115,13 @@ impl Backend for CpuBackend {
     }
 
     fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
-        let (pages, size) = (self.capacity.pages, self.arena.shape.page());
+        let pages = self.capacity.pages;
         let (from, to) = (from as usize, to as usize);
         if from.max(to) >= pages {
             return Err(BackendError::Batch(format!("page {}, pages {pages}", from.max(to))));
         }
-        for layer in self.arena.keys.iter_mut().chain(&mut self.arena.values) {
-            layer.all().copy_within(from * size..(from + 1) * size, to * size);
+        for layer in &mut self.arena.kv {
+            layer.copy_page(self.arena.shape, from, to);
         }
         Ok(())
     }

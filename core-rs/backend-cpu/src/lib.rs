@@ -43,4 +43,4 @@ pub mod weights;
 
 pub use backend::CpuBackend;
 pub use error::CpuError;
-pub use options::{CpuOptions, arena_bytes, kv_bytes_per_token, weight_bytes};
+pub use options::{CpuOptions, KvFormat, arena_bytes, kv_bytes_per_token, weight_bytes};

@@ -112,4 +112,7 @@ pub trait Simd: Copy {
 
     /// Asks for the cache line at `x`, which need not be a valid address.
     fn prefetch<T>(self, x: *const T);
+
+    /// Widens sixteen bytes.
+    fn load_i8(self, x: &[i8; LANES]) -> Self::F;
 }

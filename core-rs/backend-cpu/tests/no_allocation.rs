@@ -6,8 +6,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::quantized::GgmlDType;
-use common::{Random, RandomWeights, VOCAB, backend, specs};
+use common::{Random, RandomWeights, VOCAB, backend_with, specs};
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
+use tgi_backend_cpu::KvFormat;
 use tgi_backend_cpu::isa::Isa;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -58,9 +59,9 @@ fn prefill_decode_and_mixed_steps_allocate_nothing_from_the_first_on() {
         ("mixed", batch(&[(100, 1), (0, 90), (7, 5), (380, 1), (128, 3)])),
     ];
     for (name, spec) in specs() {
-        for dtype in [GgmlDType::Q8_0, GgmlDType::F32] {
+        for (dtype, kv) in [(GgmlDType::Q8_0, KvFormat::Int8), (GgmlDType::F32, KvFormat::F16)] {
             let weights = RandomWeights::new(&spec, dtype, 3);
-            let mut backend = backend(&spec, &weights, Isa::best(), 3);
+            let mut backend = backend_with(&spec, &weights, Isa::best(), 3, kv);
             for (step, batch) in &steps {
                 let before = ALLOCATIONS.load(Ordering::SeqCst);
                 let rows = backend.forward(batch).unwrap().rows();

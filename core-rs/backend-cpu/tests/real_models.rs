@@ -9,7 +9,7 @@ use common::real_model;
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::weights::{Stored, TensorSource, Weights};
-use tgi_backend_cpu::{CpuBackend, CpuOptions, weight_bytes};
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat, weight_bytes};
 use tgi_model::{Model, ModelError, Role};
 
 /// Ids must be those of f32 where its best two logits are further apart than this.
@@ -58,20 +58,25 @@ fn check(backend: &mut CpuBackend, golden: &Golden, margin: f32, share: f64) -> 
 fn passes_the_gate(name: &str) {
     let model = Model::open(&real_model(&format!("{name}.gguf"))).unwrap();
     let golden = Golden::read(name);
-    let options = CpuOptions { pages: 64, batch_tokens: CHUNK, logit_rows: CHUNK, threads: None };
-    let mut backend = CpuBackend::load(&model, &options).unwrap();
+    let kv = KvFormat::F16;
+    let options =
+        CpuOptions { pages: 64, batch_tokens: CHUNK, logit_rows: CHUNK, threads: None, kv };
     let held = Weights::load(&model.spec, &model, 2).unwrap().bytes();
     assert_eq!(weight_bytes(&model), held, "{name}");
-    let fast = check(&mut backend, &golden, MARGIN, PERPLEXITY);
-    drop(backend);
+    let [fast, bytes] = [KvFormat::F16, KvFormat::Int8].map(|kv| {
+        let mut backend = CpuBackend::load(&model, &CpuOptions { kv, ..options }).unwrap();
+        check(&mut backend, &golden, MARGIN, PERPLEXITY)
+    });
     let widened = Widened(&model);
     let mut backend =
         CpuBackend::from_source(&model.spec, &widened, &options, Isa::best()).unwrap();
     // K and V in half precision leave a trace in the fifth digit.
     let exact = check(&mut backend, &golden, 0.02, 1e-4);
-    let drift = drift(&fast, &exact);
-    println!("{name}: mean |int8 - f32| {drift:.4}");
-    assert!(drift <= DRIFT, "log-probabilities drift by {drift}");
+    for (kv, fast) in [("f16", fast), ("int8", bytes)] {
+        let drift = drift(&fast, &exact);
+        println!("{name}: mean |int8 - f32| {drift:.4}, KV cache in {kv}");
+        assert!(drift <= DRIFT, "log-probabilities drift by {drift}, KV cache in {kv}");
+    }
 }
 
 #[test]

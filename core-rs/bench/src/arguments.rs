@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::RangedU64ValueParser;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 
+use tgi_backend_cpu::KvFormat;
+
 use crate::case::Case;
 use crate::random::RandomModel;
 
@@ -42,6 +44,8 @@ pub struct Arguments {
     pub source: Source,
     /// Who computes it.
     pub backend: BackendKind,
+    /// How the cpu backend keeps K and V.
+    pub kv: KvFormat,
     /// Threads; one for each core when `None`.
     pub threads: Option<usize>,
     /// In the order of their rows.
@@ -78,6 +82,10 @@ impl Arguments {
         Ok(Self {
             source,
             backend,
+            kv: match found.remove_one::<String>("kv").as_deref() {
+                Some("int8") => KvFormat::Int8,
+                _ => KvFormat::F16,
+            },
             threads: found.remove_one::<u64>("threads").map(|threads| threads as usize),
             cases: cases(&found),
             chunk: number(&found, "chunk"),
@@ -154,7 +162,7 @@ fn what_to_run() -> [Arg; 4] {
     ]
 }
 
-fn how_to_run() -> [Arg; 6] {
+fn how_to_run() -> [Arg; 7] {
     [
         Arg::new("threads")
             .short('t')
@@ -168,6 +176,12 @@ fn how_to_run() -> [Arg; 6] {
             .default_value("cpu")
             .value_parser(["cpu", "candle"])
             .help("Who computes"),
+        Arg::new("kv")
+            .long("kv-cache-dtype")
+            .value_name("TYPE")
+            .default_value("f16")
+            .value_parser(["f16", "int8"])
+            .help("How the cpu backend keeps K and V"),
         Arg::new("chunk")
             .long("chunk")
             .value_name("N")

@@ -196,7 +196,7 @@ mod tests {
         ];
         for (role, layer, dtype, bytes) in wanted {
             let stored = model.stored(role, layer).unwrap();
-            assert_eq!((stored.dtype, stored.bytes.len()), (dtype, bytes), "{role:?}");
+            assert_eq!((stored.dtype, stored.bytes.len()), (dtype.into(), bytes), "{role:?}");
         }
         assert!(model.stored(Role::Output, None).is_err(), "the head is the embedding");
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tgi_backend::Backend;
 use tgi_backend_candle::{CandleBackend, CandleOptions};
-use tgi_backend_cpu::isa::Isa;
+use tgi_backend_cpu::isa::choice::{Choice, VARIABLE};
 use tgi_backend_cpu::weights::TensorSource;
 use tgi_backend_cpu::{CpuBackend, CpuOptions};
 use tgi_model::{Model, ModelSpec};
@@ -77,9 +77,10 @@ impl Subject {
         let Sizes { pages, batch_tokens, streams } = Sizes::of(&arguments.cases, arguments.chunk);
         let (backend, isa): (Box<dyn Backend>, _) = match arguments.backend {
             BackendKind::Cpu => {
-                let threads = arguments.threads;
-                let options = CpuOptions { pages, batch_tokens, logit_rows: streams, threads };
-                let backend = CpuBackend::from_source(spec, source, &options, Isa::best())?;
+                let (threads, kv) = (arguments.threads, arguments.kv);
+                let options = CpuOptions { pages, batch_tokens, logit_rows: streams, threads, kv };
+                let isa = Choice::new(std::env::var(VARIABLE).ok().as_deref())?.isa;
+                let backend = CpuBackend::from_source(spec, source, &options, isa)?;
                 let isa = backend.isa();
                 (Box::new(backend), isa)
             }

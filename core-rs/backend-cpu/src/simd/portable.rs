@@ -152,4 +152,8 @@ impl Simd for Portable {
     }
 
     fn prefetch<T>(self, _x: *const T) {}
+
+    fn load_i8(self, x: &[i8; LANES]) -> Self::F {
+        map(*x, f32::from)
+    }
 }

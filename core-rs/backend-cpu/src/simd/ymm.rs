@@ -216,4 +216,13 @@ impl<P: ByteDot> Simd for Ymm<P> {
         // SAFETY: a prefetch never faults, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.cast()) }
     }
+    #[inline(always)]
+    fn load_i8(self, x: &[i8; LANES]) -> Floats {
+        // SAFETY: `self` proves the features; the load stays inside the array.
+        unsafe {
+            let x = _mm_loadu_si128(x.as_ptr().cast());
+            let high = _mm_srli_si128::<8>(x);
+            [x, high].map(|half| _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(half)))
+        }
+    }
 }

@@ -11,7 +11,7 @@ use half::{bf16, f16};
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::weights::{Stored, TensorSource};
-use tgi_backend_cpu::{CpuBackend, CpuOptions};
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_model::spec::*;
 use tgi_model::{ModelError, ModelSpec, Role};
 
@@ -191,8 +191,19 @@ impl TensorSource for RandomWeights {
 
 /// A backend of these weights.
 pub fn backend(spec: &ModelSpec, weights: &RandomWeights, isa: Isa, threads: usize) -> CpuBackend {
-    let options =
-        CpuOptions { pages: 128, batch_tokens: 512, logit_rows: 512, threads: Some(threads) };
+    backend_with(spec, weights, isa, threads, KvFormat::F16)
+}
+
+/// The same with a KV cache of some format.
+pub fn backend_with(
+    spec: &ModelSpec,
+    weights: &RandomWeights,
+    isa: Isa,
+    threads: usize,
+    kv: KvFormat,
+) -> CpuBackend {
+    let threads = Some(threads);
+    let options = CpuOptions { pages: 128, batch_tokens: 512, logit_rows: 512, threads, kv };
     CpuBackend::from_source(spec, weights, &options, isa).unwrap()
 }
 
@@ -215,20 +226,34 @@ impl Sequence {
 
 /// Runs one step with the next `counts[i]` tokens of each sequence.
 pub fn step(backend: &mut CpuBackend, sequences: &mut [Sequence], counts: &[usize]) {
+    step_wanting(backend, sequences, counts, || true);
+}
+
+/// The same; `wants` says of token after token whether its logits are wanted. Where they are not,
+/// the sequence gets an empty row.
+pub fn step_wanting(
+    backend: &mut CpuBackend,
+    sequences: &mut [Sequence],
+    counts: &[usize],
+    mut wants: impl FnMut() -> bool,
+) {
     let mut batch = Batch::default();
     for (sequence, &count) in sequences.iter().zip(counts) {
         if count > 0 {
             let tokens = &sequence.tokens[sequence.done..sequence.done + count];
             let first = batch.push_sequence(tokens, &sequence.pages, sequence.done);
-            batch.logit_rows.extend((first..first + count).map(|row| row as u32));
+            let rows = (first..first + count).map(|row| row as u32);
+            batch.logit_rows.extend(rows.filter(|_| wants()));
         }
     }
     let logits = backend.forward(&batch).unwrap();
-    let mut row = 0;
+    let mut token = 0;
     for (sequence, &count) in sequences.iter_mut().zip(counts) {
         for _ in 0..count {
-            sequence.logits.push(logits.row(row).iter().map(|x| x.to_bits()).collect());
-            row += 1;
+            let row = batch.logit_rows.binary_search(&token).ok();
+            let bits = row.map(|row| logits.row(row).iter().map(|x| x.to_bits()).collect());
+            sequence.logits.push(bits.unwrap_or_default());
+            token += 1;
         }
         sequence.done += count;
     }
