@@ -19,7 +19,7 @@ fn start_with(options: &ScriptedOptions, config: EngineConfig) -> (Engine, Recor
     let workers = (0..config.validation_workers).map(|_| Box::new(recorder.clone()) as _).collect();
     let sinks = Sinks { steps: Box::new(recorder.clone()), workers };
     let backend = Box::new(ScriptedBackend::new(options));
-    (Engine::start(backend, Arc::new(tokenizer()), config, sinks).unwrap(), recorder)
+    (Engine::start(backend, Arc::new(tokenizer()), None, config, sinks).unwrap(), recorder)
 }
 
 fn start() -> (Engine, Recorder) {
@@ -200,7 +200,7 @@ fn an_engine_without_room_does_not_start() {
     let recorder = Recorder::default();
     let workers = vec![Box::new(recorder.clone()) as _, Box::new(recorder.clone()) as _];
     let sinks = Sinks { steps: Box::new(recorder.clone()), workers };
-    let Err(error) = Engine::start(backend, Arc::new(tokenizer()), config(), sinks) else {
+    let Err(error) = Engine::start(backend, Arc::new(tokenizer()), None, config(), sinks) else {
         panic!("it started");
     };
     assert!(matches!(error, EngineError::TooSmall { value: 0, .. }), "{error}");

@@ -1,0 +1,2 @@
+import type { Command } from "./context.ts";
+export const doctor: Command = () => Promise.resolve(0);
