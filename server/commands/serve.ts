@@ -13,6 +13,7 @@ import type { CommandContext } from "./context.ts";
 import { ExitCode } from "./exit_code.ts";
 import { findModel, openEngine } from "./open_model.ts";
 import { serverOptions } from "./parts.ts";
+import { whyNotBound } from "./why_not_bound.ts";
 
 const log = getLogger([LOG_CATEGORY]);
 
@@ -90,18 +91,4 @@ function listen(
       { cause: error },
     );
   }
-}
-
-function whyNotBound(error: unknown): string {
-  if (error instanceof Deno.errors.AddrInUse) {
-    return "another program uses this port; stop it or choose another by --port";
-  }
-  if (error instanceof Deno.errors.AddrNotAvailable) {
-    return "this machine has no such address; choose one by --hostname";
-  }
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return "this user may not; choose a port from 1024 on by --port";
-  }
-  const reason = error instanceof Error ? error.message : String(error);
-  return `${reason}; choose another address by --hostname`;
 }

@@ -1,6 +1,6 @@
 /** Reads flags (through commander) and environment variables into values. */
 
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { EXIT_CODES_TEXT } from "../commands/exit_code.ts";
 import { type CommandEntry, type CommandName, COMMANDS } from "./commands.ts";
 import { type Flag, GROUPS, kebab, usageError, variable } from "./flag.ts";
@@ -62,7 +62,10 @@ function buildCommand(name: CommandName, version: string, print: (text: string) 
     .addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`)
     .addHelpText("after", EXIT_CODES_TEXT)
     .configureOutput({ writeOut: print, writeErr: () => {}, getOutHelpWidth: () => 100 });
-  for (const { word, help } of operands) command.argument(word, help);
+  for (const { word, help, choices } of operands) {
+    const argument = new Argument(word, help);
+    command.addArgument(choices === undefined ? argument : argument.choices(choices));
+  }
   for (const flagName of flags) {
     const flag: Flag<unknown> = FLAGS[flagName];
     if (flag.only !== "variable") command.addOption(asOption(flagName, flag));

@@ -1,14 +1,6 @@
 /** Flags that only commands beside `serve` have; their variables begin with `TGI_`. */
 
-import {
-  type Flag,
-  optionalCount,
-  optionalNumber,
-  optionalSeed,
-  text,
-  texts,
-  toggle,
-} from "./flag.ts";
+import { optionalCount, optionalNumber, optionalSeed, text, texts, toggle } from "./flag.ts";
 
 const SAMPLING = {
   maxNewTokens: optionalCount({
