@@ -34,10 +34,15 @@ export async function runCommand(
   context: CommandContext,
 ): Promise<number> {
   try {
-    const isServer = args[0]?.startsWith("-") ?? true;
-    await startLog({ jsonOutput: false, logLevel: "info", plain: !isServer });
+    // A word that is no command is told in plain words.
+    await startLog({
+      jsonOutput: false,
+      logLevel: "info",
+      plain: !(args[0]?.startsWith("-") ?? true),
+    });
     const choice = chooseCommand(args, program);
     if (choice.command === "help") return print(helpText(context.version));
+    await startLog({ jsonOutput: false, logLevel: "info", plain: choice.command !== "serve" });
     const settings = readSettings(choice.args, context.variables, context.version, choice.command);
     if ("text" in settings) return print(settings.text);
     await startLog(logOptions(settings, choice.command));

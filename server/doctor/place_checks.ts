@@ -18,13 +18,20 @@ export async function checkCache(folder: string): Promise<Finding> {
     await Deno.remove(probe);
     return ok("cache", `${folder} can be written`);
   } catch (error) {
-    const reason = error instanceof Error ? error.message.replace(/: (open|writefile).*$/, "") : "";
     return fail(
       "cache",
-      `${folder} cannot be written (${reason})`,
+      `${folder} cannot be written (${whyNotWritten(error)})`,
       "Set HF_HOME and XDG_CACHE_HOME to folders of yours, or name a .gguf file by --model-id.",
     );
   }
+}
+
+function whyNotWritten(error: unknown): string {
+  if (error instanceof Deno.errors.NotADirectory) return "a file stands in its way";
+  if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
+    return "this user may not";
+  }
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Whether the disk under `folder` has room for a model. */
@@ -53,12 +60,16 @@ export function checkPort(hostname: string, port: number): Finding {
   }
 }
 
-/** The folder itself, or the nearest one above it that exists. */
+/** The folder itself, or the nearest one above it that exists or that we may not look at. */
 async function nearestExisting(folder: string): Promise<string> {
   for (let path = folder;; path = dirname(path)) {
-    const exists = await Deno.stat(path).then(() => true, () => false);
-    if (exists || path === dirname(path)) return path;
+    const missing = await Deno.stat(path).then(() => false, isMissing);
+    if (!missing || path === dirname(path)) return path;
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 }
 
 function capital(text: string): string {
