@@ -39,8 +39,7 @@ function flagWords({ long, short, help, takesValue, choices, completes }: Comple
   return [
     `-l ${long}`,
     short === null ? "" : `-s ${short}`,
-    takesValue ? "-r" : "",
-    completes === null ? "" : "-F",
+    takesValue ? completes === null ? "-x" : "-r -F" : "",
     choices === null ? "" : `-a ${quoted(choices.join(" "))}`,
     `-d ${quoted(help)}`,
   ].filter(Boolean).join(" ");

@@ -3,6 +3,7 @@
 import { dirname, join } from "node:path";
 import { statfs } from "node:fs/promises";
 import { whyNotBound } from "../commands/why_not_bound.ts";
+import { whyNotWritten } from "../model_source/model_folder.ts";
 import { bytesText } from "../terminal/bytes.ts";
 import { fail, type Finding, ok, warn } from "./finding.ts";
 
@@ -24,14 +25,6 @@ export async function checkCache(folder: string): Promise<Finding> {
       "Set HF_HOME and XDG_CACHE_HOME to folders of yours, or name a .gguf file by --model-id.",
     );
   }
-}
-
-function whyNotWritten(error: unknown): string {
-  if (error instanceof Deno.errors.NotADirectory) return "a file stands in its way";
-  if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
-    return "this user may not";
-  }
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Whether the disk under `folder` has room for a model. */

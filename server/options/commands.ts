@@ -63,7 +63,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandEntry>> = {
     examples: ["tgi", "tgi serve --model-id ./model.gguf --hostname 0.0.0.0 --port 8080"],
   },
   generate: {
-    summary: "Continue one prompt; the text goes to standard output as it comes",
+    summary: "Continue one prompt; the text is written as it comes",
     operands: [{ word: "[prompt]", help: "The prompt; standard input when there is none, or -." }],
     flags: [...MODEL, ...named("sampling"), "url", "apiKey", "json", ...ROOM, ...LOG, ...SCRIPTED],
     examples: [
@@ -73,7 +73,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandEntry>> = {
     ],
   },
   chat: {
-    summary: "Talk with the model in this terminal; /help lists what it understands",
+    summary: "Talk with the model in this terminal",
     operands: [],
     flags: [...MODEL, ...named("sampling"), "system", ...ROOM, ...LOG, ...SCRIPTED],
     examples: ["tgi chat", 'tgi chat --system "You answer in one sentence." --temperature 0.7'],
@@ -93,7 +93,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandEntry>> = {
     examples: ["tgi plan", "tgi plan --model-id ./model.gguf --max-total-tokens 4096 --json"],
   },
   doctor: {
-    summary: "Check processor, memory, cache, port and model, and say what to do",
+    summary: "Check what a start needs, and say what to do",
     operands: [],
     flags: [...MODEL, "hostname", "port", "json", ...LOG, ...SCRIPTED],
     examples: ["tgi doctor", "tgi doctor --model-id ./model.gguf --port 8080"],

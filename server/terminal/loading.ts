@@ -14,9 +14,10 @@ const LOOK_MILLIS = 100;
 export function showLoading(path: string | null, output: ProgressOutput): Disposable {
   const total = path === null ? 0 : sizeOf(path);
   const before = Deno.memoryUsage().rss;
-  let progress: ReturnType<typeof followTransfer> | null = null;
+  const progress = followTransfer("Loading the model", output);
+  let shown = false;
   const look = () => {
-    progress ??= followTransfer("Loading the model", output);
+    shown = true;
     const held = Math.max(0, Deno.memoryUsage().rss - before);
     // The last part is said when it is there.
     progress.update(Math.min(held, total * 0.99), total);
@@ -28,8 +29,8 @@ export function showLoading(path: string | null, output: ProgressOutput): Dispos
   return {
     [Symbol.dispose]() {
       clearInterval(timer);
-      progress?.update(total, total);
-      progress?.end();
+      if (shown) progress.update(total, total);
+      progress.end();
     },
   };
 }

@@ -46,11 +46,12 @@ export class ChatSession {
     let interrupts = 0;
     for (;;) {
       const typed = await nextMessage(this.#parts.input);
-      if (typed.kind === "end") return this.#note("");
+      if (typed.kind === "end") return this.#leaveLine();
       if (typed.kind === "interrupt") {
+        this.#leaveLine();
         interrupts += 1;
-        if (interrupts === 2) return this.#note("");
-        this.#note("\nCtrl-C again, Ctrl-D or /exit leaves.");
+        if (interrupts === 2) return;
+        this.#note("Ctrl-C again, Ctrl-D or /exit leaves.");
         continue;
       }
       interrupts = 0;
@@ -99,7 +100,7 @@ export class ChatSession {
       this.#tellSpeed(answer);
     } catch (error) {
       this.#conversation.unask();
-      if (stop.signal.aborted) return this.#note("\nStopped.");
+      if (stop.signal.aborted) return this.#note("Stopped.");
       if (!(error instanceof TgiError) || error instanceof StartError) throw error;
       const advice = error instanceof ValidationError ? "; /clear makes room" : "";
       this.#warn(`${error.message}${advice}.`);
@@ -121,6 +122,11 @@ export class ChatSession {
     } catch (error) {
       this.#warn(`Cannot save to ${path}: ${error instanceof Error ? error.message : error}`);
     }
+  }
+
+  /** The cursor stands behind a prompt. */
+  #leaveLine(): void {
+    if (this.#parts.input.isTerminal) this.#parts.output.write("\n");
   }
 
   #say(text: string): void {

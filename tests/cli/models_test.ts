@@ -64,7 +64,7 @@ Deno.test("a cut download is one sentence and leaves nothing", async () => {
   equal(stdout, "");
   match(
     stderr,
-    /error: Cannot fetch model\.gguf: it ended at byte 1000000 of 3000000; start again/,
+    /error: Cannot fetch \S+: it ended at byte 1000000 of 3000000; start again/,
   );
   deepEqual(filesBelow(folder.path), []);
 });
@@ -76,7 +76,7 @@ for (const command of [["models", "fetch", "owner/name"], ["plan"], ["generate",
     const env = { ...environment(folder.path, hub.endpoint) };
     const model = command[0] === "models" ? {} : { MODEL_ID: "owner/name" };
     await using terminal = openTerminal(command, { ...env, ...model });
-    await terminal.shows(/1\.0 of 3\.0 MB/);
+    await terminal.shows(/\d\.\d of 3\.0 MB/);
     await terminal.press(Key.ctrlC);
     equal(await terminal.ended, 130, terminal.bytes());
     deepEqual(filesBelow(folder.path), []);

@@ -2,6 +2,7 @@
 
 import { generous } from "../e2e/generous.ts";
 import { type Ended, programWords, ROOT } from "../e2e/server.ts";
+import { baseEnvironment } from "./environment.ts";
 
 /** What goes in, and where the text goes. */
 export interface PipeOptions {
@@ -39,7 +40,7 @@ function spawn([program = "", ...args]: readonly string[], env: Readonly<Record<
   return new Deno.Command(program, {
     args: [...args],
     cwd: ROOT,
-    env: { NO_COLOR: "1", HOSTNAME: "", ...env },
+    env: { ...baseEnvironment(), ...env },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

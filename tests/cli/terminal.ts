@@ -2,6 +2,7 @@
 
 import { generous } from "../e2e/generous.ts";
 import { programWords, ROOT } from "../e2e/server.ts";
+import { baseEnvironment } from "./environment.ts";
 import { screenOf } from "./screen.ts";
 
 /** Keys that have no letter. */
@@ -30,7 +31,7 @@ export function openTerminal(
   const child = new Deno.Command("script", {
     args: ["-qfec", `stty rows 24 cols 80; exec ${line}`, "/dev/null"],
     cwd: ROOT,
-    env: { NO_COLOR: "1", HOSTNAME: "", TERM: "xterm", SHELL: "/bin/sh", ...env },
+    env: { ...baseEnvironment(), TERM: "xterm", SHELL: "/bin/sh", ...env },
     stdin: "piped",
     stdout: "piped",
     stderr: "null",
@@ -48,11 +49,10 @@ export function openTerminal(
   })();
   const ended = (async () => (await Promise.all([child.status, reading]))[0].code)();
   const shows = (text: string | RegExp) => {
+    const wanted = new RegExp(text instanceof RegExp ? text : RegExp.escape(text));
     const { promise, resolve } = Promise.withResolvers<void>();
     look = () => {
-      const found = new RegExp(text instanceof RegExp ? text : RegExp.escape(text)).exec(
-        bytes.slice(seen),
-      );
+      const found = wanted.exec(withoutControls(bytes).slice(seen));
       if (found === null) return;
       seen += found.index + found[0].length;
       look = () => {};
@@ -70,7 +70,9 @@ export function openTerminal(
     shows,
     screen: () => screenOf(bytes),
     bytes: () => bytes,
-    ended: generous(ended, "the program's end"),
+    get ended() {
+      return generous(ended, "the program's end");
+    },
     async [Symbol.asyncDispose]() {
       await keys.close().catch(() => {});
       try {
@@ -81,6 +83,12 @@ export function openTerminal(
       await ended;
     },
   };
+}
+
+/** What was written, letter by letter, however the cursor moved. */
+function withoutControls(bytes: string): string {
+  // deno-lint-ignore no-control-regex
+  return bytes.replace(/\x1b\[[\d;?]*[A-Za-z]/g, "");
 }
 
 function quoted(word: string): string {
