@@ -21,7 +21,8 @@ export function fromServer(url: string, apiKey: string | null): Answerer {
     try {
       const response = await ask(url, apiKey, question, signal);
       const events = response
-        .pipeThrough(new TextDecoderStream())
+        // Here too: Deno may forget the signal of a request whose head is there.
+        .pipeThrough(new TextDecoderStream(), { signal })
         .pipeThrough(new EventSourceParserStream());
       for await (const { data } of events) reader.read(url, data);
     } catch (error) {

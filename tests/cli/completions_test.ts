@@ -79,10 +79,14 @@ Deno.test({
     const path = await script("zsh", folder.path);
     const complete = (line: string) =>
       shell("zsh", "-f", new URL("zsh_keys.zsh", import.meta.url).pathname, path, line);
-    match(await complete("tgi gen"), /tgi generate/);
-    match(await complete("tgi chat --temp"), /tgi chat --temperature/);
-    match(await complete("tgi --backend scr"), /tgi --backend scripted/);
-    match(await complete("tgi models rem"), /tgi models remove/);
+    const lines = ["tgi gen", "tgi chat --temp", "tgi --backend scr", "tgi models rem"];
+    const became = await Promise.all(lines.map(complete));
+    deepEqual(became.map((line) => line.trim()), [
+      "tgi generate",
+      "tgi chat --temperature",
+      "tgi --backend scripted",
+      "tgi models remove",
+    ]);
   },
 });
 

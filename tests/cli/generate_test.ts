@@ -165,3 +165,12 @@ Deno.test("Ctrl-C in a terminal stops the text", async () => {
   equal(await terminal.ended, 130);
   match(terminal.screen().join("\n"), /\d+ tokens, [\d.]+ tok\/s/);
 });
+
+Deno.test("Ctrl-C stops the text of a server, too, and frees its sequence", async () => {
+  await using server = await startScripted(["--scripted-step-micros", "20000"]);
+  const args = ["generate", "--url", server.url, "Hello", "--max-new-tokens", "4000"];
+  await using terminal = openTerminal(args);
+  await terminal.shows(/\S\S\S/);
+  await terminal.press(Key.ctrlC);
+  equal(await terminal.ended, 130);
+});
