@@ -42,8 +42,13 @@ impl Session {
             workers: (0..config.validation_workers).map(worker).collect(),
         };
         let limits = engine_config(&config, &loaded.plan);
-        let engine =
-            Engine::start(loaded.backend, loaded.tokenizer, loaded.template, limits, sinks)?;
+        let engine = Engine::start(
+            loaded.backend,
+            loaded.tokenizer,
+            loaded.template.as_ref(),
+            limits,
+            sinks,
+        )?;
         Ok(Self { engine, outbox, info, last_id: AtomicU32::new(0) })
     }
 

@@ -106,7 +106,7 @@ impl Engine {
     pub fn start(
         backend: Box<dyn Backend>,
         tokenizer: Arc<Tokenizer>,
-        template: Option<Arc<ChatTemplate>>,
+        template: Option<&Arc<ChatTemplate>>,
         config: EngineConfig,
         sinks: Sinks,
     ) -> Result<Self, EngineError> {
@@ -125,7 +125,7 @@ impl Engine {
         };
         for sink in sinks.workers {
             let (queue, intake) = (Arc::clone(&receiver), Arc::clone(&intake));
-            let worker = Worker { queue, intake, template: template.clone(), sink };
+            let worker = Worker { queue, intake, template: template.cloned(), sink };
             engine.spawn("tgi-validation", move || worker.run())?;
         }
         let alive = Arc::clone(&engine.alive);

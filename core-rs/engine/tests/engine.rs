@@ -230,7 +230,7 @@ fn a_conversation_is_rendered_and_a_refusal_is_the_templates_own_word() {
     let sinks = Sinks { steps: Box::new(recorder.clone()), workers: workers.collect() };
     let backend = Box::new(ScriptedBackend::new(&ScriptedOptions::default()));
     let engine =
-        Engine::start(backend, Arc::new(tokenizer()), Some(template), config(), sinks).unwrap();
+        Engine::start(backend, Arc::new(tokenizer()), Some(&template), config(), sinks).unwrap();
     let chat = |messages| Conversation { messages, tools: None, add_generation_prompt: true };
     engine.submit(1, chat(json!([{"role": "user", "content": "Hi"}]))).unwrap();
     let end = Some(End::Rendered("[user] Hi[assistant]".to_owned()));
