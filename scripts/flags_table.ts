@@ -44,7 +44,7 @@ function row(name: string, flag: Flag<unknown>): string {
   const value = flag.placeholder === null ? "" : ` ${flag.placeholder}`;
   const cells = [
     flag.only === "variable" ? "" : `${short}\`--${kebab(name)}${value}\``,
-    flag.only === "flag" ? "" : `\`${variable(name)}\``,
+    flag.only === "flag" ? "" : `\`${variable(name, flag)}\``,
     defaultText(flag),
     flag.help,
   ];

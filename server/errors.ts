@@ -11,6 +11,7 @@ export type ErrorType =
   | "overloaded"
   | "generation"
   | "incomplete_generation"
+  | "template_error"
   | "healthcheck";
 
 /** A failure with the status and body that TGI documents for it. */
@@ -72,6 +73,15 @@ export class GenerationError extends TgiError {
   }
 }
 
+/** The model has no chat template, or it refuses the messages: 422. */
+export class TemplateError extends TgiError {
+  override readonly name = "TemplateError";
+
+  constructor(message: string) {
+    super(422, "template_error", `Template error: ${message}`);
+  }
+}
+
 /** The stream ended without a last token: 500. */
 export class IncompleteGenerationError extends TgiError {
   override readonly name = "IncompleteGenerationError";
@@ -95,6 +105,8 @@ export function errorOfFailure(record: FailedRecord): TgiError {
   switch (record.kind) {
     case "validation":
       return ValidationError.ofInput(record.message);
+    case "template":
+      return new TemplateError(record.message);
     case "incomplete":
       return new IncompleteGenerationError();
     case "generation":

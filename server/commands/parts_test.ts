@@ -17,6 +17,7 @@ const INFO: EngineInfo = {
   maxBatchTotalTokens: 640,
   maxBatchSize: 8,
   batchInvariant: true,
+  chatTemplate: false,
   plan: { weightsBytes: 1, kvBytes: 1, kvBytesPerToken: 1, arenaBytes: 1, availableBytes: 1 },
 };
 

@@ -1,8 +1,9 @@
 /**
- * Every flag of the server. TGI's launcher flags keep their names, variables and defaults
+ * Every flag. TGI's launcher flags keep their names, variables and defaults
  * (`launcher/src/main.rs` of 0.3.1 and 3.3); what each means here is in its help.
  */
 
+import { COMMAND_FLAGS } from "./command_table.ts";
 import { choice, count, type Flag, ignored, optionalCount, text, texts, toggle } from "./flag.ts";
 
 /** The model that is served when none is named. */
@@ -18,6 +19,7 @@ const MODEL = {
     group: "model",
     placeholder: "PATH|ID",
     fallback: DEFAULT_MODEL_ID,
+    completes: "file",
     help: "A .gguf file, or the id of a repository on the hub that holds one.",
   }),
   revision: text({
@@ -31,6 +33,7 @@ const MODEL = {
     group: "model",
     placeholder: "FOLDER",
     fallback: null,
+    completes: "folder",
     shownDefault: "HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub",
     help: "Where the hub's standard cache lies.",
   }),
@@ -330,6 +333,7 @@ export const FLAGS = {
   ...LIMITS,
   ...SCHEDULING,
   ...BEHAVIOUR,
+  ...COMMAND_FLAGS,
   ...SCRIPTED,
   ...IGNORED,
 } satisfies Record<string, Flag<unknown>>;

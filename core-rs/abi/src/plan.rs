@@ -91,6 +91,29 @@ pub fn plan<A: Fn(LargestStep) -> u64>(
     needs: &Needs<A>,
     available: u64,
 ) -> Result<Plan, OpenError> {
+    let plan = draft(config, needs, available)?;
+    check(&plan, config)?;
+    Ok(plan)
+}
+
+/// Says why a draft cannot be carried out.
+///
+/// # Errors
+/// [`OpenError::Memory`] and [`OpenError::Argument`], as [`plan`] has them.
+pub fn check(plan: &Plan, config: &Config) -> Result<(), OpenError> {
+    check_memory(plan, config)?;
+    check_limits(plan)
+}
+
+/// Plans like [`plan`], also where there is too little memory.
+///
+/// # Errors
+/// [`OpenError::Context`] when the limits contradict the model.
+pub fn draft<A: Fn(LargestStep) -> u64>(
+    config: &Config,
+    needs: &Needs<A>,
+    available: u64,
+) -> Result<Plan, OpenError> {
     let given = |value: Option<u32>| value.map(|value| value as usize);
     let total = given(config.max_total_tokens);
     if let Some(given) = total.filter(|&total| total > needs.context) {
@@ -117,7 +140,7 @@ pub fn plan<A: Fn(LargestStep) -> u64>(
     let max_batch_total_tokens = batch_total.unwrap_or(pages * PAGE_TOKENS);
 
     let max_total_tokens = total.unwrap_or(needs.context.min(max_batch_total_tokens));
-    let plan = Plan {
+    Ok(Plan {
         max_input_tokens: given(config.max_input_tokens)
             .unwrap_or(max_total_tokens.saturating_sub(1)),
         max_total_tokens,
@@ -133,10 +156,7 @@ pub fn plan<A: Fn(LargestStep) -> u64>(
         kv_bytes_per_token: needs.kv_bytes_per_token,
         arena_bytes,
         available_bytes: available,
-    };
-    check_memory(&plan, config)?;
-    check_limits(&plan)?;
-    Ok(plan)
+    })
 }
 
 /// Half of the pages that fit, for the page cache and the server live here too; at least one

@@ -13,7 +13,7 @@ use common::schedule::{MOST_STEPS, TOTAL_TOKENS, Visit, check_against_alone, run
 use common::{Bench, Story, config};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use tgi_backend_cpu::{CpuBackend, CpuOptions};
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_engine::EngineConfig;
 use tgi_model::Model;
 
@@ -35,7 +35,7 @@ fn machine() -> impl Strategy<Value = Machine> {
             speculate,
         )| {
             Machine {
-                options: CpuOptions { pages, batch_tokens, logit_rows, threads: Some(threads) },
+                options: options(pages, batch_tokens, logit_rows, threads),
                 config: EngineConfig {
                     max_total_tokens: TOTAL_TOKENS,
                     max_batch_prefill_tokens: prefill,
@@ -49,9 +49,13 @@ fn machine() -> impl Strategy<Value = Machine> {
     )
 }
 
+fn options(pages: usize, batch_tokens: usize, logit_rows: usize, threads: usize) -> CpuOptions {
+    CpuOptions { pages, batch_tokens, logit_rows, threads: Some(threads), kv: KvFormat::F16 }
+}
+
 /// The machine with room for everything and nothing clever.
 fn plain() -> Machine {
-    let options = CpuOptions { pages: 8, batch_tokens: 256, logit_rows: 256, threads: Some(1) };
+    let options = options(8, 256, 256, 1);
     let config = EngineConfig { max_total_tokens: TOTAL_TOKENS, ..config() };
     Machine { options, config }
 }

@@ -72,7 +72,7 @@ fn records_of(id: i32) -> Vec<Vec<u8>> {
 #[test]
 fn a_core_opens_generates_closes_and_opens_again() {
     let _turn = turn();
-    assert_eq!(tgi_abi_version(), 1);
+    assert_eq!(tgi_abi_version(), 2);
     for _ in 0..3 {
         assert_eq!((open(CONFIG), tgi_alive()), (0, 1));
         let id = submit(JOB);
@@ -117,6 +117,8 @@ fn bad_buffers_and_bad_json_are_refused() {
     assert_eq!(submit("{\"inputs\":"), -errno::EINVAL);
     assert_eq!(submit("{\"inputs\": 7}"), -errno::EINVAL);
     assert!(last_error().starts_with("Cannot read the request: "));
+    assert_eq!(submit("{}"), -errno::EINVAL);
+    assert!(last_error().contains("exactly one of `inputs` and `chat`"));
     // SAFETY: a null buffer is empty; the other lives through the call and is ours alone.
     unsafe {
         let needed = -tgi_stats(null_mut(), 0);

@@ -52,7 +52,7 @@ pub use intake::Intake;
 pub use logprob::prompt_logprob;
 pub use prepare::Invalid;
 pub use registry::Ticket;
-pub use request::{Parameters, Request};
+pub use request::{Conversation, Job, Parameters, Request};
 pub use sampler::{Sampled, Sampler, Scratch};
 pub use sequence::Sequence;
 pub use stop::StopRules;

@@ -36,6 +36,7 @@ impl From<&TokenInfo<'_>> for Token {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     Done(FinishReason, Option<u64>),
+    Rendered(String),
     Failed(FailureKind, String),
 }
 
@@ -89,6 +90,7 @@ impl EventSink for Recorder {
             | Event::Token { request, .. }
             | Event::Text { request, .. }
             | Event::Done { request, .. }
+            | Event::Rendered { request, .. }
             | Event::Failed { request, .. } => request,
         };
         if let Event::Done { usage, .. } = event {
@@ -116,6 +118,10 @@ impl EventSink for Recorder {
             }
             Event::Done { finish_reason, seed, .. } => {
                 story.end = Some(End::Done(finish_reason, seed));
+            }
+            Event::Rendered { prompt, .. } => {
+                assert_eq!(*story, Story::default(), "a prompt comes alone");
+                story.end = Some(End::Rendered(prompt.to_owned()));
             }
             Event::Failed { kind, message, .. } => {
                 story.end = Some(End::Failed(kind, message.to_owned()));
