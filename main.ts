@@ -1,6 +1,7 @@
 /** The program: flags in, exit code out. */
 
 import { getLogger } from "@logtape/logtape";
+import { aboutText } from "./server/commands/about.ts";
 import { ExitCode } from "./server/commands/exit_code.ts";
 import { serve } from "./server/commands/serve.ts";
 import { StartError } from "./server/errors.ts";
@@ -18,7 +19,8 @@ async function main(): Promise<number> {
     const variables = (name: string) => Deno.env.get(name);
     const settings = readSettings(Deno.args, variables, config.version);
     if ("text" in settings) {
-      Deno.stdout.writeSync(ENCODER.encode(settings.text));
+      const about = settings.isVersion ? aboutText() : "";
+      Deno.stdout.writeSync(ENCODER.encode(settings.text + about));
       return ExitCode.ok;
     }
     await startLog(settings.values);

@@ -120,6 +120,13 @@ export interface EngineConfig {
   backend: "candle" | "scripted" | "cpu";
   /** A `.gguf` file; null for the scripted backend. */
   modelPath: string | null;
+  /** First byte of the model in that file, a multiple of 4,096; null is the whole file. */
+  modelOffset?: number | null;
+  /** Bytes of the model from there on. */
+  modelLength?: number | null;
+  device?: "cpu" | "cuda";
+  /** Instruction set of the cpu backend; null is the best that the processor has. */
+  cpuIsa?: string | null;
   dtype: "float32" | null;
   maxInputTokens: number | null;
   maxTotalTokens: number | null;
@@ -146,6 +153,14 @@ export interface ScriptedConfig {
   stepMicros?: number;
   /** Further time for each token of a step, µs. */
   tokenMicros?: number;
+}
+
+/** What a library can do on this machine, from `tgi_about`. */
+export interface LibraryInfo {
+  readonly version: string;
+  readonly devices: readonly string[];
+  /** Instruction sets of the cpu backend that this processor has, the best first. */
+  readonly cpuIsas: readonly string[];
 }
 
 /** What the core chose at load, from `tgi_stats`. */

@@ -27,13 +27,25 @@ function values(...args: string[]): FlagValues {
 }
 
 Deno.test("the core gets its limits, and null for what it shall find itself", () => {
-  const config = engineConfig(values("--max-total-tokens", "99", "--pause-limit", "3"), "/m.gguf");
+  const config = engineConfig(values("--max-total-tokens", "99", "--pause-limit", "3"), {
+    path: "/m.gguf",
+  });
   assert.equal(config.modelPath, "/m.gguf");
   assert.equal(config.maxTotalTokens, 99);
   assert.equal(config.maxBatchTotalTokens, null);
   assert.equal(config.pauseLimitMillis, 3000);
   assert.equal(config.prefixCaching, true);
   assert.equal(config.scripted, null);
+  assert.deepEqual([config.modelOffset, config.modelLength], [null, null]);
+  assert.deepEqual([config.device, config.cpuIsa], ["cpu", null]);
+});
+
+Deno.test("a model that is a part of a file is named with its range", () => {
+  const part = { offset: 4096, length: 99 };
+  const config = engineConfig(values("--cpu-isa", "avx2"), { path: "/tgi", part });
+  assert.equal(config.modelPath, "/tgi");
+  assert.deepEqual([config.modelOffset, config.modelLength], [4096, 99]);
+  assert.equal(config.cpuIsa, "avx2");
 });
 
 Deno.test("the scripted backend gets only what was given", () => {

@@ -2,7 +2,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { Engine } from "../../ffi/engine.ts";
-import { openLibrary } from "../../ffi/library.ts";
+import { libraryFor, openLibrary } from "../../ffi/library.ts";
 import { createApp } from "../app.ts";
 import { StartError } from "../errors.ts";
 import { LOG_CATEGORY } from "../log.ts";
@@ -44,7 +44,7 @@ export async function serve(
   const engine = await openEngine(values, model);
   await using unopened = new AsyncDisposableStack();
   unopened.defer(() => engine.close());
-  describeEngine(engine);
+  describeEngine(engine, values);
   const options = serverOptions(values, model, engine.info, context.version);
   const server = listen(createApp({ engine, options }).fetch, values, options);
   await stop.asked;
@@ -85,8 +85,11 @@ async function giveUpRights(): Promise<void> {
 }
 
 async function openEngine(values: FlagValues, model: ModelFile | null): Promise<Engine> {
-  const library = await withExitCode(ExitCode.library, openLibrary);
-  const config = engineConfig(values, model?.path ?? null);
+  const library = await withExitCode(
+    ExitCode.library,
+    () => openLibrary(libraryFor(values)),
+  );
+  const config = engineConfig(values, model);
   const engine = await withExitCode(ExitCode.model, () => Engine.open(config, library));
   engine.onError = (error) => log.error`The core's records were not all taken: ${error}`;
   return engine;
@@ -102,11 +105,14 @@ async function withExitCode<T>(code: number, work: () => T | Promise<T>): Promis
   }
 }
 
-function describeEngine({ info, library }: Engine): void {
+function describeEngine({ info, library }: Engine, { backend, cpuIsa }: FlagValues): void {
   log.info`Core: ${library.path} (${library.reason})`;
   const { weightsBytes, kvBytes, kvBytesPerToken, arenaBytes, availableBytes } = info.plan;
+  const chosen = backend === "cpu" && cpuIsa !== "auto"
+    ? "named by --cpu-isa"
+    : "the best that this processor has";
   log
-    .info`Core: backend ${info.backend} on ${info.device} (${info.isa}), ${info.dtype}, ${info.architecture}, context ${info.context} tokens`;
+    .info`Core: backend ${info.backend} on ${info.device} (named by --device), instruction set ${info.isa} (${chosen}), ${info.dtype}, ${info.architecture}, context ${info.context} tokens`;
   log.info`Memory: weights ${size(weightsBytes)}, KV cache ${
     size(kvBytes)
   } (${info.maxBatchTotalTokens} tokens of ${kvBytesPerToken} bytes), working space ${

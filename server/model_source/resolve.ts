@@ -1,10 +1,11 @@
 /**
- * From `--model-id` to a file: a path, or a repository found in the hub's cache, in our own cache,
- * on the hub or, for the pinned default, in a Python package; in this order.
+ * From `--model-id` to a file: a path, or a repository found in the executable itself, in the hub's
+ * cache, in our own cache, on the hub or, for the pinned default, in a Python package; in this order.
  */
 
 import { join, resolve } from "node:path";
 import { getLogger } from "@logtape/logtape";
+import { type CarriedModel, carriedModel } from "../carried_model.ts";
 import { LOG_CATEGORY } from "../log.ts";
 import { hubCacheFolder, modelCacheFolder, type Variables } from "./cache_folders.ts";
 import { chooseGguf } from "./gguf_choice.ts";
@@ -29,11 +30,15 @@ export interface ModelTools {
   readonly variables: Variables;
   readonly signal: AbortSignal;
   readonly output: ProgressOutput;
+  /** What the executable carries, where that is not to be found out. */
+  readonly carried?: CarriedModel | null;
 }
 
 /** The model's file. */
 export interface ModelFile {
   readonly path: string;
+  /** Where in the file the model lies; absent when it is the whole file. */
+  readonly part?: { readonly offset: number; readonly length: number };
   /** Where it came from and why, for the log. */
   readonly origin: string;
   /** Commit on the hub; null for a file that did not come from there. */
@@ -57,6 +62,12 @@ export async function resolveModel(
 ): Promise<ModelFile> {
   if (isPath(request.modelId)) return await localFile(request.modelId);
   const model = hubModel(request);
+  const carried = tools.carried === undefined ? carriedModel() : tools.carried;
+  if (model.repository === carried?.repository && request.revision === null) {
+    const { offset, length } = carried;
+    const origin = "carried in the executable";
+    return { path: Deno.execPath(), part: { offset, length }, origin, commit: null };
+  }
   const pin = model.repository === pinned.repository && model.revision === "main" ? pinned : null;
   return await inCaches(request, tools, model, pin) ?? await fetched(request, tools, model, pin);
 }

@@ -18,6 +18,8 @@ export interface CommandLine {
 /** Text to print instead of serving: `--help` or `--version`. */
 export interface Printout {
   readonly text: string;
+  /** Whether it is the version: what computes here is then told, too. */
+  readonly isVersion?: true;
 }
 
 /** All flags with the table's types left out, for loops over them. */
@@ -40,7 +42,9 @@ export function readCommandLine(
     command.parse([...args], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return { text: printed.join("") };
+    const text = printed.join("");
+    if (error.code === "commander.version") return { text, isVersion: true };
+    if (error.exitCode === 0) return { text };
     throw usageError(sentence(error.message));
   }
   return collect(command, variables);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tgi_backend::Backend;
 use tgi_backend_candle::{CandleBackend, CandleOptions};
+use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::{CpuBackend, CpuOptions};
 use tgi_backend_scripted::{self as scripted, ScriptedBackend};
 use tgi_model::{Model, Tokenizer};
@@ -71,6 +72,7 @@ fn load_candle(config: &Config, available: u64) -> Result<Loaded, OpenError> {
 }
 
 fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
+    let isa = Isa::named(config.cpu_isa.as_deref())?;
     let model = open_model(config)?;
     let options = |step: LargestStep, pages| CpuOptions {
         pages,
@@ -88,7 +90,8 @@ fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
         },
     };
     let plan = plan(config, &needs, available)?;
-    let backend = CpuBackend::load(&model, &options(plan.largest_step(), plan.pages))?;
+    let options = options(plan.largest_step(), plan.pages);
+    let backend = CpuBackend::from_source(&model.spec, &model, &options, isa)?;
     Ok(Loaded {
         isa: backend.isa(),
         backend: Box::new(backend),
@@ -103,7 +106,10 @@ fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
 fn open_model(config: &Config) -> Result<Model, OpenError> {
     let no_model = || OpenError::NoModel(config.backend.clone());
     let path = config.model_path.as_deref().ok_or_else(no_model)?;
-    Ok(Model::open(Path::new(path))?)
+    Ok(match config.model_part() {
+        Some(part) => Model::open_part(Path::new(path), part)?,
+        None => Model::open(Path::new(path))?,
+    })
 }
 
 fn load_scripted(config: &Config, available: u64) -> Result<Loaded, OpenError> {
@@ -176,6 +182,23 @@ mod tests {
             refusal(&json!({"backend": "tpu"})),
             "Cannot open backend \"tpu\": this library has `cpu`, `candle` and `scripted`; set --backend"
         );
+    }
+
+    #[test]
+    fn an_instruction_set_that_there_is_not_is_refused() {
+        let message = refusal(&json!({"backend": "cpu", "cpuIsa": "sse9"}));
+        assert!(message.starts_with("Cannot compute with \"sse9\": "), "{message}");
+    }
+
+    #[test]
+    fn a_part_outside_the_file_is_refused() {
+        let path = std::env::current_exe().unwrap();
+        for backend in ["candle", "cpu"] {
+            let part = json!({"backend": backend, "modelPath": path, "modelOffset": 1u64 << 62,
+                "modelLength": 4096});
+            let message = refusal(&part);
+            assert!(message.contains("takes 4096 bytes from byte 4611686018427387904"), "{message}");
+        }
     }
 
     #[test]

@@ -34,6 +34,9 @@ pub enum OpenError {
     /// No such number format.
     #[error("Cannot compute in dtype {0:?}: this library computes in `float32`; set --dtype")]
     Dtype(String),
+    /// No such device in this library.
+    #[error("Cannot compute on {0:?}: this library computes on the `cpu`; set --device")]
+    Device(String),
     /// A backend with weights was asked for without a file.
     #[error("Cannot open backend {0:?} without a model file; set --model-id")]
     NoModel(String),

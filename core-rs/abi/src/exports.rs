@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::about::about;
 use crate::errors::errno;
 use crate::outbox::Polled;
 use crate::panics::guarded;
@@ -14,7 +15,7 @@ use crate::record::MAX_RECORD_BYTES;
 use crate::state::{self, session, set_last_error};
 
 /// Counts up with every change of a signature, a record or the JSON.
-const ABI_VERSION: u32 = 1;
+const ABI_VERSION: u32 = 2;
 const FAILURE: i32 = -1;
 const PAUSE: u32 = 1;
 
@@ -158,6 +159,26 @@ pub unsafe extern "C" fn tgi_stats(ptr: *mut u8, cap: u32) -> i32 {
         }
         refuse_closed();
         FAILURE
+    })
+}
+
+/// Writes what this library can do on this machine ([`crate::about`]), open or not: its bytes, or
+/// minus the bytes needed.
+///
+/// # Safety
+/// The buffer as in the module's text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tgi_about(ptr: *mut u8, cap: u32) -> i32 {
+    guarded(FAILURE, || {
+        // SAFETY: the caller's promise.
+        let out = unsafe { output(ptr, cap) };
+        match about() {
+            Ok(text) => copy_text(&text, out),
+            Err(error) => {
+                set_last_error(error.to_string());
+                FAILURE
+            }
+        }
     })
 }
 

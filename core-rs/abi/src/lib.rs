@@ -8,12 +8,14 @@
 //! | [`open`] | from JSON to a running engine |
 //! | [`config`], [`backends`], [`plan`], [`memory`] | what to open, with what, and whether it fits |
 //! | [`stats`] | what was chosen |
+//! | [`about`] | what could be chosen |
 //! | [`record`] | events to bytes |
 //! | [`outbox`] | the order of events, sleeping and waking |
 //! | [`ring`], [`side`], [`doorbell`] | what the outbox is made of |
 //! | [`panics`] | panics end here |
 //! | [`errors`] | why not |
 
+pub mod about;
 pub mod backends;
 pub mod config;
 pub mod doorbell;

@@ -5,6 +5,16 @@ use candle_core::quantized::GgmlDType;
 /// Errors of [`crate::CpuBackend::load`].
 #[derive(Debug, thiserror::Error)]
 pub enum CpuError {
+    /// The instruction set that was asked for is not there.
+    #[error(
+        "Cannot compute with {name:?}: this processor has {available}; set --cpu-isa to one of them"
+    )]
+    Isa {
+        /// As asked.
+        name: String,
+        /// Names of all that there are.
+        available: String,
+    },
     /// A tensor's type has no kernel here.
     #[error(
         "Cannot load a tensor of type {dtype:?}: the CPU backend has no kernel for it; use a file of another quantization, or --backend candle"

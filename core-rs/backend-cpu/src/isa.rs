@@ -1,5 +1,6 @@
 //! Which instruction set this CPU gets, decided once at run time.
 
+use crate::error::CpuError;
 use crate::simd::{Simd, portable::Portable};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{avx2::Avx2, avx512::Avx512};
@@ -41,6 +42,19 @@ impl Isa {
         found
     }
 
+    /// The one of this name; the best when none is named.
+    ///
+    /// # Errors
+    /// [`CpuError::Isa`] when there is no such set, or this CPU lacks it.
+    pub fn named(name: Option<&str>) -> Result<Self, CpuError> {
+        let Some(name) = name else { return Ok(Self::best()) };
+        let available = Self::available();
+        available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| CpuError::Isa {
+            name: name.to_owned(),
+            available: available.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", "),
+        })
+    }
+
     /// The best of them.
     pub fn best() -> Self {
         Self::available()[0]
@@ -66,5 +80,26 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(simd) => simd.run(kernel),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_set_of_this_cpu_is_found_by_its_name_and_portable_is_always_there() {
+        for isa in Isa::available() {
+            assert_eq!(Isa::named(Some(isa.name())).unwrap().name(), isa.name());
+        }
+        assert_eq!(Isa::named(Some("portable")).unwrap().name(), "portable");
+        assert_eq!(Isa::named(None).unwrap().name(), Isa::best().name());
+    }
+
+    #[test]
+    fn an_unknown_set_is_refused_with_those_that_there_are() {
+        let message = Isa::named(Some("mmx")).unwrap_err().to_string();
+        assert!(message.starts_with("Cannot compute with \"mmx\": "), "{message}");
+        assert!(message.contains("portable; set --cpu-isa"), "{message}");
     }
 }

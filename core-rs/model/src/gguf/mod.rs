@@ -9,6 +9,7 @@ mod header;
 mod layout;
 pub(crate) mod mapped;
 pub(crate) mod metadata;
+mod part;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -19,6 +20,7 @@ use candle_core::quantized::gguf_file::Content;
 
 use crate::error::Defect;
 use metadata::Metadata;
+pub use part::FilePart;
 
 /// What a tensor is and where it lies.
 #[derive(Debug)]
