@@ -33,6 +33,8 @@ export interface Executables {
   readonly tgi: string;
   readonly tgiSmollm2: string;
   readonly base: Base;
+  /** Version of Deno that they run on. */
+  readonly runtime: string;
 }
 
 /**
@@ -48,7 +50,7 @@ export async function compileExecutables(folder: string): Promise<Executables> {
   const base = await findBase();
   say(`Base binary: ${base.origin}`);
   const tgi = join(folder, "tgi");
-  await compile(base, tgi);
+  const runtime = await compile(base, tgi);
   const tgiSmollm2 = join(folder, "tgi-smollm2");
   const carrier = join(folder, ".tgi-smollm2.base.tmp");
   try {
@@ -58,7 +60,7 @@ export async function compileExecutables(folder: string): Promise<Executables> {
   } finally {
     await Deno.remove(carrier).catch(() => {});
   }
-  return { tgi, tgiSmollm2, base };
+  return { tgi, tgiSmollm2, base, runtime };
 }
 
 /**
@@ -77,7 +79,12 @@ function permissions(): string[] {
   return words.filter((word) => word.startsWith("--allow-") || word === "--no-prompt");
 }
 
-async function compile(base: Base, output: string, include: readonly string[] = []): Promise<void> {
+/** Compiles and starts it once; the version of Deno that it says it runs on. */
+async function compile(
+  base: Base,
+  output: string,
+  include: readonly string[] = [],
+): Promise<string> {
   const { success, lastWords } = await runQuietly({
     program: base.cli,
     args: [
@@ -89,7 +96,8 @@ async function compile(base: Base, output: string, include: readonly string[] = 
   });
   if (!success) throw new Error(`Cannot compile ${output}: ${lastWords}`);
   const started = await runQuietly({ program: output, args: ["--version"] });
-  if (started.success && started.stdout.startsWith(config.version)) return;
+  const runtime = /^Deno: (\S+)$/m.exec(started.stdout)?.[1];
+  if (started.success && runtime !== undefined) return runtime;
   throw new Error(
     `Cannot start ${output} on the base binary ${base.origin}: ${started.lastWords}; a base binary ` +
       "up to 2.8 needs a Deno up to 2.8 to compile for it, a later one a Deno from 2.9 on",

@@ -7,7 +7,6 @@
 import { join } from "node:path";
 import { DEFAULT_MODEL } from "../server/model_source/pinned_model.ts";
 import { compileExecutables } from "./compile.ts";
-import type { Base } from "./packaging/base.ts";
 import { runQuietly } from "./packaging/quiet.ts";
 import { pack, writeSums } from "./release/archive.ts";
 import { bundledPackages, linkedCrates, type Part } from "./release/components.ts";
@@ -48,7 +47,7 @@ async function release(preview: boolean): Promise<string[]> {
   const notes = notesOf(changelog, preview ? UNRELEASED : version);
   const folder = `${ROOT}dist/release`;
   await Deno.remove(folder, { recursive: true }).catch(() => {});
-  const { tgi, tgiSmollm2, base } = await compileExecutables(`${ROOT}dist`);
+  const { tgi, tgiSmollm2, base, runtime } = await compileExecutables(`${ROOT}dist`);
   if (!base.trusted && !preview) {
     throw new Error(
       `Cannot release on a base binary ${base.origin}: nobody vouches for it; name Deno's own by ` +
@@ -56,7 +55,7 @@ async function release(preview: boolean): Promise<string[]> {
     );
   }
   await Deno.mkdir(folder, { recursive: true });
-  const parts = [runtimePart(base), ...await linkedCrates(), ...await bundledPackages()];
+  const parts = [runtimePart(runtime), ...await linkedCrates(), ...await bundledPackages()];
   const files = [
     ...await packed(folder, "tgi", tgi, parts),
     ...await packed(folder, "tgi-smollm2", tgiSmollm2, [...parts, MODEL_PART]),
@@ -74,7 +73,7 @@ const MODEL_PART: Part = {
   license: "Apache-2.0",
 };
 
-function runtimePart({ version }: Base): Part {
+function runtimePart(version: string): Part {
   return { kind: "runtime", name: "deno", version, license: "MIT" };
 }
 

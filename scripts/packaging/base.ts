@@ -9,8 +9,6 @@ import { registryBase } from "./registry_base.ts";
 export interface Base {
   readonly denort: string;
   readonly cli: string;
-  /** Version of Deno that the executable runs on. */
-  readonly version: string;
   /** Where it came from, for people. */
   readonly origin: string;
   /** Whether its publisher is Deno itself, or whoever set `DENORT_BIN`: fit for a release. */
@@ -21,23 +19,14 @@ export interface Base {
 export async function findBase(): Promise<Base> {
   const cli = Deno.execPath();
   const named = Deno.env.get("DENORT_BIN");
-  if (named) {
-    return {
-      denort: named,
-      cli,
-      version: Deno.version.deno,
-      origin: "named by DENORT_BIN",
-      trusted: true,
-    };
-  }
+  if (named) return { denort: named, cli, origin: "named by DENORT_BIN", trusted: true };
   const own = await ownDownload();
   if (own !== null) {
-    const version = Deno.version.deno;
-    return { denort: own, cli, version, origin: `Deno's own, ${version}`, trusted: true };
+    return { denort: own, cli, origin: `Deno's own, ${Deno.version.deno}`, trusted: true };
   }
   say("Deno's own download of its base binary cannot be reached; taking one from registries");
   const { version, ...pair } = await registryBase();
-  return { ...pair, version, origin: `from registries, ${version}`, trusted: false };
+  return { ...pair, origin: `from registries, ${version}`, trusted: false };
 }
 
 /** What `deno compile` downloads once and keeps; null where it cannot. */
