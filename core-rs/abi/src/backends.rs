@@ -197,7 +197,10 @@ mod tests {
             let part = json!({"backend": backend, "modelPath": path, "modelOffset": 1u64 << 62,
                 "modelLength": 4096});
             let message = refusal(&part);
-            assert!(message.contains("takes 4096 bytes from byte 4611686018427387904"), "{message}");
+            assert!(
+                message.contains("takes 4096 bytes from byte 4611686018427387904"),
+                "{message}"
+            );
         }
     }
 

@@ -182,7 +182,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_part_of_a_file_needs_its_offset() {
-        let part = config(&serde_json::json!({"modelOffset": 4096, "modelLength": 99})).model_part();
+        let part =
+            config(&serde_json::json!({"modelOffset": 4096, "modelLength": 99})).model_part();
         assert_eq!(part, Some(FilePart { offset: 4096, length: 99 }));
         assert_eq!(config(&serde_json::json!({})).model_part(), None);
     }

@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tgi_core::errors::errno;
 use tgi_core::exports::{
-    tgi_abi_version, tgi_about, tgi_alive, tgi_cancel, tgi_close, tgi_flow, tgi_last_error, tgi_open,
-    tgi_poll, tgi_stats, tgi_submit,
+    tgi_abi_version, tgi_about, tgi_alive, tgi_cancel, tgi_close, tgi_flow, tgi_last_error,
+    tgi_open, tgi_poll, tgi_stats, tgi_submit,
 };
 
 const CONFIG: &str = r#"{"backend": "scripted", "modelPath": null, "dtype": null,
