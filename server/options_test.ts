@@ -180,7 +180,10 @@ Deno.test("--help names every flag with its variable, --version the version", ()
     assert.ok(flat.includes(`--${kebab(name)} `), name);
     if (flag.only !== "flag") assert.ok(flat.includes(`env: ${variable(name)})`), name);
   }
-  assert.deepEqual(readSettings(["-V"], () => undefined, "1.2.3"), { text: "1.2.3\n" });
+  assert.deepEqual(readSettings(["-V"], () => undefined, "1.2.3"), {
+    text: "1.2.3\n",
+    isVersion: true,
+  });
 });
 
 Deno.test("names and letters are each used once", () => {
