@@ -3,19 +3,31 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StartError } from "../server/errors.ts";
+import { loadFailureText } from "./load_failure.ts";
 import { ABI_VERSION, type CoreSymbols, SYMBOLS } from "./symbols.ts";
 
-const FILE_NAME = "libtgi_core.so";
+/** The library of every backend; an executable carries it. */
+const CORE = "libtgi_core.so";
+/** candle on CUDA, with the same ABI: linked to CUDA's own libraries, so never embedded. */
+const CANDLE_CUDA = "libtgi_core_candle_cuda.so";
 /** Names the library to load, before all other places. */
 const VARIABLE = "TGI_CORE_LIB";
-/** Where cargo builds it; in an executable of `deno compile` the file embedded under this path. */
-const BUILT = new URL(`../core-rs/target/release/${FILE_NAME}`, import.meta.url);
+/** Where cargo builds; an executable of `deno compile` has its files under the same paths. */
+const BUILT = new URL("../core-rs/target/release/", import.meta.url);
 
 /** A library file, and why it was picked. */
 export interface LibraryChoice {
   readonly path: string;
   /** For the start-up log. */
   readonly reason: string;
+  /** Whether it lies inside the executable. */
+  readonly embedded?: boolean;
+}
+
+/** What shall be computed with, and where. */
+export interface Wanted {
+  readonly backend: string;
+  readonly device: string;
 }
 
 /** What the choice depends on. */
@@ -36,17 +48,39 @@ export interface CoreLibrary extends LibraryChoice {
 
 /**
  * The library named by `TGI_CORE_LIB`; else, in a compiled executable, the one beside it or the one
- * embedded in it; else the one that cargo built.
+ * embedded in it; else the one that cargo built. candle on CUDA has a library of its own.
+ *
+ * @throws StartError when that one is in none of these places.
  */
 export function chooseLibrary(
   { variable, standalone, executable, exists }: Surroundings,
+  { backend, device }: Wanted = { backend: "cpu", device: "cpu" },
 ): LibraryChoice {
   if (variable) return { path: variable, reason: `named by ${VARIABLE}` };
-  const built = fileURLToPath(BUILT);
-  if (!standalone) return { path: built, reason: "built by cargo" };
-  const beside = join(dirname(executable), FILE_NAME);
-  if (exists(beside)) return { path: beside, reason: "beside the executable" };
-  return { path: built, reason: "embedded in the executable" };
+  const file = backend === "candle" && device === "cuda" ? CANDLE_CUDA : CORE;
+  const built = fileURLToPath(new URL(file, BUILT));
+  const beside = join(dirname(executable), file);
+  if (standalone && exists(beside)) return { path: beside, reason: "beside the executable" };
+  if (file === CORE) {
+    return standalone
+      ? { path: built, reason: "embedded in the executable", embedded: true }
+      : { path: built, reason: "built by cargo" };
+  }
+  if (!standalone && exists(built)) return { path: built, reason: "built by cargo" };
+  throw new StartError(
+    `Cannot compute on ${device} with --backend ${backend}: there is no ${
+      standalone ? beside : built
+    }; put that library there, name it by ${VARIABLE}, or give --device cpu.`,
+  );
+}
+
+/**
+ * The library for what is wanted, in the surroundings of this process.
+ *
+ * @throws StartError as {@link chooseLibrary}.
+ */
+export function libraryFor(wanted: Wanted): LibraryChoice {
+  return chooseLibrary(surroundings(), wanted);
 }
 
 /**
@@ -68,13 +102,15 @@ export function openLibrary(choice: LibraryChoice = chooseLibrary(surroundings()
   return { path, reason, symbols: library.symbols, close: () => library.close() };
 }
 
-function load({ path, reason }: LibraryChoice): Deno.DynamicLibrary<typeof SYMBOLS> {
+function load(choice: LibraryChoice): Deno.DynamicLibrary<typeof SYMBOLS> {
+  const { path, reason, embedded = false } = choice;
   try {
     return Deno.dlopen(path, SYMBOLS);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const temporary = Deno.env.get("TMPDIR") || "/tmp";
     throw new StartError(
-      `Cannot load ${path} (${reason}): ${why}; build it with \`deno task build\`, or name another by ${VARIABLE}.`,
+      loadFailureText({ path, reason, embedded, temporary, present: exists(path), message }),
       1,
       { cause },
     );

@@ -28,6 +28,24 @@ Deno.test("a compiled executable takes the library beside it, else the embedded 
   equal(embedded.reason, "embedded in the executable");
 });
 
+Deno.test("candle on cuda takes its own library, beside the executable or built by cargo", () => {
+  const wanted = { backend: "candle", device: "cuda" };
+  const beside = chooseLibrary({ ...CHECKOUT, standalone: true }, wanted);
+  equal(beside.path, "/opt/tgi/libtgi_core_candle_cuda.so");
+  match(chooseLibrary(CHECKOUT, wanted).path, /release\/libtgi_core_candle_cuda\.so$/);
+  match(chooseLibrary(CHECKOUT, { ...wanted, backend: "cpu" }).path, /release\/libtgi_core\.so$/);
+});
+
+Deno.test("candle on cuda without its library is one sentence with the ways out", () => {
+  const bare = { ...CHECKOUT, standalone: true, exists: () => false };
+  throws(() => chooseLibrary(bare, { backend: "candle", device: "cuda" }), (error) => {
+    ok(error instanceof StartError);
+    match(error.message, /there is no \/opt\/tgi\/libtgi_core_candle_cuda\.so; .*TGI_CORE_LIB/);
+    match(error.message, /--device cpu/);
+    return true;
+  });
+});
+
 Deno.test("a library that cannot be loaded is one sentence with the path and the fix", () => {
   const choice = { path: "/nowhere/libtgi_core.so", reason: "named by a test" };
   throws(() => openLibrary(choice), (error) => {

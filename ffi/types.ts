@@ -147,6 +147,13 @@ export interface EngineConfig {
   backend: "candle" | "scripted" | "cpu";
   /** A `.gguf` file; null for the scripted backend. */
   modelPath: string | null;
+  /** First byte of the model in that file, a multiple of 4,096; null is the whole file. */
+  modelOffset?: number | null;
+  /** Bytes of the model from there on. */
+  modelLength?: number | null;
+  device?: "cpu" | "cuda";
+  /** Instruction set of the cpu backend; null is the best that the processor has. */
+  cpuIsa?: string | null;
   dtype: "float32" | null;
   /** Number format of the KV cache. */
   kvCacheDtype: "auto" | "f16" | "int8" | null;
@@ -185,6 +192,8 @@ export interface EngineInfo {
   readonly device: string;
   /** Instruction set of the kernels. */
   readonly isa: string;
+  /** Why that one. */
+  readonly isaReason: string;
   readonly dtype: string;
   readonly architecture: string;
   readonly vocab: number;
@@ -211,13 +220,18 @@ export interface MemoryPlan {
 }
 
 /** What a configuration would take and serve, found without loading the weights. */
-export interface Survey extends Omit<EngineInfo, "device" | "vocab" | "batchInvariant"> {
+export interface Survey
+  extends Omit<EngineInfo, "device" | "isaReason" | "vocab" | "batchInvariant"> {
   /** Why it cannot be carried out: one sentence that names the flag to change. */
   readonly problem: string | null;
 }
 
-/** What this machine offers. */
+/** What the library can do on this machine, from `tgi_machine`. */
 export interface Machine {
+  /** Version of the library. */
+  readonly version: string;
+  /** What it can compute on. */
+  readonly devices: readonly string[];
   readonly architecture: string;
   /** Threads that may run at a time. */
   readonly cores: number;
@@ -225,8 +239,9 @@ export interface Machine {
   readonly features: readonly string[];
   /** Those that it lacks. */
   readonly missing: readonly string[];
-  /** Instruction set of each backend. */
-  readonly cpuIsa: string;
+  /** Instruction sets of the cpu backend that this processor has, the widest first. */
+  readonly cpuIsas: readonly string[];
+  /** Instruction set of the candle backend. */
   readonly candleIsa: string;
   /** What this process may still take. */
   readonly availableBytes: number;

@@ -55,7 +55,10 @@ export async function fetchTestModels(): Promise<string> {
   return folder;
 }
 
-async function defaultModel(): Promise<string> {
+/** The default model: the one among the tests' models, else from a cache, else fetched. */
+export async function defaultModel(): Promise<string> {
+  const given = join(variables("TGI_TEST_MODELS") ?? "", NAMES.default);
+  if (await Deno.stat(given).then(({ isFile }) => isFile, () => false)) return given;
   const { path } = await resolveModel(
     {
       modelId: DEFAULT_MODEL_ID,

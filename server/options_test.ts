@@ -194,7 +194,10 @@ Deno.test("--help of each command names its flags with their variables, --versio
       if (flag.only !== "flag") assert.ok(flat.includes(`env: ${variable(name, flag)})`), name);
     }
   }
-  assert.deepEqual(readSettings(["-V"], () => undefined, "1.2.3"), { text: "1.2.3\n" });
+  assert.deepEqual(readSettings(["-V"], () => undefined, "1.2.3"), {
+    text: "1.2.3\n",
+    isVersion: true,
+  });
 });
 
 Deno.test("every flag belongs to a command, and a command refuses the flags of others", () => {

@@ -1,7 +1,7 @@
 /** Reads the flags of `tgi bench` (through commander) and their variables. */
 
 import { Command, CommanderError, Option } from "commander";
-import { defaultText, type Printout } from "../options/command_line.ts";
+import { defaultText, parseFlag, type Printout, sentence } from "../options/command_line.ts";
 import { type Flag, GROUPS, kebab, usageError } from "../options/flag.ts";
 import { BENCH_FLAGS, type BenchFlagName, type BenchValues } from "./flags.ts";
 
@@ -106,20 +106,4 @@ function collect(
     }
   }
   return { values: values as unknown as BenchValues, given, operands: command.args };
-}
-
-function parseFlag(flag: Flag<unknown>, text: string, given: string): unknown {
-  try {
-    return flag.parse(text);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw usageError(`${given} cannot be used: it must be ${error.message}. See --help.`);
-  }
-}
-
-/** Commander's message as one sentence: no "error:", no line break, and where to look. */
-function sentence(message: string): string {
-  const flat = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ").trim();
-  const first = flat.charAt(0).toUpperCase() + flat.slice(1);
-  return `${first}${/[.)?]$/.test(first) ? "" : "."} See --help.`;
 }

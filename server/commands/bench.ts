@@ -12,9 +12,6 @@ import { StartError } from "../errors.ts";
 import { usageError } from "../options/flag.ts";
 import { ExitCode } from "./exit_code.ts";
 
-/** Ended by SIGINT, as shells count it. */
-const INTERRUPTED = 130;
-
 /** What the command takes from its process. */
 export interface BenchContext {
   readonly variables: (name: string) => string | undefined;
@@ -99,7 +96,7 @@ async function runComparison(
 }
 
 function exitCode({ interrupted, cells }: BenchReport): number {
-  if (interrupted) return INTERRUPTED;
+  if (interrupted) return ExitCode.interrupted;
   return cells.every(({ failed }) => failed === 0) ? ExitCode.ok : ExitCode.failure;
 }
 

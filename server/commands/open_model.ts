@@ -1,7 +1,7 @@
 /** From flags to an open core: shared by every command that computes. */
 
 import { Engine } from "../../ffi/engine.ts";
-import { type CoreLibrary, openLibrary } from "../../ffi/library.ts";
+import { type CoreLibrary, libraryFor, openLibrary } from "../../ffi/library.ts";
 import { StartError } from "../errors.ts";
 import { progressOutput } from "../model_source/progress.ts";
 import { type ModelFile, resolveModel } from "../model_source/resolve.ts";
@@ -31,14 +31,14 @@ export async function findModel(
 }
 
 /** The library; a failure ends the process with its own code. */
-export function openCore(): Promise<CoreLibrary> {
-  return withExitCode(ExitCode.library, openLibrary);
+export function openCore(values: FlagValues): Promise<CoreLibrary> {
+  return withExitCode(ExitCode.library, () => openLibrary(libraryFor(values)));
 }
 
 /** Opens the core over the model. */
 export async function openEngine(values: FlagValues, model: ModelFile | null): Promise<Engine> {
-  const library = await openCore();
-  const config = engineConfig(values, model?.path ?? null);
+  const library = await openCore(values);
+  const config = engineConfig(values, model);
   using _loading = showLoading(model?.path ?? null, progressOutput(values));
   return await withExitCode(ExitCode.model, () => Engine.open(config, library));
 }

@@ -8,11 +8,18 @@ import type { ServerOptions } from "../server_options.ts";
 /** Names under which a browser on this machine reaches a loopback address. */
 const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"];
 
-/** How to open the core; `modelPath` is null for the scripted backend. */
-export function engineConfig(values: FlagValues, modelPath: string | null): EngineConfig {
+/** How to open the core; the model is null for the scripted backend. */
+export function engineConfig(
+  values: FlagValues,
+  model: Pick<ModelFile, "path" | "part"> | null,
+): EngineConfig {
   return {
     backend: values.backend,
-    modelPath,
+    modelPath: model?.path ?? null,
+    modelOffset: model?.part?.offset ?? null,
+    modelLength: model?.part?.length ?? null,
+    device: values.device,
+    cpuIsa: values.cpuIsa === "auto" ? null : values.cpuIsa,
     dtype: "float32",
     kvCacheDtype: kvCacheDtype(values),
     threads: values.threads,

@@ -7,6 +7,7 @@ const INFO: EngineInfo = {
   backend: "candle",
   device: "cpu",
   isa: "avx2",
+  isaReason: "the fastest",
   dtype: "float32",
   architecture: "llama",
   vocab: 10,
@@ -28,17 +29,30 @@ function values(...args: string[]): FlagValues {
 }
 
 Deno.test("the core gets its limits, and null for what it shall find itself", () => {
-  const config = engineConfig(values("--max-total-tokens", "99", "--pause-limit", "3"), "/m.gguf");
+  const config = engineConfig(values("--max-total-tokens", "99", "--pause-limit", "3"), {
+    path: "/m.gguf",
+  });
   assert.equal(config.modelPath, "/m.gguf");
   assert.equal(config.maxTotalTokens, 99);
   assert.equal(config.maxBatchTotalTokens, null);
   assert.equal(config.pauseLimitMillis, 3000);
   assert.equal(config.prefixCaching, true);
   assert.equal(config.scripted, null);
+  assert.deepEqual([config.modelOffset, config.modelLength], [null, null]);
+  assert.deepEqual([config.device, config.cpuIsa], ["cpu", null]);
+});
+
+Deno.test("a model that is a part of a file is named with its range", () => {
+  const part = { offset: 4096, length: 99 };
+  const config = engineConfig(values("--cpu-isa", "avx2"), { path: "/tgi", part });
+  assert.equal(config.modelPath, "/tgi");
+  assert.deepEqual([config.modelOffset, config.modelLength], [4096, 99]);
+  assert.equal(config.cpuIsa, "avx2");
 });
 
 Deno.test("the core gets a format of the KV cache that it has, and the threads", () => {
-  const format = (...args: string[]) => engineConfig(values(...args), "/m.gguf").kvCacheDtype;
+  const format = (...args: string[]) =>
+    engineConfig(values(...args), { path: "/m.gguf" }).kvCacheDtype;
   assert.equal(format(), "auto");
   assert.equal(format("--kv-cache-dtype", "int8"), "int8");
   assert.equal(format("--kv-cache-dtype", "f16"), "f16");

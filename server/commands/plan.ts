@@ -38,9 +38,9 @@ export async function plan(settings: Settings, context: CommandContext): Promise
   using stop = awaitStop();
   const model = await findModel(values, context, stop.signal);
   if (stop.signal.aborted) return ExitCode.interrupted;
-  const library = await openCore();
+  const library = await openCore(values);
   using _library = { [Symbol.dispose]: () => library.close() };
-  const config = engineConfig(values, model?.path ?? null);
+  const config = engineConfig(values, model);
   const survey = await withExitCode(ExitCode.model, () => surveyConfig(library, config));
   const output = new TextOutput();
   const fit = fitOf(survey);

@@ -12,7 +12,7 @@ import { helpText } from "./help.ts";
 
 const log = getLogger([LOG_CATEGORY]);
 
-const LOAD: Readonly<Record<CommandName, () => Promise<Command>>> = {
+const LOAD: Readonly<Record<Exclude<CommandName, "bench">, () => Promise<Command>>> = {
   serve: async () => (await import("./serve.ts")).serve,
   generate: async () => (await import("./generate.ts")).generate,
   chat: async () => (await import("./chat.ts")).chat,
@@ -42,9 +42,13 @@ export async function runCommand(
     });
     const choice = chooseCommand(args, program);
     if (choice.command === "help") return print(helpText(context.version));
+    if (choice.command === "bench") return await (await import("./bench.ts")).runBench(choice.args);
     await startLog({ jsonOutput: false, logLevel: "info", plain: choice.command !== "serve" });
     const settings = readSettings(choice.args, context.variables, context.version, choice.command);
-    if ("text" in settings) return print(settings.text);
+    if ("text" in settings) {
+      const about = settings.isVersion ? (await import("./about.ts")).aboutText() : "";
+      return print(settings.text + about);
+    }
     await startLog(logOptions(settings, choice.command));
     if (choice.command === "serve") {
       // Before the rest is loaded: whoever starts a server sees at once that it does start.

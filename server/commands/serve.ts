@@ -63,7 +63,7 @@ function describeEngine({ info, library }: Engine): void {
   log.info`Core: ${library.path} (${library.reason})`;
   const { weightsBytes, kvBytes, kvBytesPerToken, arenaBytes, availableBytes } = info.plan;
   log
-    .info`Core: backend ${info.backend} on ${info.device} (${info.isa}), ${info.dtype}, ${info.architecture}, context ${info.context} tokens`;
+    .info`Core: backend ${info.backend} on ${info.device} (named by --device), instruction set ${info.isa} (${info.isaReason}), ${info.dtype}, ${info.architecture}, context ${info.context} tokens`;
   log.info`Memory: weights ${bytesText(weightsBytes)}, KV cache ${
     bytesText(kvBytes)
   } (${info.maxBatchTotalTokens} tokens of ${kvBytesPerToken} bytes), working space ${

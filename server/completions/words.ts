@@ -1,5 +1,6 @@
 /** What shells complete, from the tables of commands and flags. */
 
+import { BENCH_FLAGS } from "../bench/flags.ts";
 import { COMMAND_NAMES, type CommandName, COMMANDS } from "../options/commands.ts";
 import { type Flag, kebab } from "../options/flag.ts";
 import { FLAGS } from "../options/table.ts";
@@ -37,8 +38,10 @@ const COMMON: readonly CompletedFlag[] = [
 export function completedCommands(): CompletedCommand[] {
   return COMMAND_NAMES.map((name) => {
     const { summary, operands, flags } = COMMANDS[name];
-    const own = flags.flatMap((flagName) => {
-      const flag: Flag<unknown> = FLAGS[flagName];
+    const table: Readonly<Record<string, Flag<unknown>>> = name === "bench"
+      ? BENCH_FLAGS
+      : Object.fromEntries(flags.map((flagName) => [flagName, FLAGS[flagName]]));
+    const own = Object.entries(table).flatMap(([flagName, flag]) => {
       return flag.only === "variable" ? [] : [completed(kebab(flagName), flag)];
     });
     return { name, summary, operands: operands[0]?.choices ?? [], flags: [...own, ...COMMON] };

@@ -11,12 +11,13 @@ const LEAST_MEMORY = 1e9;
 const NVIDIA_VERSION = "/proc/driver/nvidia/version";
 
 /** Which instructions the kernels use. */
-export function checkProcessor({ architecture, features, missing, cpuIsa, candleIsa }: Machine) {
+export function checkProcessor({ architecture, features, missing, cpuIsas, candleIsa }: Machine) {
   const has = features.length === 0 ? "" : `, has ${features.join(", ")}`;
   const lacks = missing.length === 0 ? "" : `, lacks ${missing.join(", ")}`;
-  const found =
-    `${architecture}${has}${lacks}: ${cpuIsa} for --backend cpu, ${candleIsa} for candle`;
-  return cpuIsa === "portable"
+  const found = `${architecture}${has}${lacks}: ${
+    cpuIsas[0]
+  } for --backend cpu, ${candleIsa} for candle`;
+  return cpuIsas[0] === "portable"
     ? warn("processor", found, "It works, slowly; a processor with AVX2 is several times faster.")
     : ok("processor", found);
 }

@@ -22,7 +22,7 @@ export async function checkModel(
       const found = `${values.modelId} is not on this disk`;
       return warn("model", found, `Get it by: tgi models fetch ${values.modelId}`);
     }
-    const survey = await surveyConfig(library, engineConfig(values, model.path));
+    const survey = await surveyConfig(library, engineConfig(values, model));
     if (survey.problem !== null) return fail("model", survey.problem, "tgi plan tells more.");
     const { weightsBytes } = survey.plan;
     return ok("model", `${model.path} is sound, ${bytesText(weightsBytes)} in memory`);

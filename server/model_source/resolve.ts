@@ -1,10 +1,11 @@
 /**
- * From `--model-id` to a file: a path, or a repository found in the hub's cache, in our own cache,
- * on the hub or, for the pinned default, in a Python package; in this order.
+ * From `--model-id` to a file: a path, or a repository found in the executable itself, in the hub's
+ * cache, in our own cache, on the hub or, for the pinned default, in a Python package; in this order.
  */
 
 import { join, resolve } from "node:path";
 import { getLogger } from "@logtape/logtape";
+import { type CarriedModel, carriedModel } from "../carried_model.ts";
 import { LOG_CATEGORY } from "../log.ts";
 import { hubCacheFolder, modelCacheFolder, type Variables } from "./cache_folders.ts";
 import { chooseGguf } from "./gguf_choice.ts";
@@ -29,11 +30,15 @@ export interface ModelTools {
   readonly variables: Variables;
   readonly signal: AbortSignal;
   readonly output: ProgressOutput;
+  /** What the executable carries, where that is not to be found out. */
+  readonly carried?: CarriedModel | null;
 }
 
 /** The model's file. */
 export interface ModelFile {
   readonly path: string;
+  /** Where in the file the model lies; absent when it is the whole file. */
+  readonly part?: { readonly offset: number; readonly length: number };
   /** Where it came from and why, for the log. */
   readonly origin: string;
   /** Commit on the hub; null for a file that did not come from there. */
@@ -57,7 +62,8 @@ export async function resolveModel(
 ): Promise<ModelFile> {
   if (isPath(request.modelId)) return await localFile(request.modelId);
   const { model, pin } = wanted(request, pinned);
-  return await inCaches(request, tools.variables, model, pin) ??
+  return carriedFile(request, model, tools.carried) ??
+    await inCaches(request, tools.variables, model, pin) ??
     await fetched(request, tools, model, pin);
 }
 
@@ -73,7 +79,19 @@ export async function findOnDisk(
 ): Promise<ModelFile | null> {
   if (isPath(request.modelId)) return await localFile(request.modelId);
   const { model, pin } = wanted(request, pinned);
-  return await inCaches(request, variables, model, pin);
+  return carriedFile(request, model) ?? await inCaches(request, variables, model, pin);
+}
+
+/** The model in the executable, where it is the one. */
+function carriedFile(
+  request: ModelRequest,
+  model: HubModel,
+  carried: CarriedModel | null = carriedModel(),
+): ModelFile | null {
+  if (model.repository !== carried?.repository || request.revision !== null) return null;
+  const { offset, length } = carried;
+  const origin = "carried in the executable";
+  return { path: Deno.execPath(), part: { offset, length }, origin, commit: null };
 }
 
 /** The repository, and the pinned model where it is the one. */

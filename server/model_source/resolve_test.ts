@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type FakeRepository, startFakeHub } from "../../tests/fakes/hub.ts";
 import { scratchFolder } from "../../tests/fakes/scratch.ts";
 import { buildWheels, useWheelsOf } from "../../tests/fakes/wheel.ts";
+import type { CarriedModel } from "../carried_model.ts";
 import { StartError } from "../errors.ts";
 import type { PinnedModel } from "./pinned_model.ts";
 import { type ModelFile, type ModelRequest, resolveModel } from "./resolve.ts";
@@ -22,6 +23,7 @@ function resolve(
   endpoint: string,
   changes: Partial<ModelRequest> = {},
   pinned?: PinnedModel,
+  carried: CarriedModel | null = null,
 ): Promise<ModelFile> {
   const request = {
     modelId: "fake/model",
@@ -36,6 +38,7 @@ function resolve(
     variables: (name) => variables[name],
     signal: new AbortController().signal,
     output: { terminal: false, write: () => {}, now: () => 0 },
+    carried,
   }, pinned);
 }
 
@@ -53,6 +56,24 @@ Deno.test("a path is opened as it is", async () => {
   await Deno.writeFile(path, CONTENT);
   const file = await resolve(folder.path, NO_HUB, { modelId: path });
   assert.deepEqual(file, { path, origin: "named by --model-id", commit: null });
+});
+
+Deno.test("the model that the executable carries is asked for by its repository, not by a path", async () => {
+  const carried = {
+    repository: "fake/model",
+    file: "model.gguf",
+    sha256: "0".repeat(64),
+    offset: 8192,
+    length: 99,
+  };
+  const file = await resolve("/nowhere", NO_HUB, {}, undefined, carried);
+  assert.equal(file.path, Deno.execPath());
+  assert.deepEqual(file.part, { offset: 8192, length: 99 });
+  assert.equal(file.origin, "carried in the executable");
+  const other = { modelId: "fake/other", hfHubOffline: true };
+  await assert.rejects(resolve("/nowhere", NO_HUB, other, undefined, carried), StartError);
+  const revision = { revision: "v2", hfHubOffline: true };
+  await assert.rejects(resolve("/nowhere", NO_HUB, revision, undefined, carried), StartError);
 });
 
 Deno.test("a path or an id that cannot be is one sentence", async () => {

@@ -21,6 +21,8 @@ export interface CommandLine {
 /** Text to print instead of working: `--help` or `--version`. */
 export interface Printout {
   readonly text: string;
+  /** Whether it is the version: what computes here is then told, too. */
+  readonly isVersion?: true;
 }
 
 /** All flags with the table's types left out, for loops over them. */
@@ -45,7 +47,9 @@ export function readCommandLine(
     command.parse([...args], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return { text: printed.join("") };
+    const text = printed.join("");
+    if (error.code === "commander.version") return { text, isVersion: true };
+    if (error.exitCode === 0) return { text };
     throw usageError(sentence(error.message));
   }
   return collect(COMMANDS[name], command, variables);
@@ -127,7 +131,13 @@ function collect(
   return { values: values as unknown as FlagValues, given, operands: command.args };
 }
 
-function parseFlag(flag: Flag<unknown>, text: string, given: string): unknown {
+/**
+ * The value that `text` means.
+ *
+ * @param given flag and value as the user wrote them.
+ * @throws StartError with exit code 2 when it means none.
+ */
+export function parseFlag(flag: Flag<unknown>, text: string, given: string): unknown {
   try {
     return flag.parse(text);
   } catch (error) {

@@ -11,6 +11,7 @@ export type CommandName =
   | "plan"
   | "doctor"
   | "models"
+  | "bench"
   | "completions";
 
 /** A word that a command takes beside its flags. */
@@ -27,6 +28,7 @@ export interface CommandEntry {
   /** One line, without a full stop. */
   readonly summary: string;
   readonly operands: readonly Operand[];
+  /** Those of the one table; `bench` has a table of its own, `server/bench/flags.ts`. */
   readonly flags: readonly FlagName[];
   /** Lines that can be typed as they stand. */
   readonly examples: readonly string[];
@@ -110,6 +112,15 @@ export const COMMANDS: Readonly<Record<CommandName, CommandEntry>> = {
     ],
     flags: ["huggingfaceHubCache", "revision", "hfToken", "hfHubOffline", "json", ...LOG],
     examples: ["tgi models", "tgi models fetch", "tgi models remove owner/name"],
+  },
+  bench: {
+    summary: "Load a running server with streams and measure it; --html draws a report",
+    operands: [],
+    flags: [],
+    examples: [
+      "tgi bench --clients 1,16,64",
+      "tgi bench --rate 4 --duration 30 --html report.html",
+    ],
   },
   completions: {
     summary: "Print a completion script for bash, zsh or fish",

@@ -56,6 +56,29 @@ const MODEL = {
     help: "candle computes the model in f32, the reference; cpu in int8, far faster; scripted " +
       "invents text at a set pace, for tests.",
   }),
+  device: choice({
+    group: "model",
+    choices: ["cpu", "cuda"],
+    fallback: "cpu",
+    help: "What computes. cuda needs --backend candle and libtgi_core_candle_cuda.so beside the " +
+      "executable, or named by TGI_CORE_LIB.",
+  }),
+  cpuIsa: choice({
+    group: "model",
+    choices: [
+      "auto",
+      "avx512-vnni-bf16",
+      "avx512-vnni",
+      "avx512vl-vnni",
+      "avx-vnni",
+      "avx2",
+      "portable",
+    ],
+    fallback: "auto",
+    help:
+      "Instruction set of --backend cpu; auto takes the fastest, found by the clock at load. All " +
+      "give the same bytes.",
+  }),
   dtype: choice({
     group: "model",
     choices: ["float32", "float16", "bfloat16"],

@@ -21,6 +21,7 @@ export const info: EngineInfo = {
   backend: "fake",
   device: "cpu",
   isa: "none",
+  isaReason: "the fastest",
   dtype: "float32",
   architecture: "fake",
   vocab: 100,

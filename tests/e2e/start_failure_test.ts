@@ -26,7 +26,10 @@ Deno.test("--help and --version print on standard output and end well", async ()
   assert.match(help.stdout, /^tgi \d+\.\d+\.\d+: /);
   const version = await runToEnd(["--version"]);
   assert.equal(version.code, 0);
-  assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
+  assert.match(version.stdout, /^\d+\.\d+\.\d+\nDeno: \d/);
+  assert.match(version.stdout, /^Core: \/.*libtgi_core\.so \(built by cargo\)$/m);
+  assert.match(version.stdout, /^Device: cpu \(.*\)$/m);
+  assert.match(version.stdout, /^Instruction set: \S+ \(the best that this processor has.*\)$/m);
 });
 
 Deno.test("a wrong flag is one sentence and exit code 2", async () => {
@@ -65,6 +68,18 @@ Deno.test("a model that is missing or is no GGUF is one sentence and exit code 3
   const broken = join(folder.path, "broken.gguf");
   await Deno.writeTextFile(broken, "GGUF and then nothing that makes sense");
   assert.match(await failure(3, ["--model-id", broken]), /broken\.gguf/);
+});
+
+Deno.test("a device without its library is one sentence and exit code 4", async () => {
+  const args = ["--model-id", "tests/fixtures/tiny-llama.gguf", "--device", "cuda"];
+  assert.match(
+    await failure(4, [...args, "--backend", "candle"]),
+    /^Cannot compute on cuda .*libtgi_core_candle_cuda\.so; .*TGI_CORE_LIB/,
+  );
+  assert.match(
+    await failure(3, [...args, "--backend", "cpu"]),
+    /^Cannot compute on "cuda": .*--device/,
+  );
 });
 
 Deno.test("limits that the core cannot keep are one sentence and exit code 3", async () => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tgi_backend::Backend;
 use tgi_backend_candle::{CandleBackend, CandleOptions};
+use tgi_backend_cpu::isa::choice::Choice;
 use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_backend_scripted::{self as scripted, ScriptedBackend, ScriptedOptions};
 use tgi_model::{ChatTemplate, Model, Tokenizer};
@@ -30,6 +31,8 @@ pub struct Loaded {
     pub device: &'static str,
     /// Instruction set of the kernels.
     pub isa: &'static str,
+    /// Why that one.
+    pub isa_reason: String,
     /// Type of weights and activations.
     pub dtype: &'static str,
     /// Of the model.
@@ -60,6 +63,7 @@ fn load_candle(config: &Config, available: u64) -> Result<Loaded, OpenError> {
         plan,
         device: "cpu",
         isa: candle_isa(),
+        isa_reason: "the widest that this processor has".to_owned(),
         dtype: "float32",
         architecture: model.spec.architecture,
         tokenizer: Arc::new(model.tokenizer),
@@ -85,11 +89,14 @@ fn candle_options(step: LargestStep, pages: usize) -> CandleOptions {
 }
 
 fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
+    let choice = Choice::new(config.cpu_isa.as_deref())?;
     let model = open_model(config)?;
     let plan = plan(config, &cpu_needs(config, &model), available)?;
-    let backend = CpuBackend::load(&model, &cpu_options(config, plan.largest_step(), plan.pages))?;
+    let options = cpu_options(config, plan.largest_step(), plan.pages);
+    let backend = CpuBackend::from_source(&model.spec, &model, &options, choice.isa)?;
     Ok(Loaded {
         isa: backend.isa(),
+        isa_reason: choice.reason,
         backend: Box::new(backend),
         plan,
         device: "cpu",
@@ -134,7 +141,10 @@ fn kv_format(config: &Config) -> KvFormat {
 pub fn open_model(config: &Config) -> Result<Model, OpenError> {
     let no_model = || OpenError::NoModel(config.backend.clone());
     let path = config.model_path.as_deref().ok_or_else(no_model)?;
-    Ok(Model::open(Path::new(path))?)
+    Ok(match config.model_part() {
+        Some(part) => Model::open_part(Path::new(path), part)?,
+        None => Model::open(Path::new(path))?,
+    })
 }
 
 fn load_scripted(config: &Config, available: u64) -> Result<Loaded, OpenError> {
@@ -150,6 +160,7 @@ fn load_scripted(config: &Config, available: u64) -> Result<Loaded, OpenError> {
         plan,
         device: "cpu",
         isa: "none",
+        isa_reason: "no model is computed".to_owned(),
         dtype: "float32",
         architecture: "scripted".to_owned(),
     })
@@ -224,6 +235,26 @@ mod tests {
         );
         let changes = json!({"backend": "cpu", "kvCacheDtype": "int8"});
         assert!(refusal(&changes).ends_with("without a model file; set --model-id"));
+    }
+
+    #[test]
+    fn an_instruction_set_that_there_is_not_is_refused() {
+        let message = refusal(&json!({"backend": "cpu", "cpuIsa": "sse9"}));
+        assert!(message.contains("\"sse9\": no instruction set has that name"), "{message}");
+    }
+
+    #[test]
+    fn a_part_outside_the_file_is_refused() {
+        let path = std::env::current_exe().unwrap();
+        for backend in ["candle", "cpu"] {
+            let part = json!({"backend": backend, "modelPath": path, "modelOffset": 1u64 << 62,
+                "modelLength": 4096});
+            let message = refusal(&part);
+            assert!(
+                message.contains("takes 4096 bytes from byte 4611686018427387904"),
+                "{message}"
+            );
+        }
     }
 
     #[test]

@@ -2,8 +2,12 @@
 
 use serde::Deserialize;
 use tgi_backend_scripted::ScriptedOptions;
+use tgi_model::FilePart;
 
 use crate::errors::OpenError;
+
+/// What this library can compute on.
+pub const DEVICES: [&str; 1] = ["cpu"];
 
 /// Most threads that check requests.
 const MAX_WORKERS: u32 = 1024;
@@ -18,6 +22,14 @@ pub struct Config {
     pub backend: String,
     /// A `.gguf` file; none for the scripted backend.
     pub model_path: Option<String>,
+    /// First byte of the model in that file; `None` is the whole file.
+    pub model_offset: Option<u64>,
+    /// Bytes of the model from there on.
+    pub model_length: Option<u64>,
+    /// `cpu`, or what other libraries of this ABI compute on.
+    pub device: Option<String>,
+    /// `avx512-vnni`, `avx2` or `portable`; `None` takes the best that the processor has.
+    pub cpu_isa: Option<String>,
     /// `float32`.
     pub dtype: Option<String>,
     /// Number format of the KV cache.
@@ -103,7 +115,16 @@ impl Config {
         Ok(config)
     }
 
+    /// The part of the file that is the model; `None` is the whole file.
+    pub fn model_part(&self) -> Option<FilePart> {
+        let (offset, length) = (self.model_offset?, self.model_length.unwrap_or(0));
+        Some(FilePart { offset, length })
+    }
+
     fn check(&self) -> Result<(), OpenError> {
+        if let Some(device) = self.device.as_deref().filter(|device| !DEVICES.contains(device)) {
+            return Err(OpenError::Device(device.to_owned()));
+        }
         if let Some(dtype) = self.dtype.as_deref().filter(|&dtype| dtype != "float32") {
             return Err(OpenError::Dtype(dtype.to_owned()));
         }
@@ -189,6 +210,21 @@ pub(crate) mod tests {
         assert_eq!(message, "`validation_workers` must be <= 1024. Given: 4000000000");
         let message = refusal(&serde_json::json!({"maxTotalTokens": 5_000_000_000u64}));
         assert!(message.contains("5000000000"), "{message}");
+    }
+
+    #[test]
+    fn a_part_of_a_file_needs_its_offset() {
+        let part =
+            config(&serde_json::json!({"modelOffset": 4096, "modelLength": 99})).model_part();
+        assert_eq!(part, Some(FilePart { offset: 4096, length: 99 }));
+        assert_eq!(config(&serde_json::json!({})).model_part(), None);
+    }
+
+    #[test]
+    fn a_device_that_this_library_lacks_is_refused() {
+        assert_eq!(config(&serde_json::json!({"device": "cpu"})).device.as_deref(), Some("cpu"));
+        let message = refusal(&serde_json::json!({"device": "cuda"}));
+        assert!(message.starts_with("Cannot compute on \"cuda\": "), "{message}");
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub enum OpenError {
         /// As given.
         backend: String,
     },
+    /// No such device in this library.
+    #[error("Cannot compute on {0:?}: this library computes on the `cpu`; set --device")]
+    Device(String),
     /// A backend with weights was asked for without a file.
     #[error("Cannot open backend {0:?} without a model file; set --model-id")]
     NoModel(String),

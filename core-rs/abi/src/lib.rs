@@ -10,6 +10,7 @@
 //! | [`survey`] | what would be taken and served, without loading |
 //! | [`machine`] | what this machine offers |
 //! | [`stats`] | what was chosen |
+//! | [`about`] | what could be chosen |
 //! | [`record`] | events to bytes |
 //! | [`outbox`] | the order of events, sleeping and waking |
 //! | [`ring`], [`side`], [`doorbell`] | what the outbox is made of |

@@ -1,15 +1,20 @@
-//! What this machine offers, as JSON: for `tgi doctor`.
+//! What this library can do on this machine, as JSON: for `tgi doctor` and `tgi --version`.
 
 use serde::Serialize;
 use tgi_backend_cpu::isa::Isa;
 
 use crate::backends::candle_isa;
+use crate::config::DEVICES;
 use crate::memory::available_bytes;
 
-/// Facts of the processor and the memory.
+/// Facts of the library, the processor and the memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Machine {
+    /// Version of the library.
+    version: &'static str,
+    /// What it can compute on.
+    devices: &'static [&'static str],
     /// `x86_64`, `aarch64`.
     architecture: &'static str,
     /// Threads that may run at a time, heeding affinity and control groups.
@@ -18,8 +23,8 @@ pub struct Machine {
     features: Vec<&'static str>,
     /// Those that it lacks.
     missing: Vec<&'static str>,
-    /// Instruction set of the `cpu` backend.
-    cpu_isa: &'static str,
+    /// Instruction sets of the `cpu` backend that this processor has, the widest first.
+    cpu_isas: Vec<&'static str>,
     /// Instruction set of the `candle` backend.
     candle_isa: &'static str,
     /// What this process may still take.
@@ -33,11 +38,13 @@ pub fn describe() -> String {
         features.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     };
     let machine = Machine {
+        version: env!("CARGO_PKG_VERSION"),
+        devices: &DEVICES,
         architecture: std::env::consts::ARCH,
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         features: names(has),
         missing: names(lacks),
-        cpu_isa: Isa::best().name(),
+        cpu_isas: Isa::available().iter().map(|isa| isa.name()).collect(),
         candle_isa: candle_isa(),
         available_bytes: available_bytes(),
     };
@@ -73,7 +80,8 @@ mod tests {
         let machine: serde_json::Value = serde_json::from_str(&describe()).unwrap();
         assert!(machine["cores"].as_u64().unwrap() >= 1);
         assert!(machine["availableBytes"].as_u64().unwrap() > 1 << 20);
-        assert!(["avx512-vnni", "avx2", "portable"].contains(&machine["cpuIsa"].as_str().unwrap()));
+        assert_eq!(machine["cpuIsas"].as_array().unwrap().last().unwrap(), "portable");
+        assert_eq!(machine["devices"], serde_json::json!(["cpu"]));
     }
 
     #[test]

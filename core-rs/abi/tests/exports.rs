@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tgi_core::errors::errno;
 use tgi_core::exports::{
-    tgi_abi_version, tgi_alive, tgi_cancel, tgi_close, tgi_flow, tgi_last_error, tgi_open,
-    tgi_poll, tgi_stats, tgi_submit,
+    tgi_abi_version, tgi_machine, tgi_alive, tgi_cancel, tgi_close, tgi_flow, tgi_last_error,
+    tgi_open, tgi_poll, tgi_stats, tgi_submit,
 };
 
 const CONFIG: &str = r#"{"backend": "scripted", "modelPath": null, "dtype": null,
@@ -171,4 +171,16 @@ fn closing_ends_a_poll_that_waits_and_a_second_poll_is_refused() {
         assert_eq!(tgi_close(), 0);
         assert_eq!(first.join().unwrap(), -1);
     });
+}
+
+#[test]
+fn what_the_library_can_do_is_told_without_opening_it() {
+    let mut out = vec![0; 4096];
+    // SAFETY: the buffer lives through the call and is ours alone.
+    let needed = unsafe { tgi_machine(null_mut(), 0) };
+    // SAFETY: the same.
+    let bytes = unsafe { tgi_machine(out.as_mut_ptr(), out.len() as u32) };
+    assert!(bytes > 0 && needed == -bytes, "{needed} {bytes}");
+    let text = std::str::from_utf8(&out[..bytes as usize]).unwrap();
+    assert!(text.contains(r#""cpuIsas":["#), "{text}");
 }

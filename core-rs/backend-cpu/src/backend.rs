@@ -7,7 +7,7 @@ use crate::arena::Arena;
 use crate::decoder::{Cut, MAX_HEAD, Plan, RopeTables, Step};
 use crate::error::CpuError;
 use crate::isa::Isa;
-use crate::isa::choice::{Choice, VARIABLE};
+use crate::isa::choice::Choice;
 use crate::options::CpuOptions;
 use crate::pool::Pool;
 use crate::weights::{TensorSource, Weights};
@@ -21,21 +21,17 @@ pub struct CpuBackend {
     plan: Plan,
     pool: Pool,
     isa: Isa,
-    isa_reason: String,
     capacity: Capacity,
 }
 
 impl CpuBackend {
     /// Re-tiles the weights of `model`, takes all memory and starts the threads. The model may be
-    /// closed afterwards. The instruction set is the fastest, or the one that `TGI_CPU_ISA` names.
+    /// closed afterwards. The instruction set is the fastest.
     ///
     /// # Errors
     /// [`CpuError`] when a tensor has no kernel or the specification is out of reach.
     pub fn load(model: &Model, options: &CpuOptions) -> Result<Self, CpuError> {
-        let name = std::env::var(VARIABLE).ok();
-        let choice = Choice::new(name.as_deref())?;
-        let backend = Self::from_source(&model.spec, model, options, choice.isa)?;
-        Ok(Self { isa_reason: choice.reason, ..backend })
+        Self::from_source(&model.spec, model, options, Choice::new(None)?.isa)
     }
 
     /// The same for weights from anywhere, on a chosen instruction set.
@@ -62,7 +58,6 @@ impl CpuBackend {
             plan: Plan::new(options.batch_tokens),
             pool,
             isa,
-            isa_reason: "chosen by the caller".to_owned(),
             capacity: Capacity {
                 pages: options.pages,
                 batch_tokens: options.batch_tokens,
@@ -77,11 +72,6 @@ impl CpuBackend {
     /// Name of the instruction set in use, one of [`Isa::NAMES`].
     pub fn isa(&self) -> &'static str {
         self.isa.name()
-    }
-
-    /// Why that one, for the log: who named it, or the times of all that this CPU has.
-    pub fn isa_reason(&self) -> &str {
-        &self.isa_reason
     }
 }
 

@@ -45,7 +45,7 @@ pub enum CpuError {
     Spec(String),
     /// The named instruction set cannot be used.
     #[error(
-        "Cannot compute with the instruction set {name:?}: {problem}, this CPU has {available}; set TGI_CPU_ISA to one of them, or to nothing for the fastest"
+        "Cannot compute with the instruction set {name:?}: {problem}, this CPU has {available}; set --cpu-isa to one of them, or to auto for the fastest"
     )]
     Isa {
         /// What was named.

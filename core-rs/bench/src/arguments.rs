@@ -6,6 +6,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 
 use tgi_backend_cpu::KvFormat;
+use tgi_backend_cpu::isa::Isa;
 
 use crate::case::Case;
 use crate::random::RandomModel;
@@ -46,6 +47,8 @@ pub struct Arguments {
     pub backend: BackendKind,
     /// How the cpu backend keeps K and V.
     pub kv: KvFormat,
+    /// Instruction set of the cpu backend; the fastest when `None`.
+    pub cpu_isa: Option<String>,
     /// Threads; one for each core when `None`.
     pub threads: Option<usize>,
     /// In the order of their rows.
@@ -86,6 +89,7 @@ impl Arguments {
                 Some("int8") => KvFormat::Int8,
                 _ => KvFormat::F16,
             },
+            cpu_isa: found.remove_one("cpu-isa"),
             threads: found.remove_one::<u64>("threads").map(|threads| threads as usize),
             cases: cases(&found),
             chunk: number(&found, "chunk"),
@@ -162,7 +166,7 @@ fn what_to_run() -> [Arg; 4] {
     ]
 }
 
-fn how_to_run() -> [Arg; 7] {
+fn how_to_run() -> [Arg; 8] {
     [
         Arg::new("threads")
             .short('t')
@@ -176,6 +180,11 @@ fn how_to_run() -> [Arg; 7] {
             .default_value("cpu")
             .value_parser(["cpu", "candle"])
             .help("Who computes"),
+        Arg::new("cpu-isa")
+            .long("cpu-isa")
+            .value_name("NAME")
+            .value_parser(Isa::NAMES)
+            .help("Instruction set of the cpu backend, the fastest when absent"),
         Arg::new("kv")
             .long("kv-cache-dtype")
             .value_name("TYPE")

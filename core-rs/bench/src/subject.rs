@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tgi_backend::Backend;
 use tgi_backend_candle::{CandleBackend, CandleOptions};
-use tgi_backend_cpu::isa::choice::{Choice, VARIABLE};
+use tgi_backend_cpu::isa::choice::Choice;
 use tgi_backend_cpu::weights::TensorSource;
 use tgi_backend_cpu::{CpuBackend, CpuOptions};
 use tgi_model::{Model, ModelSpec};
@@ -79,7 +79,7 @@ impl Subject {
             BackendKind::Cpu => {
                 let (threads, kv) = (arguments.threads, arguments.kv);
                 let options = CpuOptions { pages, batch_tokens, logit_rows: streams, threads, kv };
-                let isa = Choice::new(std::env::var(VARIABLE).ok().as_deref())?.isa;
+                let isa = Choice::new(arguments.cpu_isa.as_deref())?.isa;
                 let backend = CpuBackend::from_source(spec, source, &options, isa)?;
                 let isa = backend.isa();
                 (Box::new(backend), isa)

@@ -27,6 +27,7 @@ pub mod tokenizer;
 
 pub use chat_template::ChatTemplate;
 pub use error::{Defect, ModelError};
+pub use gguf::FilePart;
 pub use model::{Model, TensorView};
 pub use spec::{ModelSpec, Role};
 pub use storage::StorageType;

@@ -9,7 +9,7 @@ use memmap2::Mmap;
 
 use crate::chat_template::ChatTemplate;
 use crate::error::{Defect, ModelError};
-use crate::gguf::{self, Tensor, mapped};
+use crate::gguf::{self, FilePart, Tensor, mapped};
 use crate::spec::{ModelSpec, Role};
 use crate::storage::{StorageType, dequantize_iq4_nl};
 use crate::tensors::{self, Key};
@@ -46,8 +46,17 @@ impl Model {
     /// Maps and checks a GGUF file. Whatever the file holds, the answer is a model or an error of
     /// one sentence.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
+        Self::map(path, None)
+    }
+
+    /// Like [`Model::open`], for a file that has other content around the model.
+    pub fn open_part(path: &Path, part: FilePart) -> Result<Self, ModelError> {
+        Self::map(path, Some(part))
+    }
+
+    fn map(path: &Path, part: Option<FilePart>) -> Result<Self, ModelError> {
         let file = path.display().to_string();
-        match mapped::map(path) {
+        match mapped::map(path, part) {
             Ok(bytes) => Self::read(bytes).map_err(|defect| defect.of(&file)),
             Err(source) => Err(ModelError::Unreadable { file, source }),
         }

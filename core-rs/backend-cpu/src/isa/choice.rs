@@ -16,8 +16,6 @@ use crate::matrix::{Input, Matrix, load};
 use crate::product::{Blocks, PanelRow};
 use crate::slab::Slab;
 
-/// The environment variable that names an instruction set and saves the measuring.
-pub const VARIABLE: &str = "TGI_CPU_ISA";
 /// A narrower instruction set must be faster by more than this share of the time.
 const TIE: f64 = 0.03;
 /// Times that each candidate runs; its best counts.
@@ -47,7 +45,7 @@ impl Choice {
             return fastest(&available);
         };
         match available.iter().find(|isa| isa.name() == name) {
-            Some(&isa) => Ok(Self { isa, reason: format!("named by {VARIABLE}") }),
+            Some(&isa) => Ok(Self { isa, reason: "named by --cpu-isa".to_owned() }),
             None => Err(CpuError::Isa {
                 name: name.to_owned(),
                 problem: if Isa::NAMES.contains(&name) {
@@ -148,7 +146,7 @@ mod tests {
         for isa in Isa::available() {
             assert!(Isa::NAMES.contains(&isa.name()));
             let choice = Choice::new(Some(isa.name())).unwrap();
-            assert_eq!((choice.isa.name(), &*choice.reason), (isa.name(), "named by TGI_CPU_ISA"));
+            assert_eq!((choice.isa.name(), &*choice.reason), (isa.name(), "named by --cpu-isa"));
         }
     }
 
@@ -168,7 +166,7 @@ mod tests {
         assert!(
             message.starts_with(
                 "Cannot compute with the instruction set \"sse9\": no instruction set has that name"
-            ) && message.contains("portable; set TGI_CPU_ISA to one of them"),
+            ) && message.contains("portable; set --cpu-isa to one of them"),
             "{message}"
         );
         let here: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();

@@ -10,6 +10,7 @@ mod header;
 mod layout;
 pub(crate) mod mapped;
 pub(crate) mod metadata;
+mod part;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -20,6 +21,7 @@ use candle_core::quantized::gguf_file::Content;
 use crate::error::Defect;
 use crate::storage::StorageType;
 use metadata::Metadata;
+pub use part::FilePart;
 
 /// Where a file counts its tensors, after magic number and version.
 const TENSOR_COUNT: Range<usize> = 8..16;

@@ -1,0 +1,49 @@
+/** Why a library cannot be loaded, as one sentence with the fix. */
+
+/** What the sentence depends on. */
+export interface LoadFailure {
+  readonly path: string;
+  /** Why this file was picked. */
+  readonly reason: string;
+  /** Whether it lies inside the executable: Deno then writes it into `temporary` to load it. */
+  readonly embedded: boolean;
+  /** The folder for temporary files. */
+  readonly temporary: string;
+  /** Whether the file is there. */
+  readonly present: boolean;
+  /** What Deno said. */
+  readonly message: string;
+}
+
+/** The sentence. The words of Deno and of the dynamic linker are recognized where they are vague. */
+export function loadFailureText(failure: LoadFailure): string {
+  return failure.embedded ? embeddedText(failure) : fileText(failure);
+}
+
+function embeddedText({ temporary, message }: LoadFailure): string {
+  const fix = "or put the libtgi_core.so of this version beside the executable.";
+  if (/failed to map segment|operation not permitted/i.test(message)) {
+    return `Cannot load the core from ${temporary}: programs may not run from there (it is mounted ` +
+      `noexec); set TMPDIR to a folder where they may, ${fix}`;
+  }
+  if (/failed to write|no space|read-only|permission denied|no such file/i.test(message)) {
+    return `Cannot write the core into ${temporary}: the folder is full, missing or read-only; set ` +
+      `TMPDIR to a folder with 16 MB free, ${fix}`;
+  }
+  return `Cannot load the core that is embedded in the executable: ${
+    oneLine(message)
+  }; fetch the ` +
+    `executable again, ${fix}`;
+}
+
+function fileText({ path, reason, present, message }: LoadFailure): string {
+  const why = present ? oneLine(message) : "there is no such file";
+  return `Cannot load ${path} (${reason}): ${why}; build it with \`deno task build\`, or name ` +
+    "another by TGI_CORE_LIB.";
+}
+
+/** Deno says "Could not open library" once for each layer. */
+function oneLine(message: string): string {
+  return message.replaceAll("Could not open library: ", "").replace(/\s*\n\s*/g, " ")
+    .replace(/[.;\s]+$/, "");
+}
