@@ -107,7 +107,34 @@ export interface JobParameters {
   decoder_input_details?: boolean;
   add_special_tokens?: boolean;
   ignore_eos?: boolean;
+  /** The prompt's ids; `inputs` is empty then. */
+  input_ids?: readonly number[];
+  /** Keeps tokens at least this likely, as a part of the likeliest. */
+  min_p?: number | null;
+  /** Added to the logits, by token id. */
+  logit_bias?: Readonly<Record<string, number>>;
+  /** OpenAI's: taken off the logits of tokens generated so far, once each. */
+  presence_penalty?: number | null;
+  /** OpenAI's: taken off the logits of tokens generated so far, once for each time. */
+  openai_frequency_penalty?: number | null;
+  /** The end-of-sequence token is out of reach before so many tokens. */
+  min_new_tokens?: number | null;
+  /** Report logprobs of the model, before any warper. */
+  raw_logprobs?: boolean;
+  /** A stop text counts wherever it ends, also inside a token. */
+  stop_anywhere?: boolean;
+  /** Whether the stop text stays in the generated text. */
+  include_stop_str?: boolean;
+  watermark?: boolean;
+  grammar?: JobGrammar | null;
 }
+
+/** What the generated text must follow. */
+export type JobGrammar =
+  | { readonly type: "json_schema"; readonly value: unknown }
+  | { readonly type: "json_object" }
+  | { readonly type: "regex"; readonly value: string }
+  | { readonly type: "lark"; readonly value: string };
 
 /** One generation. */
 export interface GenerateJob {

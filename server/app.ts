@@ -12,8 +12,10 @@ import { allowHosts } from "./hosts.ts";
 import { Liveness } from "./liveness.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { Permits } from "./permits.ts";
+import { openAiErrorResponse } from "./openai/error_body.ts";
 import { errorResponse } from "./routes/answers.ts";
 import { compatGenerate } from "./routes/compat_generate.ts";
+import { completions } from "./routes/completions.ts";
 import {
   apiDocument,
   docsBundle,
@@ -27,6 +29,7 @@ import { generateStream } from "./routes/generate_stream.ts";
 import { health } from "./routes/health.ts";
 import { info } from "./routes/info.ts";
 import { metrics } from "./routes/metrics.ts";
+import { model, models } from "./routes/models.ts";
 import type { ServerOptions } from "./server_options.ts";
 
 /** What a server is made of. */
@@ -61,6 +64,9 @@ function routes(context: AppContext): Record<string, Route> {
     "/": { GET: health(context), POST: compatGenerate(context) },
     "/generate": { POST: generate(context) },
     "/generate_stream": { POST: generateStream(context) },
+    "/v1/completions": { POST: completions(context) },
+    "/v1/models": { GET: models(context) },
+    "/v1/models/:id{.+}": { GET: model(context) },
     "/health": { GET: health(context) },
     "/ping": { GET: health(context) },
     "/info": { GET: info(context) },
@@ -103,8 +109,15 @@ function allowOrigins(origins: readonly string[]) {
 }
 
 /** An error that nobody foresaw is logged, and is an incomplete generation to the client. */
-function onError(error: Error): Response {
-  if (error instanceof TgiError) return errorResponse(error);
-  getLogger(["tgi", "http"]).error("Cannot answer a request: {error}", { error });
-  return errorResponse(new IncompleteGenerationError());
+function onError(error: Error, c: Context): Response {
+  const known = error instanceof TgiError ? error : new IncompleteGenerationError();
+  if (known !== error) {
+    getLogger(["tgi", "http"]).error("Cannot answer a request: {error}", { error });
+  }
+  return isOpenAi(c.req.path) ? openAiErrorResponse(known) : errorResponse(known);
+}
+
+/** Whether errors of this path have OpenAI's shape. */
+function isOpenAi(path: string): boolean {
+  return path.startsWith("/v1/");
 }

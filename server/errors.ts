@@ -11,7 +11,11 @@ export type ErrorType =
   | "overloaded"
   | "generation"
   | "incomplete_generation"
-  | "healthcheck";
+  | "healthcheck"
+  | "template_error"
+  | "tool_error"
+  | "not_found"
+  | "unauthorized";
 
 /** A failure with the status and body that TGI documents for it. */
 export class TgiError extends Error {
@@ -36,13 +40,62 @@ export class TgiError extends Error {
 export class ValidationError extends TgiError {
   override readonly name: string = "ValidationError";
 
-  constructor(message: string, status = 422, options?: ErrorOptions) {
+  /** Field of the body that is at fault, where one is. */
+  readonly param: string | null;
+
+  constructor(
+    message: string,
+    status = 422,
+    options: ErrorOptions & { readonly param?: string } = {},
+  ) {
     super(status, "validation", message, options);
+    this.param = options.param ?? null;
   }
 
   /** A parameter out of bounds, with TGI's prefix. */
   static ofInput(message: string): ValidationError {
     return new ValidationError(`Input validation error: ${message}`);
+  }
+
+  /** A field out of bounds on the OpenAI routes: 422, which they answer as 400. */
+  static ofParam(param: string, message: string): ValidationError {
+    return new ValidationError(message, 422, { param });
+  }
+}
+
+/** The tools cannot be used: 422. */
+export class ToolError extends TgiError {
+  override readonly name = "ToolError";
+
+  constructor(message: string) {
+    super(422, "tool_error", `Tool error: ${message}`);
+  }
+}
+
+/** The messages cannot be made into a prompt: 422. */
+export class TemplateError extends TgiError {
+  override readonly name = "TemplateError";
+
+  constructor(message: string) {
+    super(422, "template_error", `Template error: ${message}`);
+  }
+}
+
+/** There is no such thing: 404. */
+export class NotFoundError extends TgiError {
+  override readonly name = "NotFoundError";
+
+  constructor(message: string) {
+    super(404, "not_found", message);
+  }
+}
+
+/** The key is missing or wrong: 401. */
+export class UnauthorizedError extends TgiError {
+  override readonly name = "UnauthorizedError";
+
+  constructor() {
+    super(401, "unauthorized", "Send a key of this server as `Authorization: Bearer KEY`");
   }
 }
 

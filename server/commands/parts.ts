@@ -61,6 +61,7 @@ export function serverOptions(
     validationWorkers: values.validationWorkers,
     payloadLimit: values.payloadLimit,
     streamErrorsAsEvents: values.streamErrorsAsEvents,
+    strict: values.strict,
     corsAllowOrigin: values.corsAllowOrigin,
     apiKey: values.apiKey,
     allowedHosts: allowedHosts(values),

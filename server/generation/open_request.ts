@@ -42,7 +42,25 @@ export class OpenRequest {
     }
   }
 
-  /** Gives the job to the core. When `signal` aborts, the request is dropped and `gone` called. */
+  /**
+   * Admits what `first` asks for beyond itself, so that there are `count`: one permit for each
+   * generation, all or none. Throws `OverloadedError` when too few permits are free.
+   */
+  static admitAll(first: OpenRequest, permits: Permits, count: number): OpenRequest[] {
+    const all = [first];
+    try {
+      while (all.length < count) all.push(OpenRequest.admit(first.metrics, permits));
+      return all;
+    } catch (error) {
+      for (const open of all) open.fail(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Gives the job to the core, unless the request has ended with others of its group. When `signal`
+   * aborts, the request is dropped and `gone` called.
+   */
   submit(
     engine: TextEngine,
     job: GenerateJob,
@@ -50,6 +68,7 @@ export class OpenRequest {
     signal: AbortSignal,
     gone: () => void,
   ): void {
+    if (this.#ended) return gone();
     this.#submittedAt = performance.now();
     this.#job = { engine, id: engine.submit(job, sink) };
     const abort = () => {

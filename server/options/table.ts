@@ -136,9 +136,11 @@ const LIMITS = {
   }),
   maxClientBatchSize: count({
     group: "limits",
-    fallback: 4,
+    fallback: 32,
     max: 1024,
-    help: "Most prompts in one request, as /info tells it.",
+    help:
+      "Most prompts in one request of /v1/completions, as /info tells it. TGI's default is 4; " +
+      "OpenAI's clients send more.",
   }),
   maxInputTokens: optionalCount({
     group: "limits",
@@ -228,6 +230,12 @@ const BEHAVIOUR = {
     group: "behaviour",
     help: "Answer 200 and an event where a stream fails before it starts, as TGI does, instead " +
       "of the documented status.",
+  }),
+  strict: toggle({
+    group: "behaviour",
+    help:
+      "Refuse a body on /v1 with a field that this server ignores (400), instead of naming it " +
+      "in the header x-ignored-params.",
   }),
   computeType: text({
     group: "behaviour",

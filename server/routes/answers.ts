@@ -118,7 +118,10 @@ function prepare(
 }
 
 /** Ends the request when `work` throws before the core has taken it. */
-async function orFail<Result>(open: OpenRequest, work: () => Promise<Result>): Promise<Result> {
+export async function orFail<Result>(
+  open: OpenRequest,
+  work: () => Promise<Result>,
+): Promise<Result> {
   try {
     return await work();
   } catch (error) {

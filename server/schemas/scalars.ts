@@ -34,3 +34,9 @@ export const bool = z.boolean({ error: "a boolean" });
 
 /** Text. */
 export const text = z.string({ error: "a string" });
+
+/** -2^63 to 2^64 - 1, exact: OpenAI's seeds are i64, TGI's u64. */
+export const anySeed = z.custom<bigint>(
+  (value) => typeof value === "bigint" && value >= -(1n << 63n) && value < 1n << 64n,
+  { error: "u64" },
+);

@@ -20,6 +20,7 @@ export const options: ServerOptions = {
   validationWorkers: 2,
   payloadLimit: 2000,
   streamErrorsAsEvents: false,
+  strict: false,
   corsAllowOrigin: [],
   apiKey: null,
   allowedHosts: null,
