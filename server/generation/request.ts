@@ -2,6 +2,7 @@
 
 import type { GenerateJob, JobParameters } from "../../ffi/types.ts";
 import type { GenerateParameters, GenerateRequest } from "../schemas/generate.ts";
+import { toJobGrammar } from "../schemas/grammar.ts";
 
 /** What a route asks for beyond the body. */
 export interface RouteDefaults {
@@ -61,6 +62,28 @@ function jobParameters(parameters: GenerateParameters, profile: "0.3.1" | "3.3")
     stop: parameters.stop ?? [],
     seed: parameters.seed ?? null,
     top_n_tokens: parameters.top_n_tokens ?? 0,
+    ...extensions(parameters),
+  };
+}
+
+/** What only few requests have; absent keeps the job short. */
+function extensions(parameters: GenerateParameters): JobParameters {
+  const { grammar, min_p: minP } = parameters;
+  const plain = {
+    logit_bias: parameters.logit_bias,
+    min_new_tokens: parameters.min_new_tokens,
+    ignore_eos: parameters.ignore_eos,
+    raw_logprobs: parameters.raw_logprobs,
+    stop_anywhere: parameters.stop_anywhere,
+    include_stop_str: parameters.include_stop_str,
+    watermark: parameters.watermark,
+  };
+  return {
+    ...Object.fromEntries(
+      Object.entries(plain).filter(([, value]) => value !== null && value !== undefined),
+    ),
+    ...(typeof minP === "number" ? { min_p: Math.fround(minP) } : {}),
+    ...(grammar ? { grammar: toJobGrammar(grammar) } : {}),
   };
 }
 

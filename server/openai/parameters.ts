@@ -3,9 +3,7 @@
 import type { JobParameters } from "../../ffi/types.ts";
 import { ValidationError } from "../errors.ts";
 import type { SharedRequest } from "../schemas/openai.ts";
-
-/** Most biases of a request: each is looked at for every token. */
-const MAX_BIASES = 1024;
+import { MAX_BIASES } from "../schemas/validate.ts";
 
 /** Longest stop text, UTF-16 units. */
 const MAX_STOP_LENGTH = 1024;

@@ -3,7 +3,7 @@
 import type { z } from "zod";
 import type { AppContext } from "../context.ts";
 import { BodyError, IncompleteGenerationError, TgiError } from "../errors.ts";
-import { collect, type Collected } from "../generation/collect.ts";
+import { collectBestOf, type Collected, responseJson } from "../generation/collect.ts";
 import { computeHeaders, generationHeaders } from "../generation/headers.ts";
 import { OpenRequest } from "../generation/open_request.ts";
 import {
@@ -49,11 +49,14 @@ export async function answerWhole(
   choices: RouteChoices,
   wrap: (json: string) => string = (json) => json,
 ): Promise<Response> {
-  const { request, result } = await orFail(open, async () => {
+  const { request, results } = await orFail(open, async () => {
     const request = prepare(context, body, choices, false);
-    return { request, result: await collect(context.engine, open, request, signal) };
+    const opens = OpenRequest.admitAll(open, context.permits, body.parameters?.best_of ?? 1);
+    return { request, results: await collectBestOf(context.engine, opens, request, signal) };
   });
-  return new Response(wrap(result.json), { headers: wholeHeaders(context, request, result) });
+  const [best, ...others] = results;
+  const headers = wholeHeaders(context, request, best);
+  return new Response(wrap(responseJson(best, others)), { headers });
 }
 
 function wholeHeaders(context: AppContext, request: GenerationRequest, result: Collected) {
@@ -111,9 +114,9 @@ function prepare(
   choices: RouteChoices,
   isStream: boolean,
 ): GenerationRequest {
-  const { maxStopSequences, maxTopNTokens, profile } = context.options;
-  const { maxInputTokens } = context.engine.info;
-  validate(body, { maxStopSequences, maxTopNTokens, maxInputTokens }, isStream);
+  const { profile } = context.options;
+  const { maxInputTokens, vocab } = context.engine.info;
+  validate(body, { ...context.options, maxInputTokens, vocab }, isStream);
   return toGenerationRequest(body, { ...choices, profile });
 }
 

@@ -1,7 +1,7 @@
 /** Fields that both OpenAI routes share, and this server's extensions of them. */
 
 import { z } from "zod";
-import { anySeed, bool, f32, i32, text, u32, usize } from "./scalars.ts";
+import { anySeed, biases, bool, f32, i32, text, u32, usize } from "./scalars.ts";
 
 const number = (description: string) =>
   f32.nullish().meta({ type: "number", format: "float", description });
@@ -14,13 +14,6 @@ const stops = z.custom<string | readonly string[]>(
     typeof value === "string" ||
     (Array.isArray(value) && value.every((item) => typeof item === "string")),
   { error: "a string or a sequence of strings" },
-);
-
-const biases = z.custom<Readonly<Record<string, number>>>(
-  (value) =>
-    typeof value === "object" && value !== null && !Array.isArray(value) &&
-    Object.values(value).every((bias) => typeof bias === "number"),
-  { error: "a map from token id to number" },
 );
 
 /** What every streamed answer may be asked for. */

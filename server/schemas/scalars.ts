@@ -40,3 +40,11 @@ export const anySeed = z.custom<bigint>(
   (value) => typeof value === "bigint" && value >= -(1n << 63n) && value < 1n << 64n,
   { error: "u64" },
 );
+
+/** Numbers by token id. */
+export const biases = z.custom<Readonly<Record<string, number>>>(
+  (value) =>
+    typeof value === "object" && value !== null && !Array.isArray(value) &&
+    Object.values(value).every((bias) => typeof bias === "number"),
+  { error: "a map from token id to number" },
+);
