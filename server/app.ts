@@ -5,6 +5,7 @@ import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
 import type { TextEngine } from "../ffi/types.ts";
 import { requireKey } from "./auth.ts";
+import type { ChatRenderer } from "./chat/renderer.ts";
 import type { AppContext } from "./context.ts";
 import { IncompleteGenerationError, TgiError } from "./errors.ts";
 import { exposedHeaders } from "./generation/headers.ts";
@@ -14,6 +15,7 @@ import { Metrics } from "./metrics/metrics.ts";
 import { Permits } from "./permits.ts";
 import { openAiErrorResponse } from "./openai/error_body.ts";
 import { errorResponse } from "./routes/answers.ts";
+import { chatCompletions } from "./routes/chat_completions.ts";
 import { compatGenerate } from "./routes/compat_generate.ts";
 import { completions } from "./routes/completions.ts";
 import {
@@ -31,10 +33,13 @@ import { info } from "./routes/info.ts";
 import { metrics } from "./routes/metrics.ts";
 import { model, models } from "./routes/models.ts";
 import type { ServerOptions } from "./server_options.ts";
+import type { TextTokenizer } from "./tokenizer.ts";
 
 /** What a server is made of. */
 export interface AppDeps {
   readonly engine: TextEngine;
+  readonly chat: ChatRenderer;
+  readonly tokenizer: TextTokenizer;
   readonly options: ServerOptions;
   /** Silence after which a stream gets a comment, ms; TGI's 15 s when absent. */
   readonly keepAliveMillis?: number;
@@ -64,6 +69,7 @@ function routes(context: AppContext): Record<string, Route> {
     "/": { GET: health(context), POST: compatGenerate(context) },
     "/generate": { POST: generate(context) },
     "/generate_stream": { POST: generateStream(context) },
+    "/v1/chat/completions": { POST: chatCompletions(context) },
     "/v1/completions": { POST: completions(context) },
     "/v1/models": { GET: models(context) },
     "/v1/models/:id{.+}": { GET: model(context) },
@@ -80,7 +86,8 @@ function routes(context: AppContext): Record<string, Route> {
   };
 }
 
-function createContext({ engine, options, keepAliveMillis = 15_000 }: AppDeps): AppContext {
+function createContext(deps: AppDeps): AppContext {
+  const { engine, options, keepAliveMillis = 15_000 } = deps;
   const metrics = new Metrics(engine.info);
   const permits = new Permits(options.maxConcurrentRequests);
   const liveness = new Liveness(engine);
@@ -88,7 +95,7 @@ function createContext({ engine, options, keepAliveMillis = 15_000 }: AppDeps): 
     metrics.stepped(step);
     liveness.stepped(step);
   };
-  return { engine, options, metrics, permits, liveness, keepAliveMillis };
+  return { ...deps, metrics, permits, liveness, keepAliveMillis };
 }
 
 /** GET answers HEAD, too: Hono runs the handler and leaves the body out. */

@@ -97,8 +97,8 @@ function toF32(value: number | null | undefined): number | null {
   return typeof value === "number" ? Math.fround(value) : null;
 }
 
-/** Code points, without an array of them. */
-function countCharacters(text: string): number {
+/** Unicode characters, without an array of them. */
+export function countCharacters(text: string): number {
   let count = 0;
   for (const _ of text) count += 1;
   return count;

@@ -15,10 +15,7 @@ import { type CompletionPlan, planCompletion } from "./completion_request.ts";
 import { CompletionWriter } from "./completion_wire.ts";
 import { openAiErrorBody } from "./error_body.ts";
 import { ignoredFields, ignoredHeaders } from "./ignored.ts";
-import { replyHead, usageJson } from "./reply.ts";
-
-/** The last event of OpenAI's streams. */
-export const DONE_EVENT = "data: [DONE]\n\n";
+import { DONE_EVENT, replyHead, usageJson } from "./reply.ts";
 
 /** What both ways to answer take. */
 interface Planned {

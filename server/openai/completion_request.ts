@@ -3,6 +3,7 @@
 import type { GenerateJob } from "../../ffi/types.ts";
 import type { AppContext } from "../context.ts";
 import { ValidationError } from "../errors.ts";
+import { countCharacters } from "../generation/request.ts";
 import { type CompletionRequest, type Prompt, promptsOf } from "../schemas/completion.ts";
 import type { CompletionShape } from "./completion_reader.ts";
 import { checkShared, sharedParameters, stopsOf } from "./parameters.ts";
@@ -56,7 +57,7 @@ export function planCompletion(body: CompletionRequest, context: AppContext): Co
     }))
   );
   const texts = prompts.filter((prompt) => typeof prompt === "string");
-  const characters = texts.reduce((sum, text) => sum + [...text].length, 0);
+  const characters = texts.reduce((sum, text) => sum + countCharacters(text), 0);
   return { jobs, generations, choices, topCount: body.logprobs ?? null, characters };
 }
 

@@ -3,6 +3,9 @@
 import type { DoneRecord } from "../../ffi/types.ts";
 import type { ServerOptions } from "../server_options.ts";
 
+/** The last event of OpenAI's streams. */
+export const DONE_EVENT = "data: [DONE]\n\n";
+
 /** The first keys of an answer or chunk, JSON without its closing brace. */
 export function replyHead(
   kind: "cmpl" | "chatcmpl",

@@ -58,3 +58,64 @@ export const Completion = z.object({
   choices: z.array(CompletionChoice),
   usage: Usage.nullable().optional(),
 }).meta({ id: "Completion" });
+
+/** A call in a message. */
+export const ToolCallJson = z.object({
+  index: count.optional(),
+  id: z.string(),
+  type: z.literal("function"),
+  function: z.object({
+    name: z.string(),
+    arguments: z.string().meta({ description: "JSON text" }),
+  }),
+}).meta({ id: "ToolCall" });
+
+const chatToken = {
+  token: z.string(),
+  logprob: z.number(),
+  bytes: z.array(count),
+};
+
+const ChatLogprobs = z.object({
+  content: z.array(z.object({
+    ...chatToken,
+    top_logprobs: z.array(z.object(chatToken)),
+  })),
+  refusal: z.null(),
+}).nullable();
+
+/** Body of `POST /v1/chat/completions`. */
+export const ChatCompletion = z.object({
+  ...head,
+  object: z.literal("chat.completion"),
+  choices: z.array(z.object({
+    index: count,
+    message: z.object({
+      role: z.literal("assistant"),
+      content: z.string().nullable(),
+      reasoning_content: z.string().optional(),
+      tool_calls: z.array(ToolCallJson).optional(),
+    }),
+    logprobs: ChatLogprobs,
+    finish_reason: reason,
+  })),
+  usage: Usage,
+}).meta({ id: "ChatCompletion" });
+
+/** A chunk of a chat's stream. */
+export const ChatCompletionChunk = z.object({
+  ...head,
+  object: z.literal("chat.completion.chunk"),
+  choices: z.array(z.object({
+    index: count,
+    delta: z.object({
+      role: z.literal("assistant").optional(),
+      content: z.string().optional(),
+      reasoning_content: z.string().optional(),
+      tool_calls: z.array(ToolCallJson).optional(),
+    }),
+    logprobs: ChatLogprobs,
+    finish_reason: reason,
+  })),
+  usage: Usage.nullable().optional(),
+}).meta({ id: "ChatCompletionChunk" });
