@@ -30,8 +30,11 @@ import { generate } from "./routes/generate.ts";
 import { generateStream } from "./routes/generate_stream.ts";
 import { health } from "./routes/health.ts";
 import { info } from "./routes/info.ts";
+import { invocations } from "./routes/invocations.ts";
 import { metrics } from "./routes/metrics.ts";
 import { model, models } from "./routes/models.ts";
+import { chatTokenize, tokenize } from "./routes/tokenize.ts";
+import { vertex } from "./routes/vertex.ts";
 import type { ServerOptions } from "./server_options.ts";
 import type { TextTokenizer } from "./tokenizer.ts";
 
@@ -69,6 +72,10 @@ function routes(context: AppContext): Record<string, Route> {
     "/": { GET: health(context), POST: compatGenerate(context) },
     "/generate": { POST: generate(context) },
     "/generate_stream": { POST: generateStream(context) },
+    "/tokenize": { POST: tokenize(context) },
+    "/chat_tokenize": { POST: chatTokenize(context) },
+    "/invocations": { POST: invocations(context) },
+    "/vertex": { POST: vertex(context) },
     "/v1/chat/completions": { POST: chatCompletions(context) },
     "/v1/completions": { POST: completions(context) },
     "/v1/models": { GET: models(context) },

@@ -108,7 +108,7 @@ export function errorResponse(error: TgiError): Response {
 }
 
 /** Checks the bounds and makes the job. Throws a `ValidationError`. */
-function prepare(
+export function prepare(
   context: AppContext,
   body: GenerateRequest,
   choices: RouteChoices,
