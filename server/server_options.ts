@@ -13,6 +13,8 @@ export interface ServerOptions {
   readonly computeType: string;
   /** Permits: generations that may be open at a time. */
   readonly maxConcurrentRequests: number;
+  /** TGI's watermark: share of the vocabulary that is lifted, and what is added to its logits. */
+  readonly watermark: { readonly gamma: number; readonly delta: number };
   readonly maxBestOf: number;
   readonly maxStopSequences: number;
   readonly maxTopNTokens: number;

@@ -1,6 +1,6 @@
 /** Parts the reasoning of a turn from its answer, for models that think between two tags. */
 
-import { overlap } from "../openai/stop_text.ts";
+import { overlap } from "./overlap.ts";
 import { type ChatDelta, DeltaList, type DeltaReader } from "./delta.ts";
 
 /** The tags around a model's reasoning. */

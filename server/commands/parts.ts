@@ -54,6 +54,7 @@ export function serverOptions(
     modelSha: model?.commit ?? null,
     computeType: values.computeType ?? `${info.device}+${info.backend}`,
     maxConcurrentRequests: values.maxConcurrentRequests,
+    watermark: { gamma: values.watermarkGamma, delta: values.watermarkDelta },
     maxBestOf: values.maxBestOf,
     maxStopSequences: values.maxStopSequences,
     maxTopNTokens: values.maxTopNTokens,

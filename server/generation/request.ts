@@ -3,10 +3,13 @@
 import type { GenerateJob, JobParameters } from "../../ffi/types.ts";
 import type { GenerateParameters, GenerateRequest } from "../schemas/generate.ts";
 import { toJobGrammar } from "../schemas/grammar.ts";
+import type { ServerOptions } from "../server_options.ts";
 
 /** What a route asks for beyond the body. */
 export interface RouteDefaults {
   readonly profile: "0.3.1" | "3.3";
+  /** Strength of the watermark where a body asks for one. */
+  readonly watermark: ServerOptions["watermark"];
   /** `return_full_text` where the body has none. */
   readonly returnFullText: boolean;
   /** 0.3.1's `/generate`: details bring the prefill unless the body says otherwise. */
@@ -36,7 +39,7 @@ export function toGenerationRequest(
     job: {
       inputs: body.inputs,
       parameters: {
-        ...jobParameters(parameters, defaults.profile),
+        ...jobParameters(parameters, defaults),
         do_sample: parameters.do_sample ?? (defaults.profile === "3.3" && !body.parameters),
         decoder_input_details: prefill,
       },
@@ -49,7 +52,10 @@ export function toGenerationRequest(
 }
 
 /** Numbers that the core holds as f32 are rounded here, so that both sides check the same value. */
-function jobParameters(parameters: GenerateParameters, profile: "0.3.1" | "3.3"): JobParameters {
+function jobParameters(
+  parameters: GenerateParameters,
+  { profile, watermark }: RouteDefaults,
+): JobParameters {
   return {
     temperature: toF32(parameters.temperature),
     repetition_penalty: toF32(parameters.repetition_penalty),
@@ -62,12 +68,15 @@ function jobParameters(parameters: GenerateParameters, profile: "0.3.1" | "3.3")
     stop: parameters.stop ?? [],
     seed: parameters.seed ?? null,
     top_n_tokens: parameters.top_n_tokens ?? 0,
-    ...extensions(parameters),
+    ...extensions(parameters, watermark),
   };
 }
 
 /** What only few requests have; absent keeps the job short. */
-function extensions(parameters: GenerateParameters): JobParameters {
+function extensions(
+  parameters: GenerateParameters,
+  watermark: RouteDefaults["watermark"],
+): JobParameters {
   const { grammar, min_p: minP } = parameters;
   const plain = {
     logit_bias: parameters.logit_bias,
@@ -76,13 +85,13 @@ function extensions(parameters: GenerateParameters): JobParameters {
     raw_logprobs: parameters.raw_logprobs,
     stop_anywhere: parameters.stop_anywhere,
     include_stop_str: parameters.include_stop_str,
-    watermark: parameters.watermark,
   };
   return {
     ...Object.fromEntries(
       Object.entries(plain).filter(([, value]) => value !== null && value !== undefined),
     ),
     ...(typeof minP === "number" ? { min_p: Math.fround(minP) } : {}),
+    ...(parameters.watermark === true ? { watermark } : {}),
     ...(grammar ? { grammar: toJobGrammar(grammar) } : {}),
   };
 }

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { toGenerationRequest } from "./request.ts";
 
-const defaults = { profile: "0.3.1", returnFullText: false, prefillWithDetails: true } as const;
+const defaults = {
+  profile: "0.3.1",
+  watermark: { gamma: 0.5, delta: 2 },
+  returnFullText: false,
+  prefillWithDetails: true,
+} as const;
 
 Deno.test("a bare prompt becomes TGI's defaults", () => {
   assert.deepEqual(toGenerationRequest({ inputs: "hi" }, defaults), {

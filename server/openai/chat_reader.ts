@@ -7,7 +7,6 @@ import type { PieceReader } from "../generation/pieces.ts";
 import type { TurnShape } from "./chat_request.ts";
 import type { LoggedToken } from "./completion_reader.ts";
 import { openAiFinish } from "./reply.ts";
-import { StopText } from "./stop_text.ts";
 
 /** A part of a choice. */
 export interface ChatPiece {
@@ -31,7 +30,6 @@ class PlainReader implements DeltaReader {
 
 /** Reads records into pieces. */
 export class ChatReader implements PieceReader<ChatPiece> {
-  readonly #stop: StopText;
   readonly #reasoning: DeltaReader;
   readonly #answer: DeltaReader;
   readonly #markers: ReadonlySet<string>;
@@ -42,7 +40,6 @@ export class ChatReader implements PieceReader<ChatPiece> {
 
   constructor(readonly shape: TurnShape) {
     const { reasoning, tools } = shape;
-    this.#stop = new StopText(shape.stops, shape.includeStop);
     this.#reasoning = reasoning
       ? new ReasoningReader(reasoning.tags, reasoning.inside)
       : new PlainReader();
@@ -58,18 +55,16 @@ export class ChatReader implements PieceReader<ChatPiece> {
     const shown = token.special && !isMarker ? "" : token.text;
     this.#hasMarkers ||= isMarker;
     if (!isMarker) this.#text += shown;
-    const tokens = this.shape.logprobs && !this.#stop.stopped ? [{ token, top }] : [];
-    const deltas = this.#read(this.#stop.push(shown));
+    const tokens = this.shape.logprobs ? [{ token, top }] : [];
+    const deltas = this.#read(shown);
     return deltas.length === 0 && tokens.length === 0
       ? []
       : [{ deltas, tokens, finishReason: null }];
   }
 
   done(record: DoneRecord): readonly ChatPiece[] {
-    const text = this.#stop.push(this.#unseen(record));
-    const rest = this.#stop.stopped ? text : text + this.#stop.end();
-    const deltas = [...this.#read(rest), ...this.#flush()];
-    const reason = openAiFinish(record.finishReason, this.#stop.stopped);
+    const deltas = [...this.#read(this.#unseen(record)), ...this.#flush()];
+    const reason = openAiFinish(record.finishReason);
     const finishReason = this.#hasCalled && reason === "stop" ? "tool_calls" : reason;
     return [{ deltas, tokens: [], finishReason }];
   }

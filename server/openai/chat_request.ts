@@ -1,6 +1,6 @@
 /** From the body of a chat to jobs and how their turns are read. */
 
-import type { GenerateJob, JobGrammar } from "../../ffi/types.ts";
+import type { GenerateJob, Grammar } from "../../ffi/types.ts";
 import { continuedText, cutAfter, type JsonObject, plainMessage } from "../chat/messages.ts";
 import { opensReasoning, type ReasoningTags, reasoningTags } from "../chat/reasoning.ts";
 import type { ChatRenderer } from "../chat/renderer.ts";
@@ -13,7 +13,7 @@ import type { AppContext } from "../context.ts";
 import { TemplateError, ToolError, ValidationError } from "../errors.ts";
 import type { ChatRequest } from "../schemas/chat.ts";
 import { checkCount } from "./completion_request.ts";
-import { checkShared, sharedParameters, stopsOf } from "./parameters.ts";
+import { checkShared, sharedParameters } from "./parameters.ts";
 
 /** OpenAI's most for `top_logprobs`. */
 const MAX_TOP_LOGPROBS = 20;
@@ -37,8 +37,6 @@ const RESERVED = new Set([
 
 /** How the text of a turn is read. */
 export interface TurnShape {
-  readonly stops: readonly string[];
-  readonly includeStop: boolean;
   readonly logprobs: boolean;
   /** Null when no tool may be called. */
   readonly tools: { readonly format: ToolFormat; readonly names: ReadonlySet<string> } | null;
@@ -87,7 +85,7 @@ function checkChat(body: ChatRequest): void {
 }
 
 /** A forced call, or the format that was asked for; both at once cannot be held. */
-function turnGrammar(body: ChatRequest, choice: ToolChoice): JobGrammar | null {
+function turnGrammar(body: ChatRequest, choice: ToolChoice): Grammar | null {
   const grammar = responseGrammar(body.response_format);
   if (grammar !== null && choice.tools.length > 0) {
     throw new ToolError("Grammar and tools are mutually exclusive");
@@ -140,7 +138,7 @@ function templateVariables(variables: JsonObject): JsonObject {
 function chatJob(
   body: ChatRequest,
   prompt: string,
-  grammar: JobGrammar | null,
+  grammar: Grammar | null,
   index: number,
 ): GenerateJob {
   const isLogged = body.logprobs === true;
@@ -167,8 +165,6 @@ function turnShape(
   const names = new Set(tools.map(({ name }) => name));
   const tags = forced ? null : reasoningTags(template);
   return {
-    stops: stopsOf(body),
-    includeStop: body.include_stop_str_in_output === true,
     logprobs: body.logprobs === true,
     tools: tools.length === 0 ? null : { format: forced ? generic : format, names },
     reasoning: tags && { tags, inside: opensReasoning(prompt, tags) },

@@ -3,7 +3,6 @@
 import type { DoneRecord, GeneratedRecord, TokenRecord } from "../../ffi/types.ts";
 import type { PieceReader } from "../generation/pieces.ts";
 import { openAiFinish } from "./reply.ts";
-import { StopText } from "./stop_text.ts";
 
 /** A token with those that were as likely at its place. */
 export interface LoggedToken {
@@ -22,8 +21,6 @@ export interface CompletionPiece {
 
 /** What a choice shows. */
 export interface CompletionShape {
-  readonly stops: readonly string[];
-  readonly includeStop: boolean;
   readonly logprobs: boolean;
   /** The prompt's text; `tokens` takes it from the prompt's tokens. */
   readonly echo: string | "tokens" | null;
@@ -33,13 +30,11 @@ export interface CompletionShape {
 
 /** Reads records into pieces. */
 export class CompletionReader implements PieceReader<CompletionPiece> {
-  readonly #stop: StopText;
   readonly #prompt: LoggedToken[] = [];
   #promptText: string;
   #text = "";
 
   constructor(readonly shape: CompletionShape) {
-    this.#stop = new StopText(shape.stops, shape.includeStop);
     this.#promptText = shape.echo === "tokens" ? "" : shape.echo ?? "";
   }
 
@@ -53,26 +48,18 @@ export class CompletionReader implements PieceReader<CompletionPiece> {
   token({ token, top }: GeneratedRecord): readonly CompletionPiece[] {
     const shown = token.special ? "" : token.text;
     this.#text += shown;
-    const isHidden = this.shape.promptOnly || this.#stop.stopped;
-    const logged = this.shape.logprobs && !isHidden ? [{ token, top }] : [];
-    return this.#piece(isHidden ? "" : this.#stop.push(shown), logged, null);
+    if (this.shape.promptOnly) return this.#piece("", [], null);
+    return this.#piece(shown, this.shape.logprobs ? [{ token, top }] : [], null);
   }
 
   done(record: DoneRecord): readonly CompletionPiece[] {
-    const text = this.shape.promptOnly ? "" : this.#stop.push(this.#unseen(record)) + this.#rest();
-    const reason = this.shape.promptOnly
-      ? "length"
-      : openAiFinish(record.finishReason, this.#stop.stopped);
-    return this.#piece(text, [], reason);
+    if (this.shape.promptOnly) return this.#piece("", [], "length");
+    return this.#piece(this.#unseen(record), [], openAiFinish(record.finishReason));
   }
 
   /** What the tokens did not show: a character that never became whole. */
   #unseen({ generatedText }: DoneRecord): string {
     return generatedText.startsWith(this.#text) ? generatedText.slice(this.#text.length) : "";
-  }
-
-  #rest(): string {
-    return this.#stop.stopped ? "" : this.#stop.end();
   }
 
   /** The prompt comes with the first piece. */

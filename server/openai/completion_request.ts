@@ -6,7 +6,7 @@ import { ValidationError } from "../errors.ts";
 import { countCharacters } from "../generation/request.ts";
 import { type CompletionRequest, type Prompt, promptsOf } from "../schemas/completion.ts";
 import type { CompletionShape } from "./completion_reader.ts";
-import { checkShared, sharedParameters, stopsOf } from "./parameters.ts";
+import { checkShared, sharedParameters } from "./parameters.ts";
 
 /** OpenAI's default of `max_tokens`. */
 const DEFAULT_MAX_TOKENS = 16;
@@ -104,10 +104,9 @@ function completionJob(body: CompletionRequest, prompt: Prompt, index: number): 
   const needsPrefill = isEchoed(body) && (isLogged || !isText);
   const isGreedy = body.do_sample === false && typeof body.temperature !== "number";
   return {
-    inputs: isText ? prompt : "",
+    ...(isText ? { inputs: prompt } : { inputs: "", input_ids: prompt }),
     parameters: {
       ...sharedParameters(isGreedy ? { ...body, temperature: 0 } : body, index),
-      ...(isText ? {} : { input_ids: prompt }),
       max_new_tokens: Math.max(body.max_tokens ?? DEFAULT_MAX_TOKENS, 1),
       truncate: body.truncate ?? null,
       top_n_tokens: body.logprobs ?? 0,
@@ -120,8 +119,6 @@ function completionJob(body: CompletionRequest, prompt: Prompt, index: number): 
 function completionShape(body: CompletionRequest, prompt: Prompt): CompletionShape {
   const echoed = typeof prompt === "string" ? prompt : "tokens";
   return {
-    stops: stopsOf(body),
-    includeStop: body.include_stop_str_in_output === true,
     logprobs: typeof body.logprobs === "number",
     echo: isEchoed(body) ? echoed : null,
     promptOnly: body.max_tokens === 0,

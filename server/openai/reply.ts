@@ -36,6 +36,6 @@ export function usageJson(done: readonly DoneRecord[], perPrompt: number): strin
 }
 
 /** OpenAI's finish reason. */
-export function openAiFinish(reason: DoneRecord["finishReason"], stopped: boolean) {
-  return reason === "length" && !stopped ? "length" : "stop";
+export function openAiFinish(reason: DoneRecord["finishReason"]): "stop" | "length" {
+  return reason === "length" ? "length" : "stop";
 }

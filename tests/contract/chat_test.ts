@@ -112,12 +112,6 @@ Deno.test("n choices share one prompt and are told apart by their index", async 
   assert.equal(chunks.at(-1)?.usage?.completion_tokens, 6);
 });
 
-Deno.test("a stop text ends the turn before it, also across tokens", async () => {
-  const { choices } = await chat(start(), { stop: "wo t" });
-  assert.deepEqual([choices[0]?.message.content, choices[0]?.finish_reason], [" one t", "stop"]);
-  assert.equal(assembled(await chatChunks(start(), { stop: ["wo t"] })).content, " one t");
-});
-
 const thinking = "{% if think %}<think>{% endif %}</think>";
 
 Deno.test("reasoning is split out, whole as streamed, and the tags are gone", async () => {

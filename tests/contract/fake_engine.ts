@@ -88,7 +88,7 @@ export class FakeEngine implements TextEngine {
       id,
       job,
       sink,
-      promptTokens: job.parameters.input_ids?.map((id) => `#${id}`) ?? job.inputs.split(" "),
+      promptTokens: job.input_ids?.map((id) => `#${id}`) ?? job.inputs.split(" "),
       texts: [],
       state: "waiting",
       isPaused: false,

@@ -14,6 +14,7 @@ export const options: ServerOptions = {
   modelSha: null,
   computeType: "cpu",
   maxConcurrentRequests: 4,
+  watermark: { gamma: 0.5, delta: 2 },
   maxBestOf: 1,
   maxStopSequences: 4,
   maxTopNTokens: 5,

@@ -3,7 +3,7 @@
  * `{"name", "arguments"}`. A system message tells the model of it; a grammar holds it to it.
  */
 
-import type { JobGrammar } from "../../../ffi/types.ts";
+import type { Grammar } from "../../../ffi/types.ts";
 import type { JsonObject } from "../messages.ts";
 import { JsonCallReader } from "./json_calls.ts";
 import type { Tool, ToolFormat } from "./format.ts";
@@ -33,7 +33,7 @@ export function describeTools(
 }
 
 /** The grammar of a turn that calls at least one of `tools`, and no more than one unless `many`. */
-export function callGrammar(tools: readonly Tool[], many: boolean): JobGrammar {
+export function callGrammar(tools: readonly Tool[], many: boolean): Grammar {
   const definitions = tools.map(({ parameters }, index) =>
     [`tool${index}`, moveReferences(parameters, `#/$defs/tool${index}`)] as const
   );

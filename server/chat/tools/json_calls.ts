@@ -1,6 +1,6 @@
 /** The machine under all formats that write calls as JSON. */
 
-import { overlap } from "../../openai/stop_text.ts";
+import { overlap } from "../overlap.ts";
 import { type ChatDelta, DeltaList, type DeltaReader, type ToolCall } from "../delta.ts";
 import { isObject } from "../messages.ts";
 import { BalancedJson, exactObject } from "./json_text.ts";
