@@ -5,6 +5,7 @@ import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
 import type { TextEngine } from "../ffi/types.ts";
 import { requireKey } from "./auth.ts";
+import { callerOf, identify } from "./caller.ts";
 import type { ChatRenderer } from "./chat/renderer.ts";
 import type { AppContext } from "./context.ts";
 import { IncompleteGenerationError, TgiError } from "./errors.ts";
@@ -56,13 +57,14 @@ type Route = Partial<Record<"GET" | "POST", Handler>>;
 /** Makes the app; it takes over the engine's `onStep`. */
 export function createApp(deps: AppDeps): Hono {
   const context = createContext(deps);
-  const { apiKey, corsAllowOrigin, allowedHosts } = deps.options;
+  const { apiKeys, corsAllowOrigin, allowedHosts } = deps.options;
   const app = new Hono();
   app.onError(onError);
   app.notFound(() => new Response(null, { status: 404 }));
+  app.use(identify);
   if (allowedHosts) app.use(allowHosts(allowedHosts));
   if (corsAllowOrigin.length > 0) app.use(allowOrigins(corsAllowOrigin));
-  if (apiKey !== null) app.use(requireKey(apiKey));
+  if (apiKeys.length > 0) app.use(requireKey(apiKeys));
   for (const [path, route] of Object.entries(routes(context))) register(app, path, route);
   return app;
 }
@@ -117,7 +119,6 @@ function allowOrigins(origins: readonly string[]) {
   return cors({
     origin: origins.includes("*") ? "*" : [...origins],
     allowMethods: ["GET", "POST"],
-    allowHeaders: ["content-type"],
     exposeHeaders: [...exposedHeaders],
   });
 }
@@ -126,7 +127,9 @@ function allowOrigins(origins: readonly string[]) {
 function onError(error: Error, c: Context): Response {
   const known = error instanceof TgiError ? error : new IncompleteGenerationError();
   if (known !== error) {
-    getLogger(["tgi", "http"]).error("Cannot answer a request: {error}", { error });
+    const { requestId } = callerOf(c.req.raw);
+    const fields = { error, request_id: requestId };
+    getLogger(["tgi", "http"]).error("Cannot answer a request: {error}", fields);
   }
   return isOpenAi(c.req.path) ? openAiErrorResponse(known) : errorResponse(known);
 }

@@ -28,8 +28,8 @@ export interface ServerOptions {
   readonly strict: boolean;
   /** Origins that browsers may call from; `*` is any, none turns CORS off. */
   readonly corsAllowOrigin: readonly string[];
-  /** What `Authorization: Bearer` must carry to generate; null asks for nothing. */
-  readonly apiKey: string | null;
+  /** What `Authorization: Bearer` must carry, one of them; none asks for nothing. */
+  readonly apiKeys: readonly string[];
   /**
    * Host names that a request may address, without port, IPv6 in brackets; null is any. A list
    * on a loopback address stops web pages that reach it by DNS rebinding.

@@ -40,12 +40,13 @@ function scriptedConfig(values: FlagValues): ScriptedConfig {
   };
 }
 
-/** What the HTTP side needs to know. */
+/** What the HTTP side needs to know; `apiKeys` are those of the flags and of the file. */
 export function serverOptions(
   values: FlagValues,
   model: ModelFile | null,
   info: EngineInfo,
   version: string,
+  apiKeys: readonly string[] = values.apiKey,
 ): ServerOptions {
   return {
     version,
@@ -64,14 +65,23 @@ export function serverOptions(
     streamErrorsAsEvents: values.streamErrorsAsEvents,
     strict: values.strict,
     corsAllowOrigin: values.corsAllowOrigin,
-    apiKey: values.apiKey,
+    apiKeys,
     allowedHosts: allowedHosts(values),
   };
 }
 
 function allowedHosts({ allowedHost, hostname }: FlagValues): readonly string[] | null {
   if (allowedHost.length > 0) return allowedHost;
-  const own = hostname.includes(":") ? `[${hostname}]` : hostname;
-  const loopback = LOOPBACK_NAMES.includes(own) || own.startsWith("127.");
-  return loopback ? [...new Set([...LOOPBACK_NAMES, own])] : null;
+  return isLoopback(hostname) ? [...new Set([...LOOPBACK_NAMES, nameOf(hostname)])] : null;
+}
+
+/** Whether an address is reached from this machine alone. */
+export function isLoopback(hostname: string): boolean {
+  const own = nameOf(hostname);
+  return LOOPBACK_NAMES.includes(own) || own.startsWith("127.");
+}
+
+/** An address as URLs have it: IPv6 in brackets. */
+function nameOf(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
 }

@@ -4,6 +4,7 @@ import { getLogger } from "@logtape/logtape";
 import { Engine } from "../../ffi/engine.ts";
 import { openLibrary } from "../../ffi/library.ts";
 import { createApp } from "../app.ts";
+import { readKeys } from "../api_keys.ts";
 import { NoTemplate } from "../chat/no_template.ts";
 import { StartError } from "../errors.ts";
 import { LOG_CATEGORY } from "../log.ts";
@@ -14,7 +15,7 @@ import type { ServerOptions } from "../server_options.ts";
 import { NoTokenizer } from "../tokenizer.ts";
 import { awaitStop, drain, type StopRequest } from "../shutdown.ts";
 import { ExitCode } from "./exit_code.ts";
-import { engineConfig, serverOptions } from "./parts.ts";
+import { engineConfig, isLoopback, serverOptions } from "./parts.ts";
 
 const log = getLogger([LOG_CATEGORY]);
 
@@ -37,6 +38,8 @@ export async function serve(
   using stop = awaitStop();
   log.info`text-generation-inference server ${context.version}, Deno ${Deno.version.deno}`;
   for (const warning of warnings) log.warn`${warning}`;
+  const apiKeys = await readKeys(values.apiKey, values.apiKeyFile);
+  warnWhenOpen(values, apiKeys);
   const model = await findModel(values, context, stop);
   if (stop.signal.aborted) {
     log.info`Stopped before serving`;
@@ -48,7 +51,7 @@ export async function serve(
   unopened.defer(() => engine.close());
   describeEngine(engine);
   const [chat, tokenizer] = [new NoTemplate(), new NoTokenizer()];
-  const options = serverOptions(values, model, engine.info, context.version);
+  const options = serverOptions(values, model, engine.info, context.version, apiKeys);
   const server = listen(createApp({ engine, chat, tokenizer, options }).fetch, values, options);
   await stop.asked;
   unopened.move();
@@ -58,6 +61,13 @@ export async function serve(
   if (finished) log.info`Stopped; every request was answered`;
   else log.warn`Stopped; requests that were still open have ended as incomplete`;
   return ExitCode.ok;
+}
+
+/** A server that anyone on the network may use is told of: it may be meant. */
+function warnWhenOpen({ hostname }: FlagValues, apiKeys: readonly string[]): void {
+  if (apiKeys.length > 0 || isLoopback(hostname)) return;
+  log
+    .warn`Anyone who reaches ${hostname} may use this server: set --api-key or --api-key-file, or listen on 127.0.0.1`;
 }
 
 /** The model's file; null for the scripted backend, or when the start was called off. */

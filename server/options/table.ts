@@ -101,12 +101,21 @@ const ADDRESS = {
     shownDefault: "none",
     help: "Origin that browsers may call from (repeatable); * is any. TGI's default is any.",
   }),
-  apiKey: text({
+  apiKey: texts({
     group: "address",
     placeholder: "KEY",
+    shownDefault: "none",
+    help: "Key that a request must carry as `Authorization: Bearer KEY` (repeatable; any of them " +
+      "will do). Every route but /health and /ping asks for one. TGI ignores the case of the key; " +
+      "this server does not.",
+  }),
+  apiKeyFile: text({
+    group: "address",
+    placeholder: "FILE",
     fallback: null,
-    help: "Key that a POST must carry as `Authorization: Bearer KEY`; probes and metrics stay " +
-      "open, as TGI's do. TGI ignores the case of the key; this server does not.",
+    help:
+      "File with further keys, one a line; blank lines and lines that begin with # are passed " +
+      "over. It keeps keys out of the list of processes.",
   }),
   payloadLimit: count({
     group: "address",

@@ -1,6 +1,7 @@
 /** The two ways to answer a generation, and what they share. */
 
 import type { z } from "zod";
+import { callerOf } from "../caller.ts";
 import type { AppContext } from "../context.ts";
 import { BodyError, IncompleteGenerationError, TgiError } from "../errors.ts";
 import { collectBestOf, type Collected, responseJson } from "../generation/collect.ts";
@@ -32,7 +33,7 @@ export async function admit<Body>(
   request: Request,
   schema: z.ZodType<Body>,
 ): Promise<Admitted<Body>> {
-  const open = OpenRequest.admit(context.metrics, context.permits);
+  const open = OpenRequest.admit(context.metrics, context.permits, callerOf(request));
   try {
     return { open, body: await readJson(request, schema, context.options.payloadLimit) };
   } catch (error) {

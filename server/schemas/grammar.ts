@@ -51,10 +51,10 @@ function textValue(type: string, value: unknown): string {
   throw invalid(`the value of a ${type} grammar must be a text that is not empty`);
 }
 
-/** A schema, or its JSON text. */
+/** A schema, or its JSON text, which stays as it is: the order of its keys counts. */
 function schemaOf(value: unknown): unknown {
   const schema = typeof value === "string" ? parsed(value) : value;
-  if (isObject(schema) || typeof schema === "boolean") return schema;
+  if (isObject(schema) || typeof schema === "boolean") return value;
   throw invalid("a JSON schema must be an object");
 }
 

@@ -5,7 +5,10 @@ const schema = { type: "object", properties: { a: { type: "string" } } };
 
 const read: readonly (readonly [unknown, unknown])[] = [
   [{ type: "json", value: schema }, { type: "json_schema", value: schema }],
-  [{ type: "json", value: JSON.stringify(schema) }, { type: "json_schema", value: schema }],
+  [
+    { type: "json", value: JSON.stringify(schema) },
+    { type: "json_schema", value: JSON.stringify(schema) },
+  ],
   [{ type: "json_object", value: schema }, { type: "json_schema", value: schema }],
   [{ type: "json_object" }, { type: "json_object" }],
   [{ type: "json_schema", value: { name: "n", schema } }, { type: "json_schema", value: schema }],

@@ -101,3 +101,13 @@ export const Info = z.object({
   model_dtype: z.string().meta({ example: "float32" }),
   model_device_type: z.string().meta({ example: "cpu" }),
 }).meta({ id: "Info" });
+
+/** A token of `POST /tokenize`; offsets are UTF-8 bytes of the text. */
+export const SimpleToken = z.object({ id, text: piece, start: count, stop: count })
+  .meta({ id: "SimpleToken" });
+
+/** Body of `POST /chat_tokenize`. */
+export const ChatTokenizeResponse = z.object({
+  tokenize_response: z.array(SimpleToken),
+  templated_text: z.string(),
+}).meta({ id: "ChatTokenizeResponse" });

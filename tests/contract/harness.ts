@@ -24,7 +24,7 @@ export const options: ServerOptions = {
   streamErrorsAsEvents: false,
   strict: false,
   corsAllowOrigin: [],
-  apiKey: null,
+  apiKeys: [],
   allowedHosts: null,
 };
 
