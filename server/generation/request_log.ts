@@ -35,7 +35,7 @@ export function logSuccess(done: DoneRecord, timings: Timings, { requestId }: Ca
 /** The request was refused (warning) or failed (error). */
 export function logFailure(error: unknown, { requestId }: Caller): void {
   const isRefused = error instanceof TgiError && error.status < 500 && error.status !== 424;
-  const fields = { request_id: requestId, error };
-  if (isRefused) log.warn("{error}", fields);
-  else log.error("{error}", fields);
+  const line = log.with({ request_id: requestId });
+  if (isRefused) line.warn`${error}`;
+  else line.error`${error}`;
 }
