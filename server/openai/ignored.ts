@@ -5,7 +5,6 @@ import { ValidationError } from "../errors.ts";
 /** OpenAI's fields that some clients always send, with the value that is what this server does. */
 const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
   store: (value) => value === false,
-  parallel_tool_calls: () => true,
   modalities: (value) => Array.isArray(value) && value.every((mode) => mode === "text"),
 };
 

@@ -66,7 +66,6 @@ export const ChatRequest = z.looseObject({
     oneOf: [{ type: "string" }, { type: "object" }],
     description: "auto, none, required, or {type: function, function: {name}}",
   }),
-  tool_prompt: text.nullish().meta({ description: "TGI's; accepted, the template tells of tools" }),
   parallel_tool_calls: bool.nullish(),
   continue_final_message: bool.nullish().meta({
     description: "Extension: goes on with the last message of the assistant",
