@@ -6,7 +6,7 @@ import { ValidationError } from "../errors.ts";
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Names of older and newer OpenAI roles in the words that templates know. */
-const ROLES: Readonly<Record<string, string>> = { developer: "system", function: "tool" };
+const ROLES = new Map([["developer", "system"], ["function", "tool"]]);
 
 /** Whether a value is a JSON object. */
 export function isObject(value: unknown): value is JsonObject {
@@ -26,7 +26,7 @@ export function plainMessage(message: JsonObject, place: number): JsonObject {
   }
   return {
     ...message,
-    role: ROLES[role] ?? role,
+    role: ROLES.get(role) ?? role,
     content: plainContent(content, path),
     ...(Array.isArray(calls) ? { tool_calls: calls.map(plainCall) } : {}),
   };

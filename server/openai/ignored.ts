@@ -3,10 +3,10 @@
 import { ValidationError } from "../errors.ts";
 
 /** OpenAI's fields that some clients always send, with the value that is what this server does. */
-const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
-  store: (value) => value === false,
-  modalities: (value) => Array.isArray(value) && value.every((mode) => mode === "text"),
-};
+const HARMLESS = new Map<string, (value: unknown) => boolean>([
+  ["store", (value) => value === false],
+  ["modalities", (value) => Array.isArray(value) && value.every((mode) => mode === "text")],
+]);
 
 /** Longest list that a header carries. */
 const MAX_NAMES = 32;
@@ -17,8 +17,8 @@ export function ignoredFields(
   known: Readonly<Record<string, unknown>>,
 ): string[] {
   return Object.entries(body)
-    .filter(([name, value]) => !(name in known) && value !== null && value !== undefined)
-    .filter(([name, value]) => !HARMLESS[name]?.(value))
+    .filter(([name, value]) => !Object.hasOwn(known, name) && value !== null && value !== undefined)
+    .filter(([name, value]) => !HARMLESS.get(name)?.(value))
     .map(([name]) => name)
     .sort();
 }

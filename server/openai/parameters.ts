@@ -96,7 +96,7 @@ function checkBiases(biases: Readonly<Record<string, number>>, vocab: number): v
  * A body without a temperature samples at 1, as OpenAI does.
  */
 export function sharedParameters(body: SharedRequest, index: number): JobParameters {
-  const isGreedy = body.temperature === 0 || body.top_p === 0;
+  const isGreedy = toF32(body.temperature) === 0 || toF32(body.top_p) === 0;
   const stop = stopsOf(body);
   return {
     ...(isGreedy ? { do_sample: false } : samplingParameters(body, index)),

@@ -117,6 +117,7 @@ const turns: readonly (readonly [ToolFormat, string, Turn])[] = [
   [pythonic, "[unknown(a=1)]", text("[unknown(a=1)]")],
   [pythonic, "[1] says so", text("[1] says so")],
   [pythonic, "[add(a=b)]", text("[add(a=b)]")],
+  [pythonic, "[add(a=constructor)]", text("[add(a=constructor)]")],
   [pythonic, '[add(a="unfinished', text('[add(a="unfinished')],
 ];
 

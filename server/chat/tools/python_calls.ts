@@ -6,14 +6,14 @@ import type { ToolCall } from "../delta.ts";
 const MAX_DEPTH = 64;
 
 /** Python's words for JSON's. */
-const WORDS: Readonly<Record<string, string>> = {
-  True: "true",
-  False: "false",
-  None: "null",
-  true: "true",
-  false: "false",
-  null: "null",
-};
+const WORDS = new Map([
+  ["True", "true"],
+  ["False", "false"],
+  ["None", "null"],
+  ["true", "true"],
+  ["false", "false"],
+  ["null", "null"],
+]);
 
 /** Reads `[name(key=value), …]`; null for anything else. */
 export function readCalls(text: string): readonly ToolCall[] | null {
@@ -65,7 +65,7 @@ class CallParser {
       return `{${this.#items("}", () => this.#entry(depth)).join(",")}}`;
     }
     if (/[-+.\d]/.test(first)) return this.#number();
-    const word = WORDS[this.#match(/[A-Za-z]+/y)];
+    const word = WORDS.get(this.#match(/[A-Za-z]+/y));
     if (word === undefined) throw new SyntaxError("an unknown word");
     return word;
   }
