@@ -81,20 +81,24 @@ export class ChatReader implements PieceReader<ChatPiece> {
   }
 
   #flush(): readonly ChatDelta[] {
-    const deltas = [...this.#pass(this.#reasoning.end()), ...this.#answer.end()];
-    this.#noteCalls(deltas);
-    return deltas;
+    return [...this.#pass(this.#reasoning.end()), ...this.#allowed(this.#answer.end())];
   }
 
   #pass(deltas: readonly ChatDelta[]): readonly ChatDelta[] {
-    const read = deltas.flatMap((delta) =>
-      delta.kind === "content" ? [...this.#answer.push(delta.text)] : [delta]
+    return this.#allowed(
+      deltas.flatMap((delta) =>
+        delta.kind === "content" ? [...this.#answer.push(delta.text)] : [delta]
+      ),
     );
-    this.#noteCalls(read);
-    return read;
   }
 
-  #noteCalls(deltas: readonly ChatDelta[]): void {
-    this.#hasCalled ||= deltas.some(({ kind }) => kind === "call");
+  /** Without parallel calls only the first counts. */
+  #allowed(deltas: readonly ChatDelta[]): readonly ChatDelta[] {
+    return deltas.filter(({ kind }) => {
+      if (kind !== "call") return true;
+      const isAllowed = !this.#hasCalled || this.shape.tools?.many === true;
+      this.#hasCalled = true;
+      return isAllowed;
+    });
   }
 }

@@ -8,7 +8,7 @@ import { ChatWriter } from "./chat_wire.ts";
 
 const shape: TurnShape = {
   logprobs: false,
-  tools: { format: hermes, names: new Set(["f"]) },
+  tools: { format: hermes, names: new Set(["f"]), many: true },
   reasoning: { tags: { open: "<think>", close: "</think>" }, inside: false },
 };
 

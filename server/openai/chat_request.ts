@@ -39,7 +39,12 @@ const RESERVED = new Set([
 export interface TurnShape {
   readonly logprobs: boolean;
   /** Null when no tool may be called. */
-  readonly tools: { readonly format: ToolFormat; readonly names: ReadonlySet<string> } | null;
+  readonly tools: {
+    readonly format: ToolFormat;
+    readonly names: ReadonlySet<string>;
+    /** Whether a turn may have more than one call. */
+    readonly many: boolean;
+  } | null;
   /** Null when the model does not reason. */
   readonly reasoning: { readonly tags: ReasoningTags; readonly inside: boolean } | null;
 }
@@ -157,7 +162,7 @@ function chatJob(
 
 function turnShape(
   body: ChatRequest,
-  { tools, forced }: ToolChoice,
+  { tools, forced, many }: ToolChoice,
   format: ToolFormat,
   { template }: ChatRenderer,
   prompt: string,
@@ -166,7 +171,7 @@ function turnShape(
   const tags = forced ? null : reasoningTags(template);
   return {
     logprobs: body.logprobs === true,
-    tools: tools.length === 0 ? null : { format: forced ? generic : format, names },
+    tools: tools.length === 0 ? null : { format: forced ? generic : format, names, many },
     reasoning: tags && { tags, inside: opensReasoning(prompt, tags) },
   };
 }

@@ -134,6 +134,13 @@ Deno.test("without parallel calls a forced turn has one", async () => {
   assert.equal(value.maxItems, 1);
 });
 
+Deno.test("without parallel calls a turn that makes several has the first alone", async () => {
+  const server = start({ template: HERMES });
+  server.engine.reply = [`<tool_call>${CALL}</tool_call>`, `<tool_call>${CALL}</tool_call>`];
+  const { choices } = await chat(server, { tools, parallel_tool_calls: false });
+  assert.equal(choices[0]?.message.tool_calls?.length, 1);
+});
+
 Deno.test("references in a tool's schema move along with it", async () => {
   const schema = { $defs: { c: { type: "string" } }, properties: { city: { $ref: "#/$defs/c" } } };
   const server = start({ template: HERMES });
