@@ -8,7 +8,7 @@ import { requireKey } from "./auth.ts";
 import { callerOf, identify } from "./caller.ts";
 import type { ChatRenderer } from "./chat/renderer.ts";
 import type { AppContext } from "./context.ts";
-import { IncompleteGenerationError, TgiError } from "./errors.ts";
+import { IncompleteGenerationError, MethodError, NotFoundError, TgiError } from "./errors.ts";
 import { exposedHeaders } from "./generation/headers.ts";
 import { allowHosts } from "./hosts.ts";
 import { Liveness } from "./liveness.ts";
@@ -60,7 +60,7 @@ export function createApp(deps: AppDeps): Hono {
   const { apiKeys, corsAllowOrigin, allowedHosts } = deps.options;
   const app = new Hono();
   app.onError(onError);
-  app.notFound(() => new Response(null, { status: 404 }));
+  app.notFound(notFound);
   app.use(identify);
   if (allowedHosts) app.use(allowHosts(allowedHosts));
   if (corsAllowOrigin.length > 0) app.use(allowOrigins(corsAllowOrigin));
@@ -112,7 +112,19 @@ function register(app: Hono, path: string, route: Route): void {
   const methods = Object.entries(route);
   for (const [method, handler] of methods) app.on(method, path, handler);
   const allow = methods.map(([method]) => method === "GET" ? "GET,HEAD" : method).join(",");
-  app.all(path, () => new Response(null, { status: 405, headers: { allow } }));
+  app.all(path, (c) => wrongMethod(c, allow));
+}
+
+/** An empty body as TGI's, on `/v1` OpenAI's error. */
+function notFound(c: Context): Response {
+  if (!isOpenAi(c.req.path)) return new Response(null, { status: 404 });
+  return openAiErrorResponse(new NotFoundError(`There is no ${c.req.path} here: see /docs`));
+}
+
+/** As {@link notFound}, with the methods that there are. */
+function wrongMethod(c: Context, allow: string): Response {
+  if (!isOpenAi(c.req.path)) return new Response(null, { status: 405, headers: { allow } });
+  return openAiErrorResponse(new MethodError(c.req.method, allow));
 }
 
 function allowOrigins(origins: readonly string[]) {

@@ -81,12 +81,22 @@ export class TemplateError extends TgiError {
   }
 }
 
-/** There is no such thing: 404. */
+/** There is no such path or model: 404. */
 export class NotFoundError extends TgiError {
   override readonly name = "NotFoundError";
 
-  constructor(message: string) {
+  /** `code` is OpenAI's word for what is missing. */
+  constructor(message: string, readonly code: "model_not_found" | null = null) {
     super(404, "not_found", message);
+  }
+}
+
+/** The path has no such method: 405. */
+export class MethodError extends TgiError {
+  override readonly name = "MethodError";
+
+  constructor(method: string, readonly allow: string) {
+    super(405, "not_found", `Cannot ${method} here: only ${allow} are answered`);
   }
 }
 

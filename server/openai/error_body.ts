@@ -1,6 +1,6 @@
 /** Errors as OpenAI's clients read them: the status first, then `error.type` and `error.code`. */
 
-import { type TgiError, ValidationError } from "../errors.ts";
+import { MethodError, NotFoundError, type TgiError, ValidationError } from "../errors.ts";
 
 /** Seconds after which a client that was turned away may ask again. */
 const RETRY_SECONDS = "1";
@@ -40,6 +40,7 @@ export function openAiErrorResponse(error: TgiError): Response {
     status,
     headers: {
       ...(status === 429 ? { "retry-after": RETRY_SECONDS } : {}),
+      ...(error instanceof MethodError ? { allow: error.allow } : {}),
       ...(status === 401 ? { "www-authenticate": "Bearer" } : {}),
     },
   });
@@ -52,13 +53,12 @@ function typeOf(error: TgiError): string {
 }
 
 function codeOf(error: TgiError): string | null {
+  if (error instanceof NotFoundError) return error.code;
   switch (error.errorType) {
     case "overloaded":
       return "rate_limit_exceeded";
     case "unauthorized":
       return "invalid_api_key";
-    case "not_found":
-      return "model_not_found";
     case "validation":
       return isTooLong(error.message) ? "context_length_exceeded" : null;
     case "template_error":

@@ -3,6 +3,7 @@ import {
   BodyError,
   GenerationError,
   IncompleteGenerationError,
+  MethodError,
   NotFoundError,
   OverloadedError,
   TemplateError,
@@ -21,7 +22,9 @@ const table: readonly (readonly [TgiError, number, string, string | null])[] = [
   [new ToolError("no"), 400, "invalid_request_error", "tool_error"],
   [new TemplateError("no"), 400, "invalid_request_error", "template_error"],
   [new UnauthorizedError(), 401, "invalid_request_error", "invalid_api_key"],
-  [new NotFoundError("no"), 404, "invalid_request_error", "model_not_found"],
+  [new NotFoundError("no"), 404, "invalid_request_error", null],
+  [new NotFoundError("no", "model_not_found"), 404, "invalid_request_error", "model_not_found"],
+  [new MethodError("PUT", "POST"), 405, "invalid_request_error", null],
   [new OverloadedError(), 429, "rate_limit_error", "rate_limit_exceeded"],
   [new GenerationError("no"), 500, "server_error", null],
   [new IncompleteGenerationError(), 500, "server_error", null],
@@ -29,7 +32,7 @@ const table: readonly (readonly [TgiError, number, string, string | null])[] = [
 ];
 
 for (const [error, status, type, code] of table) {
-  Deno.test(`${error.name} ${error.status} is a ${status} of type ${type}`, () => {
+  Deno.test(`${error.name} ${error.status} is a ${status} of type ${type}, code ${code}`, () => {
     const body = openAiErrorBody(error).error;
     deepEqual([openAiStatus(error), body.type, body.code], [status, type, code]);
   });

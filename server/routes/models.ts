@@ -18,6 +18,7 @@ export function model(context: AppContext) {
     if (id === context.options.modelId) return Response.json(describe(context));
     throw new NotFoundError(
       `The model \`${id}\` is not served here: ask for \`${context.options.modelId}\``,
+      "model_not_found",
     );
   };
 }

@@ -19,3 +19,14 @@ Deno.test("any other model is a 404 in OpenAI's shape", async () => {
   assert.equal(response.status, 404);
   assert.equal(OpenAiError.parse(await response.json()).error.code, "model_not_found");
 });
+
+Deno.test("unknown paths and methods under /v1 have OpenAI's error, elsewhere none", async () => {
+  const { app } = start();
+  const missing = await app.request("/v1/engines");
+  assert.equal(missing.status, 404);
+  assert.equal(OpenAiError.parse(await missing.json()).error.code, null);
+  const wrong = await app.request("/v1/completions");
+  assert.deepEqual([wrong.status, wrong.headers.get("allow")], [405, "POST"]);
+  assert.ok(OpenAiError.safeParse(await wrong.json()).success);
+  assert.equal(await (await app.request("/engines")).text(), "");
+});
