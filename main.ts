@@ -1,32 +1,28 @@
-/** The program: flags in, exit code out. */
+/** The program: arguments in, exit code out. */
 
+import process from "node:process";
 import { getLogger } from "@logtape/logtape";
 import { ExitCode } from "./server/commands/exit_code.ts";
-import { serve } from "./server/commands/serve.ts";
-import { StartError } from "./server/errors.ts";
+import { runCommand } from "./server/commands/run.ts";
+import { StartError, TgiError } from "./server/errors.ts";
 import { LOG_CATEGORY, startLog } from "./server/log.ts";
-import { readSettings } from "./server/options.ts";
 import config from "./deno.json" with { type: "json" };
 
-const ENCODER = new TextEncoder();
+/** Tells what the program is called by, where it is run by `deno run`. */
+const PROGRAM_VARIABLE = "TGI_PROGRAM";
 
 /** Runs the program; every failure is one sentence on stderr. */
 async function main(): Promise<number> {
   const log = getLogger([LOG_CATEGORY]);
   await startLog({ jsonOutput: false, logLevel: "info" });
+  const variables = (name: string) => Deno.env.get(name);
+  const program = variables(PROGRAM_VARIABLE) ?? process.argv0;
   try {
-    const variables = (name: string) => Deno.env.get(name);
-    const settings = readSettings(Deno.args, variables, config.version);
-    if ("text" in settings) {
-      Deno.stdout.writeSync(ENCODER.encode(settings.text));
-      return ExitCode.ok;
-    }
-    await startLog(settings.values);
-    return await serve(settings, { version: config.version, variables });
+    return await runCommand(Deno.args, program, { version: config.version, variables });
   } catch (error) {
     log.error`${error}`;
     if (error instanceof StartError) return error.exitCode;
-    if (error instanceof Error) log.debug`${error.stack}`;
+    if (error instanceof Error && !(error instanceof TgiError)) log.debug`${error.stack}`;
     return ExitCode.failure;
   }
 }

@@ -13,7 +13,7 @@ import type {
 interface OpenRequest {
   readonly id: number;
   readonly sink: RequestSink;
-  /** Pieces of the generated text so far. */
+  /** Pieces of the generated text, or of the prompt of a conversation, so far. */
   text: string;
   /** Whether it had a record since the last flush. */
   touched: boolean;
@@ -94,6 +94,13 @@ export class Dispatcher implements RecordHandler {
     this.#deliver(id, ({ sink, text }) => {
       this.#open.delete(id);
       sink.done({ ...ending, generatedText: text });
+    });
+  }
+
+  rendered(id: number): void {
+    this.#deliver(id, ({ sink, text }) => {
+      this.#open.delete(id);
+      sink.rendered?.(text);
     });
   }
 

@@ -11,11 +11,12 @@ import { Dispatcher } from "./dispatcher.ts";
 import { encodeJob } from "./job.ts";
 import { type CoreLibrary, openLibrary } from "./library.ts";
 import { RecordReader } from "./records.ts";
-import { type CoreSymbols, Errno, Flow } from "./symbols.ts";
+import { Errno, Flow } from "./symbols.ts";
+import { lastError, readText } from "./text.ts";
 import type {
   EngineConfig,
   EngineInfo,
-  GenerateJob,
+  Job,
   RequestSink,
   StepRecord,
   TextEngine,
@@ -25,8 +26,6 @@ import type {
 const POLL_BYTES = 256 * 1024;
 /** A poll without records ends after this, ms. */
 const POLL_MILLIS = 1000;
-/** Enough for nearly every text of the core; a longer one is asked for again. */
-const TEXT_BYTES = 4096;
 
 /** The one engine of this process. */
 export class Engine implements TextEngine {
@@ -85,7 +84,7 @@ export class Engine implements TextEngine {
    * @throws OverloadedError when the core's queue is full; ValidationError when it cannot read the
    * job; UnhealthyError when it is closed or broken.
    */
-  submit(job: GenerateJob, sink: RequestSink): number {
+  submit(job: Job, sink: RequestSink): number {
     if (!this.#polls || this.#closing !== null) throw new UnhealthyError();
     const json = encodeJob(job);
     const id = this.#library.symbols.tgi_submit(json, json.length);
@@ -156,19 +155,4 @@ function submitError(errno: number, message: string): Error {
     default:
       return new GenerationError(message);
   }
-}
-
-function lastError(symbols: CoreSymbols): string {
-  return readText((buffer, cap) => symbols.tgi_last_error(buffer, cap));
-}
-
-/** Reads a text by a function that returns its bytes, or minus the bytes that it needs. */
-function readText(read: (buffer: Uint8Array<ArrayBuffer>, cap: number) => number): string {
-  let buffer = new Uint8Array(TEXT_BYTES);
-  let bytes = read(buffer, buffer.length);
-  if (bytes < 0) {
-    buffer = new Uint8Array(-bytes);
-    bytes = read(buffer, buffer.length);
-  }
-  return new TextDecoder().decode(buffer.subarray(0, bytes));
 }

@@ -30,6 +30,7 @@ const FAILURE_KINDS: readonly (FailureKind | undefined)[] = [
   "generation",
   "abandoned",
   "incomplete",
+  "template",
 ];
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -49,6 +50,7 @@ export interface RecordHandler {
   token(request: number, record: GeneratedRecord): void;
   text(request: number, text: string): void;
   done(request: number, ending: Ending): void;
+  rendered(request: number): void;
   failed(request: number, record: FailedRecord): void;
   step(record: StepRecord): void;
 }
@@ -120,6 +122,8 @@ export class RecordReader {
         return handler.failed(request, this.#failed(aux));
       case 7:
         return handler.step(this.#step(flagged));
+      case 8:
+        return handler.rendered(request);
       default:
         throw new RecordError(`Cannot read the record at byte ${start}: kind ${kind} is unknown`);
     }

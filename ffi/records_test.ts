@@ -53,6 +53,7 @@ const item: fc.Arbitrary<Item> = fc.oneof(
   fc.record({ kind: fc.constant("token" as const), request: u32, record: token }),
   fc.record({ kind: fc.constant("text" as const), request: u32, record: text }),
   fc.record({ kind: fc.constant("done" as const), request: u32, record: ending }),
+  fc.record({ kind: fc.constant("rendered" as const), request: u32, record: fc.constant(null) }),
   fc.record({ kind: fc.constant("failed" as const), request: u32, record: failed }),
   fc.record({ kind: fc.constant("step" as const), request: fc.constant(0 as const), record: step }),
 );
@@ -65,6 +66,7 @@ function collector(items: Item[]): RecordHandler {
     token: (request, record) => items.push({ kind: "token", request, record }),
     text: (request, record) => items.push({ kind: "text", request, record }),
     done: (request, record) => items.push({ kind: "done", request, record }),
+    rendered: (request) => items.push({ kind: "rendered", request, record: null }),
     failed: (request, record) => items.push({ kind: "failed", request, record }),
     step: (record) => items.push({ kind: "step", request: 0, record }),
   };

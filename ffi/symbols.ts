@@ -1,7 +1,7 @@
 /** The one table of C symbols; `core-rs/abi/src/exports.rs` documents each. */
 
 /** Version of the ABI that this bridge speaks. */
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 
 /** Every function of libtgi_core. Only those marked `nonblocking` may block. */
 export const SYMBOLS = {
@@ -30,6 +30,20 @@ export const SYMBOLS = {
     nonblocking: true,
   },
   tgi_stats: {
+    parameters: ["buffer", /* uint8_t *json */ "u32" /* uint32_t cap */],
+    result: "i32",
+  },
+  tgi_plan: {
+    parameters: [
+      "buffer", /* const uint8_t *json */
+      "u32", /* uint32_t len */
+      "buffer", /* uint8_t *survey */
+      "u32", /* uint32_t cap */
+    ],
+    result: "i32",
+    nonblocking: true,
+  },
+  tgi_machine: {
     parameters: ["buffer", /* uint8_t *json */ "u32" /* uint32_t cap */],
     result: "i32",
   },

@@ -50,7 +50,7 @@ export interface DoneRecord {
 }
 
 /** Why a request failed in the core. */
-export type FailureKind = "validation" | "generation" | "abandoned" | "incomplete";
+export type FailureKind = "validation" | "generation" | "abandoned" | "incomplete" | "template";
 
 /** The request failed; the last record of a request. */
 export interface FailedRecord {
@@ -84,6 +84,8 @@ export interface RequestSink {
   prefill(tokens: readonly TokenRecord[]): void;
   token(record: GeneratedRecord): void;
   done(record: DoneRecord): void;
+  /** The prompt of a {@link ChatJob}; the only record of its request. */
+  rendered?(prompt: string): void;
   failed(record: FailedRecord): void;
   flush(): void;
 }
@@ -147,12 +149,39 @@ export interface GenerateJob {
   cache_salt?: string;
 }
 
+/** One message of a conversation; templates may read further keys. */
+export interface ChatMessage {
+  readonly role: string;
+  readonly content: string;
+}
+
+/** Messages to write as a prompt, by the chat template of the model. */
+export interface Conversation {
+  readonly messages: readonly ChatMessage[];
+  /** Functions that the model may call, as OpenAI describes them. */
+  readonly tools?: readonly unknown[] | null;
+  /** Whether the prompt ends with the head of the assistant's turn. */
+  readonly add_generation_prompt: boolean;
+}
+
+/** One rendering; `bos_token` and `eos_token` are the model's own. */
+export interface ChatJob {
+  chat: Conversation;
+}
+
+/** What the core does on request. */
+export type Job = GenerateJob | ChatJob;
+
 /** How to open the core; null takes the default that the plan finds. */
 export interface EngineConfig {
   backend: "candle" | "scripted" | "cpu";
   /** A `.gguf` file; null for the scripted backend. */
   modelPath: string | null;
   dtype: "float32" | null;
+  /** Number format of the KV cache. */
+  kvCacheDtype: "auto" | "f16" | "int8" | null;
+  /** Threads that compute. */
+  threads: number | null;
   maxInputTokens: number | null;
   maxTotalTokens: number | null;
   maxBatchPrefillTokens: number | null;
@@ -197,6 +226,8 @@ export interface EngineInfo {
   readonly maxBatchTotalTokens: number;
   readonly maxBatchSize: number;
   readonly batchInvariant: boolean;
+  /** Whether the model has a chat template. */
+  readonly chatTemplate: boolean;
   readonly plan: MemoryPlan;
 }
 
@@ -209,13 +240,35 @@ export interface MemoryPlan {
   readonly availableBytes: number;
 }
 
+/** What a configuration would take and serve, found without loading the weights. */
+export interface Survey extends Omit<EngineInfo, "device" | "vocab" | "batchInvariant"> {
+  /** Why it cannot be carried out: one sentence that names the flag to change. */
+  readonly problem: string | null;
+}
+
+/** What this machine offers. */
+export interface Machine {
+  readonly architecture: string;
+  /** Threads that may run at a time. */
+  readonly cores: number;
+  /** Instructions that a backend can use and the processor has. */
+  readonly features: readonly string[];
+  /** Those that it lacks. */
+  readonly missing: readonly string[];
+  /** Instruction set of each backend. */
+  readonly cpuIsa: string;
+  readonly candleIsa: string;
+  /** What this process may still take. */
+  readonly availableBytes: number;
+}
+
 /** The core as the server uses it. `ffi/engine.ts` is the only implementation. */
 export interface TextEngine {
   readonly info: EngineInfo;
   /** Called for every engine step. */
   onStep: (step: StepRecord) => void;
   /** Queues a job and returns its id; the sink gets its records. */
-  submit(job: GenerateJob, sink: RequestSink): number;
+  submit(job: Job, sink: RequestSink): number;
   /** Frees the request within one step; its sink gets nothing more. */
   cancel(id: number): void;
   pause(id: number): void;

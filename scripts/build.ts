@@ -1,5 +1,5 @@
 /**
- * Builds libtgi_core in release mode.
+ * Builds libtgi_core and the in-process benchmark in release mode.
  *
  * Usage: deno task build [--quiet] [--help]
  */
@@ -9,13 +9,15 @@ import { cargo, print, ROOT, run, TARGET } from "./steps.ts";
 
 const HELP = `Usage: deno task build [--quiet]
 
-Builds libtgi_core with cargo, in release mode.
-  --quiet  say nothing and do not ask cargo when the library is newer than its sources`;
+Builds libtgi_core and tgi-bench with cargo, in release mode.
+  --quiet  only the library; say nothing and do not ask cargo when it is newer than its sources`;
 
-/** Builds the core; false when that failed, which has been said. */
+/** Builds the core, and the benchmark unless `quiet`; false when that failed, which has been said. */
 export async function buildCore(quiet = false): Promise<boolean> {
   if (quiet && await isCurrent()) return true;
-  const { success } = await run(cargo("build", "--release", "--locked", "--package", "tgi-core"));
+  const packages = quiet ? ["tgi-core"] : ["tgi-core", "tgi-bench"];
+  const named = packages.flatMap((name) => ["--package", name]);
+  const { success } = await run(cargo("build", "--release", "--locked", ...named));
   return success;
 }
 
@@ -23,7 +25,7 @@ export async function buildCore(quiet = false): Promise<boolean> {
 async function isCurrent(): Promise<boolean> {
   const built = await modified(`${TARGET}/release/libtgi_core.so`);
   if (built === null) return false;
-  for await (const path of walkFiles(`${ROOT}core-rs`, new Set(["target"]))) {
+  for await (const path of walkFiles(`${ROOT}core-rs`, new Set(["target", "bench"]))) {
     const changed = await modified(path);
     if (changed === null || changed > built) return false;
   }

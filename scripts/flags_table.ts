@@ -19,9 +19,10 @@ const README = new URL("../README.md", import.meta.url);
 
 /** The flags as Markdown, one table under each heading. */
 export function flagsMarkdown(): string {
-  const sections = Object.entries(GROUPS).map(([group, title]) => {
+  const sections = Object.entries(GROUPS).flatMap(([group, title]) => {
     const rows = ENTRIES.filter(([, flag]) => flag.group === group)
       .map(([name, flag]) => row(name, flag));
+    if (rows.length === 0) return [];
     return [`### ${title}`, "", "| Flag | Variable | Default | |", "|---|---|---|---|", ...rows]
       .join("\n");
   });
@@ -43,7 +44,7 @@ function row(name: string, flag: Flag<unknown>): string {
   const value = flag.placeholder === null ? "" : ` ${flag.placeholder}`;
   const cells = [
     flag.only === "variable" ? "" : `${short}\`--${kebab(name)}${value}\``,
-    flag.only === "flag" ? "" : `\`${variable(name)}\``,
+    flag.only === "flag" ? "" : `\`${variable(name, flag)}\``,
     defaultText(flag),
     flag.help,
   ];

@@ -158,6 +158,8 @@ export function errorOfFailure(record: FailedRecord): TgiError {
   switch (record.kind) {
     case "validation":
       return ValidationError.ofInput(record.message);
+    case "template":
+      return new TemplateError(record.message);
     case "incomplete":
       return new IncompleteGenerationError();
     case "generation":

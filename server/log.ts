@@ -8,6 +8,8 @@ import { configure, type LogRecord } from "@logtape/logtape";
 /** How the log looks and from which level on. */
 export interface LogOptions {
   readonly jsonOutput: boolean;
+  /** Bare messages, for commands that a person waits for; else each line has time and level. */
+  readonly plain?: boolean;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error";
 }
 
@@ -22,7 +24,7 @@ export async function startLog(
   options: LogOptions,
   write: LineWriter = writeToStderr,
 ): Promise<void> {
-  const format = options.jsonOutput ? jsonLine : humanLine;
+  const format = options.jsonOutput ? jsonLine : options.plain ? plainLine : humanLine;
   await configure({
     reset: true,
     sinks: { lines: (record) => write(format(record)) },
@@ -41,6 +43,12 @@ export async function startLog(
 export function humanLine(record: LogRecord): string {
   const fields = Object.entries(record.properties).map(([key, value]) => ` ${key}=${plain(value)}`);
   return `${timestamp(record)} ${tgiLevel(record).padStart(5)} ${text(record)}${fields.join("")}`;
+}
+
+/** `message`, or `warning: message`, `error: message`. */
+export function plainLine(record: LogRecord): string {
+  const prefix = record.level === "info" ? "" : `${tgiLevel(record).toLowerCase()}: `;
+  return `${prefix.replace("warn:", "warning:")}${text(record)}`;
 }
 
 /** One JSON object; a field cannot replace one of TGI's four keys. */

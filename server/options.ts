@@ -3,19 +3,24 @@
 import { type CommandLine, type Printout, readCommandLine } from "./options/command_line.ts";
 import { kebab, usageError } from "./options/flag.ts";
 import { ENTRIES } from "./options/command_line.ts";
-import type { FlagValues } from "./options/table.ts";
+import type { CommandName } from "./options/commands.ts";
+import type { FlagName, FlagValues } from "./options/table.ts";
 
 export type { FlagValues } from "./options/table.ts";
 
-/** Checked settings and what is to be said about them. */
+/** Checked settings of one command and what is to be said about them. */
 export interface Settings {
   readonly values: FlagValues;
   /** One line each: flags that change nothing here, values that were replaced. */
   readonly warnings: readonly string[];
+  /** Words beside the flags. */
+  readonly operands: readonly string[];
+  /** Whether the flag or its variable was given. */
+  readonly isGiven: (name: FlagName) => boolean;
 }
 
 /**
- * Reads and checks all settings.
+ * Reads and checks all settings of a command.
  *
  * @throws StartError with exit code 2 for a wrong flag, value or combination.
  */
@@ -23,13 +28,15 @@ export function readSettings(
   args: readonly string[],
   variables: (name: string) => string | undefined,
   version: string,
+  command: CommandName = "serve",
 ): Settings | Printout {
-  const read = readCommandLine(args, variables, version);
+  const read = readCommandLine(command, args, variables, version);
   if ("text" in read) return read;
   const warnings = ignoredFlags(read);
   const values = finish(read, warnings);
   checkTogether(values);
-  return { values, warnings };
+  const { operands, given } = read;
+  return { values, warnings, operands, isGiven: (name) => given.has(name) };
 }
 
 function ignoredFlags({ values, given }: CommandLine): string[] {
@@ -39,6 +46,12 @@ function ignoredFlags({ values, given }: CommandLine): string[] {
     lines.push(
       `${given.get("dtype")} ${values.dtype} has no effect here: the CPU computes in ` +
         "float32.",
+    );
+  }
+  if (values.kvCacheDtype.startsWith("fp8")) {
+    lines.push(
+      `${given.get("kvCacheDtype")} ${values.kvCacheDtype} has no effect here: the CPU keeps the ` +
+        "KV cache in f16; int8 is as small.",
     );
   }
   return lines;
@@ -64,7 +77,10 @@ function finish({ values, given }: CommandLine, warnings: string[]): FlagValues 
  * Shells and containers export HOSTNAME with the machine's own name. As TGI does, a name there
  * is passed over with a warning; only an address counts.
  */
-function listenAddress({ values, given }: CommandLine, warnings: string[]): string {
+function listenAddress(
+  { values, given }: Pick<CommandLine, "values" | "given">,
+  warnings: string[],
+): string {
   const isAddress = /^[\d.]+$|:/.test(values.hostname);
   if (given.get("hostname") !== "HOSTNAME" || isAddress) return values.hostname;
   warnings.push(

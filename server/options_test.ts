@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { StartError } from "./errors.ts";
 import { ENTRIES } from "./options/command_line.ts";
-import { kebab, variable } from "./options/flag.ts";
+import { type CommandName, COMMANDS } from "./options/commands.ts";
+import { type Flag, kebab, variable } from "./options/flag.ts";
+import { FLAGS } from "./options/table.ts";
 import { readSettings, type Settings } from "./options.ts";
 
 function read(args: readonly string[], environment: Record<string, string> = {}): Settings {
@@ -139,6 +141,15 @@ Deno.test("a number format that the CPU does not compute in is accepted with a w
   refusal(["--dtype", "int8"]);
 });
 
+Deno.test("TGI's formats of the KV cache are accepted with a warning, unknown ones are not", () => {
+  assert.deepEqual(read(["--kv-cache-dtype", "int8"]).warnings, []);
+  for (const format of ["fp8_e4m3fn", "fp8_e5m2"]) {
+    const [warning] = read([], { KV_CACHE_DTYPE: format }).warnings;
+    assert.match(warning ?? "", new RegExp(`^KV_CACHE_DTYPE ${format} has no effect here`));
+  }
+  refusal(["--kv-cache-dtype", "int3"]);
+});
+
 Deno.test("a key comes as a flag or as a variable, and is never empty", () => {
   assert.deepEqual(read(["--api-key", "a", "--api-key=b"]).values.apiKey, ["a", "b"]);
   assert.deepEqual(read([], { API_KEY: "secret" }).values.apiKey, ["secret"]);
@@ -172,16 +183,53 @@ Deno.test("LOG_LEVEL takes TGI's filters", () => {
   refusal([], { LOG_LEVEL: "loud" });
 });
 
-Deno.test("--help names every flag with its variable, --version the version", () => {
-  const help = readSettings(["--help"], () => undefined, "1.2.3");
-  assert.ok("text" in help);
-  const flat = help.text.replace(/\s+/g, " ");
-  for (const [name, flag] of ENTRIES) {
-    if (flag.only === "variable") continue;
-    assert.ok(flat.includes(`--${kebab(name)} `), name);
-    if (flag.only !== "flag") assert.ok(flat.includes(`env: ${variable(name)})`), name);
+Deno.test("--help of each command names its flags with their variables, --version the version", () => {
+  for (const [command, { flags }] of Object.entries(COMMANDS)) {
+    const help = readSettings(["--help"], () => undefined, "1.2.3", command as CommandName);
+    assert.ok("text" in help);
+    const flat = help.text.replace(/\s+/g, " ");
+    for (const name of flags) {
+      const flag: Flag<unknown> = FLAGS[name];
+      if (flag.only === "variable") continue;
+      assert.ok(flat.includes(`--${kebab(name)} `), name);
+      if (flag.only !== "flag") assert.ok(flat.includes(`env: ${variable(name, flag)})`), name);
+    }
   }
   assert.deepEqual(readSettings(["-V"], () => undefined, "1.2.3"), { text: "1.2.3\n" });
+});
+
+Deno.test("every flag belongs to a command, and a command refuses the flags of others", () => {
+  const taken = new Set(Object.values(COMMANDS).flatMap(({ flags }) => flags));
+  assert.deepEqual(ENTRIES.filter(([name]) => !taken.has(name)), []);
+  assert.throws(
+    () => readSettings(["--port", "1"], () => undefined, "1.2.3", "generate"),
+    /^StartError: Unknown option '--port'/,
+  );
+});
+
+Deno.test("a variable of another command's flag changes nothing", () => {
+  const variables = (name: string) => name === "PORT" ? "80" : undefined;
+  const settings = readSettings([], variables, "1.2.3", "generate");
+  assert.ok("values" in settings);
+  assert.equal(settings.values.port, 3000);
+});
+
+Deno.test("sampling flags keep their bounds, and a seed all its digits", () => {
+  const generate = (...args: string[]) => {
+    const settings = readSettings(args, () => undefined, "1.2.3", "generate");
+    assert.ok("values" in settings);
+    return settings;
+  };
+  assert.equal(generate("--seed", "18446744073709551615").values.seed, 2n ** 64n - 1n);
+  assert.equal(generate("--temperature", "0.7").values.temperature, 0.7);
+  assert.equal(generate("--frequency-penalty=-2").values.frequencyPenalty, -2);
+  assert.deepEqual(generate("a prompt", "--stop", "x", "--stop", "y").values.stop, ["x", "y"]);
+  assert.deepEqual(generate("a prompt").operands, ["a prompt"]);
+  for (
+    const wrong of ["--temperature=0", "--top-p=1.1", "--seed=-1", "--seed=18446744073709551616"]
+  ) {
+    assert.throws(() => generate(wrong), /cannot be used: it must be a /);
+  }
 });
 
 Deno.test("names and letters are each used once", () => {

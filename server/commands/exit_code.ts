@@ -12,6 +12,8 @@ export const ExitCode = {
   library: 4,
   /** The address cannot be bound. */
   address: 5,
+  /** `generate` was stopped by the user; a second signal ends any command so. */
+  interrupted: 130,
 } as const;
 
 /** The same for people. A second signal ends the process with 130 (SIGINT) or 143 (SIGTERM). */
@@ -20,4 +22,4 @@ Exit codes:
   0  stopped as asked          3  the model cannot be found, fetched, read or held in memory
   1  any other failure         4  there is no usable libtgi_core
   2  a wrong flag or value     5  the address cannot be bound
-  130, 143  ended at once by a second SIGINT or SIGTERM`;
+  130, 143  ended at once by a second SIGINT or SIGTERM; 130 also a generation that was stopped`;

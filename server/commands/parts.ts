@@ -14,6 +14,8 @@ export function engineConfig(values: FlagValues, modelPath: string | null): Engi
     backend: values.backend,
     modelPath,
     dtype: "float32",
+    kvCacheDtype: kvCacheDtype(values),
+    threads: values.threads,
     maxInputTokens: values.maxInputTokens,
     maxTotalTokens: values.maxTotalTokens,
     maxBatchPrefillTokens: values.maxBatchPrefillTokens,
@@ -27,6 +29,11 @@ export function engineConfig(values: FlagValues, modelPath: string | null): Engi
     profile: values.profile,
     scripted: values.backend === "scripted" ? scriptedConfig(values) : null,
   };
+}
+
+/** The formats that a backend here has. */
+function kvCacheDtype({ kvCacheDtype }: FlagValues): EngineConfig["kvCacheDtype"] {
+  return kvCacheDtype === "f16" || kvCacheDtype === "int8" ? kvCacheDtype : "auto";
 }
 
 /** Only what was given: the rest is the backend's own. */

@@ -17,6 +17,7 @@ const INFO: EngineInfo = {
   maxBatchTotalTokens: 640,
   maxBatchSize: 8,
   batchInvariant: true,
+  chatTemplate: false,
   plan: { weightsBytes: 1, kvBytes: 1, kvBytesPerToken: 1, arenaBytes: 1, availableBytes: 1 },
 };
 
@@ -34,6 +35,16 @@ Deno.test("the core gets its limits, and null for what it shall find itself", ()
   assert.equal(config.pauseLimitMillis, 3000);
   assert.equal(config.prefixCaching, true);
   assert.equal(config.scripted, null);
+});
+
+Deno.test("the core gets a format of the KV cache that it has, and the threads", () => {
+  const format = (...args: string[]) => engineConfig(values(...args), "/m.gguf").kvCacheDtype;
+  assert.equal(format(), "auto");
+  assert.equal(format("--kv-cache-dtype", "int8"), "int8");
+  assert.equal(format("--kv-cache-dtype", "f16"), "f16");
+  assert.equal(format("--kv-cache-dtype", "fp8_e5m2"), "auto");
+  assert.equal(engineConfig(values("--threads", "3"), null).threads, 3);
+  assert.equal(engineConfig(values(), null).threads, null);
 });
 
 Deno.test("the scripted backend gets only what was given", () => {

@@ -1,29 +1,24 @@
 /** `tgi`: find the model, open the core, listen, and drain when asked to stop. */
 
 import { getLogger } from "@logtape/logtape";
-import { Engine } from "../../ffi/engine.ts";
-import { openLibrary } from "../../ffi/library.ts";
+import type { Engine } from "../../ffi/engine.ts";
 import { createApp } from "../app.ts";
 import { readKeys } from "../api_keys.ts";
 import { NoTemplate } from "../chat/no_template.ts";
 import { StartError } from "../errors.ts";
 import { LOG_CATEGORY } from "../log.ts";
-import { progressOutput } from "../model_source/progress.ts";
-import { type ModelFile, resolveModel } from "../model_source/resolve.ts";
 import type { FlagValues, Settings } from "../options.ts";
 import type { ServerOptions } from "../server_options.ts";
 import { NoTokenizer } from "../tokenizer.ts";
-import { awaitStop, drain, type StopRequest } from "../shutdown.ts";
+import { awaitStop, drain } from "../shutdown.ts";
+import { bytesText } from "../terminal/bytes.ts";
+import type { CommandContext } from "./context.ts";
 import { ExitCode } from "./exit_code.ts";
-import { engineConfig, isLoopback, serverOptions } from "./parts.ts";
+import { findModel, openEngine } from "./open_model.ts";
+import { isLoopback, serverOptions } from "./parts.ts";
+import { whyNotBound } from "./why_not_bound.ts";
 
 const log = getLogger([LOG_CATEGORY]);
-
-/** What a start takes from its process. */
-export interface ServeContext {
-  readonly version: string;
-  readonly variables: (name: string) => string | undefined;
-}
 
 /**
  * Serves until a signal comes.
@@ -33,20 +28,21 @@ export interface ServeContext {
  */
 export async function serve(
   { values, warnings }: Settings,
-  context: ServeContext,
+  context: CommandContext,
 ): Promise<number> {
   using stop = awaitStop();
-  log.info`text-generation-inference server ${context.version}, Deno ${Deno.version.deno}`;
   for (const warning of warnings) log.warn`${warning}`;
   const apiKeys = await readKeys(values.apiKey, values.apiKeyFile);
   warnWhenOpen(values, apiKeys);
-  const model = await findModel(values, context, stop);
+  const model = await findModel(values, context, stop.signal);
+  if (model !== null) log.info`Model: ${model.path} (${model.origin})`;
   if (stop.signal.aborted) {
     log.info`Stopped before serving`;
     return ExitCode.ok;
   }
   await giveUpRights();
   const engine = await openEngine(values, model);
+  engine.onError = (error) => log.error`The core's records were not all taken: ${error}`;
   await using unopened = new AsyncDisposableStack();
   unopened.defer(() => engine.close());
   describeEngine(engine);
@@ -70,49 +66,10 @@ function warnWhenOpen({ hostname }: FlagValues, apiKeys: readonly string[]): voi
     .warn`Anyone who reaches ${hostname} may use this server: set --api-key or --api-key-file, or listen on 127.0.0.1`;
 }
 
-/** The model's file; null for the scripted backend, or when the start was called off. */
-async function findModel(
-  values: FlagValues,
-  context: ServeContext,
-  stop: StopRequest,
-): Promise<ModelFile | null> {
-  if (values.backend === "scripted") return null;
-  try {
-    const model = await resolveModel(values, {
-      variables: context.variables,
-      signal: stop.signal,
-      output: progressOutput(values.jsonOutput),
-    });
-    log.info`Model: ${model.path} (${model.origin})`;
-    return model;
-  } catch (error) {
-    if (stop.signal.aborted) return null;
-    throw error;
-  }
-}
-
 /** Writing and starting programs serve the fetching of models alone. */
 async function giveUpRights(): Promise<void> {
   await Deno.permissions.revoke({ name: "write" });
   await Deno.permissions.revoke({ name: "run" });
-}
-
-async function openEngine(values: FlagValues, model: ModelFile | null): Promise<Engine> {
-  const library = await withExitCode(ExitCode.library, openLibrary);
-  const config = engineConfig(values, model?.path ?? null);
-  const engine = await withExitCode(ExitCode.model, () => Engine.open(config, library));
-  engine.onError = (error) => log.error`The core's records were not all taken: ${error}`;
-  return engine;
-}
-
-/** Does the work; when it fails to start the process ends with this code. */
-async function withExitCode<T>(code: number, work: () => T | Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof StartError)) throw error;
-    throw new StartError(error.message, code, { cause: error });
-  }
 }
 
 function describeEngine({ info, library }: Engine): void {
@@ -120,17 +77,13 @@ function describeEngine({ info, library }: Engine): void {
   const { weightsBytes, kvBytes, kvBytesPerToken, arenaBytes, availableBytes } = info.plan;
   log
     .info`Core: backend ${info.backend} on ${info.device} (${info.isa}), ${info.dtype}, ${info.architecture}, context ${info.context} tokens`;
-  log.info`Memory: weights ${size(weightsBytes)}, KV cache ${
-    size(kvBytes)
+  log.info`Memory: weights ${bytesText(weightsBytes)}, KV cache ${
+    bytesText(kvBytes)
   } (${info.maxBatchTotalTokens} tokens of ${kvBytesPerToken} bytes), working space ${
-    size(arenaBytes)
-  }; ${size(availableBytes)} available`;
+    bytesText(arenaBytes)
+  }; ${bytesText(availableBytes)} available`;
   log
     .info`Limits: ${info.maxInputTokens} input tokens, ${info.maxTotalTokens} in all, ${info.maxBatchPrefillTokens} prompt tokens a step, ${info.maxBatchSize} requests at a time`;
-}
-
-function size(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function listen(
@@ -151,18 +104,4 @@ function listen(
       { cause: error },
     );
   }
-}
-
-function whyNotBound(error: unknown): string {
-  if (error instanceof Deno.errors.AddrInUse) {
-    return "another program uses this port; stop it or choose another by --port";
-  }
-  if (error instanceof Deno.errors.AddrNotAvailable) {
-    return "this machine has no such address; choose one by --hostname";
-  }
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return "this user may not; choose a port from 1024 on by --port";
-  }
-  const reason = error instanceof Error ? error.message : String(error);
-  return `${reason}; choose another address by --hostname`;
 }

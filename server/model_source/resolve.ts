@@ -56,9 +56,34 @@ export async function resolveModel(
   pinned: PinnedModel = DEFAULT_MODEL,
 ): Promise<ModelFile> {
   if (isPath(request.modelId)) return await localFile(request.modelId);
+  const { model, pin } = wanted(request, pinned);
+  return await inCaches(request, tools.variables, model, pin) ??
+    await fetched(request, tools, model, pin);
+}
+
+/**
+ * Finds the model on this disk; null where it would have to be fetched.
+ *
+ * @throws StartError with exit code 3 when it can never be had under this name.
+ */
+export async function findOnDisk(
+  request: ModelRequest,
+  variables: Variables,
+  pinned: PinnedModel = DEFAULT_MODEL,
+): Promise<ModelFile | null> {
+  if (isPath(request.modelId)) return await localFile(request.modelId);
+  const { model, pin } = wanted(request, pinned);
+  return await inCaches(request, variables, model, pin);
+}
+
+/** The repository, and the pinned model where it is the one. */
+function wanted(
+  request: ModelRequest,
+  pinned: PinnedModel,
+): { readonly model: HubModel; readonly pin: PinnedModel | null } {
   const model = hubModel(request);
-  const pin = model.repository === pinned.repository && model.revision === "main" ? pinned : null;
-  return await inCaches(request, tools, model, pin) ?? await fetched(request, tools, model, pin);
+  const isPinned = model.repository === pinned.repository && model.revision === "main";
+  return { model, pin: isPinned ? pinned : null };
 }
 
 /** A path has a beginning or an end that no repository has. */
@@ -96,11 +121,11 @@ function hubModel({ modelId, revision }: ModelRequest): HubModel {
 
 async function inCaches(
   request: ModelRequest,
-  tools: ModelTools,
+  variables: Variables,
   model: HubModel,
   pin: PinnedModel | null,
 ): Promise<ModelFile | null> {
-  const cache = hubCacheFolder(tools.variables, request.huggingfaceHubCache);
+  const cache = hubCacheFolder(variables, request.huggingfaceHubCache);
   const snapshot = await findSnapshot(cache, model);
   if (snapshot !== null && (pin === null || snapshot.ggufFiles.includes(pin.file))) {
     const choice = chooseGguf(model.repository, snapshot.ggufFiles, pin?.file);
@@ -111,7 +136,7 @@ async function inCaches(
     };
   }
   if (pin === null) return null;
-  const path = placeOfPinned(modelCacheFolder(tools.variables), pin);
+  const path = placeOfPinned(modelCacheFolder(variables), pin);
   const bytes = await Deno.stat(path).then((info) => info.size, () => null);
   return bytes === pin.bytes ? { path, origin: "from the cache", commit: null } : null;
 }

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { StartError } from "../errors.ts";
 import { modelError, reasonOf } from "./model_error.ts";
+import { makeModelFolder } from "./model_folder.ts";
 import type { Progress } from "./progress.ts";
 
 /** What is known of a file before it comes. */
@@ -25,7 +26,7 @@ export async function writeVerified(
   expected: Expected,
   progress: Progress,
 ): Promise<void> {
-  await Deno.mkdir(dirname(path), { recursive: true });
+  await makeModelFolder(dirname(path));
   const partial = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.tmp`);
   try {
     await check(path, expected, await copy(partial, chunks, expected.bytes, progress));

@@ -1,7 +1,8 @@
 /** Reads flags (through commander) and environment variables into values. */
 
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { EXIT_CODES_TEXT } from "../commands/exit_code.ts";
+import { type CommandEntry, type CommandName, COMMANDS } from "./commands.ts";
 import { type Flag, GROUPS, kebab, usageError, variable } from "./flag.ts";
 import { type FlagName, FLAGS, type FlagValues } from "./table.ts";
 
@@ -13,9 +14,11 @@ export interface CommandLine {
   readonly values: FlagValues;
   /** `--port` or `PORT` for each value that is not a default. */
   readonly given: Given;
+  /** Words beside the flags. */
+  readonly operands: readonly string[];
 }
 
-/** Text to print instead of serving: `--help` or `--version`. */
+/** Text to print instead of working: `--help` or `--version`. */
 export interface Printout {
   readonly text: string;
 }
@@ -24,18 +27,20 @@ export interface Printout {
 export const ENTRIES = Object.entries(FLAGS) as readonly [FlagName, Flag<unknown>][];
 
 /**
- * Reads the command line; a flag wins over its variable.
+ * Reads the command line of `name`; a flag wins over its variable. Flags of other commands have
+ * their defaults.
  *
  * @param version what `--version` prints.
  * @throws StartError with exit code 2 for a flag or value that is wrong.
  */
 export function readCommandLine(
+  name: CommandName,
   args: readonly string[],
   variables: (name: string) => string | undefined,
   version: string,
 ): CommandLine | Printout {
   const printed: string[] = [];
-  const command = buildCommand(version, (text) => printed.push(text));
+  const command = buildCommand(name, version, (text) => printed.push(text));
   try {
     command.parse([...args], { from: "user" });
   } catch (error) {
@@ -43,19 +48,27 @@ export function readCommandLine(
     if (error.exitCode === 0) return { text: printed.join("") };
     throw usageError(sentence(error.message));
   }
-  return collect(command, variables);
+  return collect(COMMANDS[name], command, variables);
 }
 
-function buildCommand(version: string, print: (text: string) => void): Command {
-  const command = new Command("tgi")
-    .description("Serves a language model with the API of text-generation-inference (TGI).")
-    .usage("[flags]")
-    .version(version)
+function buildCommand(name: CommandName, version: string, print: (text: string) => void): Command {
+  const { summary, operands, flags, examples } = COMMANDS[name];
+  const command = new Command(`tgi ${name}`)
+    .description(`${summary}.`)
+    .usage(["[flags]", ...operands.map(({ word }) => word)].join(" "))
+    .version(version, "-V, --version", "Print the version.")
+    .helpOption("-h, --help", "Print this help.")
     .exitOverride()
+    .addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`)
     .addHelpText("after", EXIT_CODES_TEXT)
     .configureOutput({ writeOut: print, writeErr: () => {}, getOutHelpWidth: () => 100 });
-  for (const [name, flag] of ENTRIES) {
-    if (flag.only !== "variable") command.addOption(asOption(name, flag));
+  for (const { word, help, choices } of operands) {
+    const argument = new Argument(word, help);
+    command.addArgument(choices === undefined ? argument : argument.choices(choices));
+  }
+  for (const flagName of flags) {
+    const flag: Flag<unknown> = FLAGS[flagName];
+    if (flag.only !== "variable") command.addOption(asOption(flagName, flag));
   }
   return command;
 }
@@ -76,7 +89,10 @@ function asOption(name: FlagName, flag: Flag<unknown>): Option {
 
 function helpLine(name: FlagName, flag: Flag<unknown>): string {
   const shown = defaultText(flag);
-  const notes = [shown && `default: ${shown}`, flag.only !== "flag" && `env: ${variable(name)}`];
+  const notes = [
+    shown && `default: ${shown}`,
+    flag.only !== "flag" && `env: ${variable(name, flag)}`,
+  ];
   return `${flag.help} (${notes.filter(Boolean).join(", ")})`.replace(" ()", "");
 }
 
@@ -88,24 +104,27 @@ export function defaultText(flag: Flag<unknown>): string {
 }
 
 function collect(
+  { flags }: CommandEntry,
   command: Command,
   variables: (name: string) => string | undefined,
 ): CommandLine {
   const parsed = command.opts();
   const given = new Map<FlagName, string>();
   const values: Record<string, unknown> = {};
-  for (const [name, flag] of ENTRIES) {
-    const fromVariable = flag.only === "flag" ? undefined : variables(variable(name));
-    values[name] = flag.fallback;
+  for (const [name, flag] of ENTRIES) values[name] = flag.fallback;
+  for (const name of flags) {
+    const flag: Flag<unknown> = FLAGS[name];
+    const fromVariable = flag.only === "flag" ? undefined : variables(variable(name, flag));
     if (parsed[name] !== undefined) {
       values[name] = parsed[name];
       given.set(name, `--${kebab(name)}`);
     } else if (fromVariable !== undefined && (fromVariable !== "" || flag.placeholder === null)) {
-      values[name] = parseFlag(flag, fromVariable, `${variable(name)}=${fromVariable}`);
-      given.set(name, variable(name));
+      const source = variable(name, flag);
+      values[name] = parseFlag(flag, fromVariable, `${source}=${fromVariable}`);
+      given.set(name, source);
     }
   }
-  return { values: values as unknown as FlagValues, given };
+  return { values: values as unknown as FlagValues, given, operands: command.args };
 }
 
 function parseFlag(flag: Flag<unknown>, text: string, given: string): unknown {
@@ -118,7 +137,7 @@ function parseFlag(flag: Flag<unknown>, text: string, given: string): unknown {
 }
 
 /** Commander's message as one sentence: no "error:", no line break, and where to look. */
-function sentence(message: string): string {
+export function sentence(message: string): string {
   const flat = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ").trim();
   const first = flat.charAt(0).toUpperCase() + flat.slice(1);
   return `${first}${/[.)?]$/.test(first) ? "" : "."} See --help.`;

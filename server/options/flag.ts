@@ -10,8 +10,14 @@ export const GROUPS = {
   limits: "Limits",
   scheduling: "Scheduling",
   behaviour: "Behaviour and logs",
+  sampling: "Sampling (generate, chat)",
+  command: "Commands in the terminal",
   scripted: "Scripted backend (tests)",
   ignored: "TGI flags without effect here",
+  benchServer: "Server that is measured",
+  benchLoad: "Load",
+  benchPrompts: "Prompts",
+  benchReport: "Report",
 } as const;
 
 /** A heading. */
@@ -34,6 +40,10 @@ export interface Flag<T> {
   readonly short?: string;
   /** May be given more than once; `parse` then gives a list of one. */
   readonly repeatable?: true;
+  /** The values that it may have, where they are few; shells complete them. */
+  readonly choices?: readonly string[];
+  /** What shells complete its value with. */
+  readonly completes?: "file" | "folder";
   /** `variable` has no flag, `flag` has no variable. */
   readonly only?: "variable" | "flag";
   /** Accepted for TGI's sake: a warning says that it changes nothing, and why. */
@@ -89,6 +99,39 @@ export function optionalCount(words: Words & { readonly min?: number }): Flag<nu
   };
 }
 
+/** A number above `min` (or from it on, with `inclusive`), up to `max`; null when not given. */
+export function optionalNumber(
+  words: Words & { readonly min: number; readonly max?: number; readonly inclusive?: true },
+): Flag<number | null> {
+  const { min, max = Infinity, inclusive, ...rest } = words;
+  const range = `${inclusive ? "a number from" : "a number above"} ${min}` +
+    (max === Infinity ? "" : ` to ${max}`);
+  return {
+    ...rest,
+    placeholder: "NUMBER",
+    fallback: null,
+    parse: (text) => {
+      const number = /^-?\d{1,9}(\.\d{1,9})?$/.test(text) ? Number(text) : NaN;
+      if ((inclusive ? number >= min : number > min) && number <= max) return number;
+      throw new RangeError(range);
+    },
+  };
+}
+
+/** A u64; null when not given. */
+export function optionalSeed(words: Words): Flag<bigint | null> {
+  return {
+    ...words,
+    placeholder: "N",
+    fallback: null,
+    parse: (text) => {
+      const seed = /^\d{1,20}$/.test(text) ? BigInt(text) : -1n;
+      if (seed >= 0n && seed < 2n ** 64n) return seed;
+      throw new RangeError("a whole number from 0 to 18446744073709551615");
+    },
+  };
+}
+
 /** Any text that is not empty. */
 export function text<T extends string | null>(
   words: Words & { readonly fallback: T; readonly placeholder: string },
@@ -107,9 +150,9 @@ export function texts(
 export function choice<const T extends string>(
   words: Words & { readonly fallback: T; readonly choices: readonly T[] },
 ): Flag<T> {
-  const { choices, ...rest } = words;
+  const choices: readonly T[] = words.choices;
   return {
-    ...rest,
+    ...words,
     placeholder: choices.join("|"),
     parse: (given) => {
       const found = choices.find((word) => word === given);
@@ -147,9 +190,13 @@ export function kebab(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** `maxBestOf` as a variable: `MAX_BEST_OF`. */
-export function variable(key: string): string {
-  return kebab(key).replaceAll("-", "_").toUpperCase();
+/**
+ * `maxBestOf` as a variable: `MAX_BEST_OF`. Flags that TGI's launcher does not have get a prefix,
+ * `TGI_STOP`: their own names are too common for an environment.
+ */
+export function variable(key: string, { group }: Pick<Flag<unknown>, "group">): string {
+  const name = kebab(key).replaceAll("-", "_").toUpperCase();
+  return group === "sampling" || group === "command" ? `TGI_${name}` : name;
 }
 
 /** A wrong flag or value: one sentence, exit code 2. */

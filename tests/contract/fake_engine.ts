@@ -7,6 +7,7 @@ import type {
   FinishReason,
   GeneratedRecord,
   GenerateJob,
+  Job,
   RequestSink,
   StepRecord,
   TextEngine,
@@ -30,6 +31,7 @@ export const info: EngineInfo = {
   maxBatchTotalTokens: 256,
   maxBatchSize: 8,
   batchInvariant: true,
+  chatTemplate: true,
   plan: { weightsBytes: 0, kvBytes: 0, kvBytesPerToken: 0, arenaBytes: 0, availableBytes: 0 },
 };
 
@@ -81,8 +83,9 @@ export class FakeEngine implements TextEngine {
   /** An automatic fake steps by itself; any other waits for {@link FakeEngine.step}. */
   constructor(readonly automatic = true) {}
 
-  submit(job: GenerateJob, sink: RequestSink): number {
+  submit(job: Job, sink: RequestSink): number {
     if (this.refusal) throw this.refusal;
+    if ("chat" in job) throw new Error("The fake renders no conversations");
     const id = this.requests.length;
     this.requests.push({
       id,

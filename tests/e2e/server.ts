@@ -3,7 +3,8 @@
 import config from "../../deno.json" with { type: "json" };
 import { generous } from "./generous.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
+/** Folder of the project. */
+export const ROOT = new URL("../..", import.meta.url).pathname;
 
 /** `run --no-prompt … main.ts`, as `deno task serve` has it after its build. */
 const RUN_MAIN = (config.tasks.serve.command.split("&& deno ")[1] ?? "").split(" ");
@@ -117,7 +118,7 @@ export function command(
   args: readonly string[],
   { env = {}, prefix = [] }: StartOptions,
 ): Deno.Command {
-  const [program = "", ...rest] = [...prefix, Deno.execPath(), ...RUN_MAIN, ...args];
+  const [program = "", ...rest] = [...prefix, ...programWords(args)];
   return new Deno.Command(program, {
     args: rest,
     cwd: ROOT,
@@ -126,4 +127,9 @@ export function command(
     stdout: "piped",
     stderr: "piped",
   });
+}
+
+/** The program and its arguments, word by word; to be run in {@link ROOT}. */
+export function programWords(args: readonly string[]): string[] {
+  return [Deno.execPath(), ...RUN_MAIN, ...args];
 }

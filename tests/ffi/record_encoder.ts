@@ -16,11 +16,12 @@ export type Item =
   | { kind: "token"; request: number; record: GeneratedRecord }
   | { kind: "text"; request: number; record: string }
   | { kind: "done"; request: number; record: Ending }
+  | { kind: "rendered"; request: number; record: null }
   | { kind: "failed"; request: number; record: FailedRecord }
   | { kind: "step"; request: 0; record: StepRecord };
 
 const FINISH_REASONS = ["length", "eos_token", "stop_sequence"];
-const FAILURE_KINDS = ["", "validation", "generation", "abandoned", "incomplete"];
+const FAILURE_KINDS = ["", "validation", "generation", "abandoned", "incomplete", "template"];
 
 class Writer {
   readonly bytes: number[] = [];
@@ -104,6 +105,8 @@ function parts(item: Item): Parts {
       return { ...plain, kind: 4 };
     case "done":
       return done(item.record);
+    case "rendered":
+      return { ...plain, kind: 8 };
     case "failed":
       payload.text(item.record.message);
       return { ...plain, kind: 6, aux: FAILURE_KINDS.indexOf(item.record.kind) };

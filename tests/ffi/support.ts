@@ -29,6 +29,8 @@ export function scripted(changes: Partial<EngineConfig> = {}): EngineConfig {
     speculate: 0,
     validationWorkers: 2,
     pauseLimitMillis: 60_000,
+    kvCacheDtype: null,
+    threads: null,
     profile: "0.3.1",
     scripted: null,
     ...changes,

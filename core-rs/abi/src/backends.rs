@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tgi_backend::Backend;
 use tgi_backend_candle::{CandleBackend, CandleOptions};
-use tgi_backend_cpu::{CpuBackend, CpuOptions};
-use tgi_backend_scripted::{self as scripted, ScriptedBackend};
-use tgi_model::{Model, Tokenizer};
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
+use tgi_backend_scripted::{self as scripted, ScriptedBackend, ScriptedOptions};
+use tgi_model::{ChatTemplate, Model, Tokenizer};
 
-use crate::config::Config;
+use crate::config::{Config, KvCacheDtype};
 use crate::errors::OpenError;
 use crate::plan::{LargestStep, Needs, Plan, plan};
 
@@ -22,6 +22,8 @@ pub struct Loaded {
     pub backend: Box<dyn Backend>,
     /// The model's.
     pub tokenizer: Arc<Tokenizer>,
+    /// Messages to a prompt, if the model says how.
+    pub template: Option<Arc<ChatTemplate>>,
     /// What was planned and taken.
     pub plan: Plan,
     /// Where it computes.
@@ -36,6 +38,11 @@ pub struct Loaded {
 
 /// Plans with `available` bytes, then loads the backend that `config` names.
 pub fn load(config: &Config, available: u64) -> Result<Loaded, OpenError> {
+    let format = config.kv_cache_dtype.unwrap_or_default();
+    if format != KvCacheDtype::Auto && matches!(config.backend.as_str(), "candle" | "scripted") {
+        let (format, backend) = (format.name(), config.backend.clone());
+        return Err(OpenError::KvCacheDtype { format, backend });
+    }
     match config.backend.as_str() {
         "candle" => load_candle(config, available),
         "cpu" => load_cpu(config, available),
@@ -46,49 +53,41 @@ pub fn load(config: &Config, available: u64) -> Result<Loaded, OpenError> {
 
 fn load_candle(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     let model = open_model(config)?;
-    let options =
-        |step: LargestStep, pages| CandleOptions::cpu(pages, step.batch_tokens, step.logit_rows);
-    let needs = Needs {
-        context: model.spec.context,
-        weights_bytes: tgi_backend_candle::weight_bytes(&model),
-        kv_bytes_per_token: tgi_backend_candle::kv_bytes_per_token(&model.spec),
-        pages: None,
-        arena_bytes: |step: LargestStep| {
-            tgi_backend_candle::arena_bytes(&model.spec, &options(step, step.pages))
-        },
-    };
-    let plan = plan(config, &needs, available)?;
-    let backend = CandleBackend::load(&model, &options(plan.largest_step(), plan.pages))?;
+    let plan = plan(config, &candle_needs(&model), available)?;
+    let backend = CandleBackend::load(&model, &candle_options(plan.largest_step(), plan.pages))?;
     Ok(Loaded {
         backend: Box::new(backend),
         plan,
         device: "cpu",
-        isa: instruction_set(),
+        isa: candle_isa(),
         dtype: "float32",
         architecture: model.spec.architecture,
         tokenizer: Arc::new(model.tokenizer),
+        template: model.chat_template.map(Arc::new),
     })
+}
+
+/// What the candle backend needs for `model`.
+pub fn candle_needs(model: &Model) -> Needs<impl Fn(LargestStep) -> u64> {
+    Needs {
+        context: model.spec.context,
+        weights_bytes: tgi_backend_candle::weight_bytes(model),
+        kv_bytes_per_token: tgi_backend_candle::kv_bytes_per_token(&model.spec),
+        pages: None,
+        arena_bytes: |step: LargestStep| {
+            tgi_backend_candle::arena_bytes(&model.spec, &candle_options(step, step.pages))
+        },
+    }
+}
+
+fn candle_options(step: LargestStep, pages: usize) -> CandleOptions {
+    CandleOptions::cpu(pages, step.batch_tokens, step.logit_rows)
 }
 
 fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     let model = open_model(config)?;
-    let options = |step: LargestStep, pages| CpuOptions {
-        pages,
-        batch_tokens: step.batch_tokens,
-        logit_rows: step.logit_rows,
-        threads: None,
-    };
-    let needs = Needs {
-        context: model.spec.context,
-        weights_bytes: tgi_backend_cpu::weight_bytes(&model),
-        kv_bytes_per_token: tgi_backend_cpu::kv_bytes_per_token(&model.spec),
-        pages: None,
-        arena_bytes: |step: LargestStep| {
-            tgi_backend_cpu::arena_bytes(&model.spec, &options(step, step.pages))
-        },
-    };
-    let plan = plan(config, &needs, available)?;
-    let backend = CpuBackend::load(&model, &options(plan.largest_step(), plan.pages))?;
+    let plan = plan(config, &cpu_needs(config, &model), available)?;
+    let backend = CpuBackend::load(&model, &cpu_options(config, plan.largest_step(), plan.pages))?;
     Ok(Loaded {
         isa: backend.isa(),
         backend: Box::new(backend),
@@ -97,10 +96,42 @@ fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
         dtype: "int8",
         architecture: model.spec.architecture,
         tokenizer: Arc::new(model.tokenizer),
+        template: model.chat_template.map(Arc::new),
     })
 }
 
-fn open_model(config: &Config) -> Result<Model, OpenError> {
+/// What the CPU backend needs for `model`.
+pub fn cpu_needs(config: &Config, model: &Model) -> Needs<impl Fn(LargestStep) -> u64> {
+    Needs {
+        context: model.spec.context,
+        weights_bytes: tgi_backend_cpu::weight_bytes(model),
+        kv_bytes_per_token: tgi_backend_cpu::kv_bytes_per_token(&model.spec, kv_format(config)),
+        pages: None,
+        arena_bytes: |step: LargestStep| {
+            tgi_backend_cpu::arena_bytes(&model.spec, &cpu_options(config, step, step.pages))
+        },
+    }
+}
+
+fn cpu_options(config: &Config, step: LargestStep, pages: usize) -> CpuOptions {
+    CpuOptions {
+        pages,
+        batch_tokens: step.batch_tokens,
+        logit_rows: step.logit_rows,
+        threads: config.threads.map(|threads| threads as usize),
+        kv: kv_format(config),
+    }
+}
+
+fn kv_format(config: &Config) -> KvFormat {
+    match config.kv_cache_dtype.unwrap_or_default() {
+        KvCacheDtype::Auto | KvCacheDtype::F16 => KvFormat::F16,
+        KvCacheDtype::Int8 => KvFormat::Int8,
+    }
+}
+
+/// The model's file, checked.
+pub fn open_model(config: &Config) -> Result<Model, OpenError> {
     let no_model = || OpenError::NoModel(config.backend.clone());
     let path = config.model_path.as_deref().ok_or_else(no_model)?;
     Ok(Model::open(Path::new(path))?)
@@ -108,20 +139,14 @@ fn open_model(config: &Config) -> Result<Model, OpenError> {
 
 fn load_scripted(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     let mut options = config.scripted.clone().unwrap_or_default();
-    let needs = Needs {
-        context: options.context,
-        weights_bytes: 0,
-        kv_bytes_per_token: SCRIPTED_KV_BYTES,
-        pages: Some(options.pages),
-        arena_bytes: |step: LargestStep| (step.logit_rows * scripted::VOCAB * 4) as u64,
-    };
-    let plan = plan(config, &needs, available)?;
+    let plan = plan(config, &scripted_needs(&options), available)?;
     options.pages = plan.pages;
     options.batch_tokens = plan.batch_tokens;
     options.logit_rows = plan.logit_rows;
     Ok(Loaded {
         backend: Box::new(ScriptedBackend::new(&options)),
         tokenizer: Arc::new(scripted::tokenizer()),
+        template: None,
         plan,
         device: "cpu",
         isa: "none",
@@ -130,9 +155,20 @@ fn load_scripted(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     })
 }
 
+/// What the scripted backend needs.
+pub fn scripted_needs(options: &ScriptedOptions) -> Needs<impl Fn(LargestStep) -> u64 + use<>> {
+    Needs {
+        context: options.context,
+        weights_bytes: 0,
+        kv_bytes_per_token: SCRIPTED_KV_BYTES,
+        pages: Some(options.pages),
+        arena_bytes: |step: LargestStep| (step.logit_rows * scripted::VOCAB * 4) as u64,
+    }
+}
+
 /// The widest vector instructions of this processor, which candle's matrix product picks at run
 /// time.
-fn instruction_set() -> &'static str {
+pub fn candle_isa() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") {
@@ -176,6 +212,18 @@ mod tests {
             refusal(&json!({"backend": "tpu"})),
             "Cannot open backend \"tpu\": this library has `cpu`, `candle` and `scripted`; set --backend"
         );
+    }
+
+    #[test]
+    fn a_kv_cache_in_bytes_needs_the_cpu_backend() {
+        let changes = json!({"backend": "candle", "modelPath": "a.gguf", "kvCacheDtype": "int8"});
+        assert_eq!(
+            refusal(&changes),
+            "Cannot keep the KV cache in `int8` with backend \"candle\": only `cpu` has it; set \
+             --kv-cache-dtype to auto or --backend to cpu"
+        );
+        let changes = json!({"backend": "cpu", "kvCacheDtype": "int8"});
+        assert!(refusal(&changes).ends_with("without a model file; set --model-id"));
     }
 
     #[test]

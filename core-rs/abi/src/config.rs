@@ -20,6 +20,10 @@ pub struct Config {
     pub model_path: Option<String>,
     /// `float32`.
     pub dtype: Option<String>,
+    /// Number format of the KV cache.
+    pub kv_cache_dtype: Option<KvCacheDtype>,
+    /// Threads that compute; one for each core unless given.
+    pub threads: Option<u32>,
     /// Longest prompt, tokens.
     pub max_input_tokens: Option<u32>,
     /// Longest prompt plus generation, tokens.
@@ -44,6 +48,30 @@ pub struct Config {
     pub profile: Profile,
     /// Behaviour of the scripted backend.
     pub scripted: Option<ScriptedOptions>,
+}
+
+/// Number formats of the KV cache, by the names that an operator gives.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum KvCacheDtype {
+    /// The backend's own.
+    #[default]
+    Auto,
+    /// IEEE half precision.
+    F16,
+    /// Bytes with a scale for each token, head and 32 elements.
+    Int8,
+}
+
+impl KvCacheDtype {
+    /// The operator's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::F16 => "f16",
+            Self::Int8 => "int8",
+        }
+    }
 }
 
 /// The profiles by the names that an operator gives.
@@ -86,6 +114,7 @@ impl Config {
             ("max_batch_prefill_tokens", self.max_batch_prefill_tokens),
             ("max_batch_total_tokens", self.max_batch_total_tokens),
             ("max_input_tokens", self.max_input_tokens),
+            ("threads", self.threads),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == Some(0)) {
             return Err(OpenError::Argument(format!("`{name}` must be > 0")));
@@ -93,6 +122,7 @@ impl Config {
         let limited = [
             ("validation_workers", self.validation_workers, MAX_WORKERS),
             ("speculate", self.speculate, MAX_SPECULATE),
+            ("threads", self.threads.unwrap_or(1), MAX_WORKERS),
         ];
         match limited.iter().find(|(_, value, limit)| value > limit) {
             Some((name, value, limit)) => {
@@ -134,11 +164,13 @@ pub(crate) mod tests {
     fn every_field_is_read_by_its_camel_case_name() {
         let config = config(&serde_json::json!({
             "modelPath": "a.gguf", "maxBatchTotalTokens": 64, "profile": "3.3",
+            "kvCacheDtype": "int8", "threads": 3,
             "scripted": {"pages": 8, "stepMicros": 5},
         }));
         assert_eq!(config.model_path.as_deref(), Some("a.gguf"));
         assert_eq!(config.max_batch_total_tokens, Some(64));
         assert_eq!(config.profile, Profile::V3_3);
+        assert_eq!((config.kv_cache_dtype, config.threads), (Some(KvCacheDtype::Int8), Some(3)));
         let scripted = config.scripted.unwrap();
         assert_eq!((scripted.pages, scripted.step_micros), (8, 5));
     }
@@ -163,6 +195,8 @@ pub(crate) mod tests {
     fn other_dtypes_and_broken_json_are_refused_in_one_sentence() {
         let message = refusal(&serde_json::json!({"dtype": "int3"}));
         assert!(message.starts_with("Cannot compute in dtype \"int3\""), "{message}");
+        let message = refusal(&serde_json::json!({"kvCacheDtype": "fp8"}));
+        assert!(message.contains("unknown variant `fp8`"), "{message}");
         let message = Config::from_json(b"{\"backend\":").unwrap_err().to_string();
         assert!(message.starts_with("Cannot read the engine configuration: "), "{message}");
     }

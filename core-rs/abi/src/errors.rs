@@ -34,6 +34,17 @@ pub enum OpenError {
     /// No such number format.
     #[error("Cannot compute in dtype {0:?}: this library computes in `float32`; set --dtype")]
     Dtype(String),
+    /// The backend has no such number format for K and V.
+    #[error(
+        "Cannot keep the KV cache in `{format}` with backend {backend:?}: only `cpu` has it; set \
+         --kv-cache-dtype to auto or --backend to cpu"
+    )]
+    KvCacheDtype {
+        /// As given.
+        format: &'static str,
+        /// As given.
+        backend: String,
+    },
     /// A backend with weights was asked for without a file.
     #[error("Cannot open backend {0:?} without a model file; set --model-id")]
     NoModel(String),

@@ -1,20 +1,23 @@
 //! The C functions: the only way in. `ffi/symbols.ts` is their other side.
 //!
 //! Numbers and buffers only. A negative result is `-errno` ([`crate::errors::errno`]) or -1, and
-//! [`tgi_last_error`] has its text. Only [`tgi_open`], [`tgi_poll`] and [`tgi_close`] may block.
+//! [`tgi_last_error`] has its text. Only [`tgi_open`], [`tgi_plan`], [`tgi_poll`] and
+//! [`tgi_close`] may block.
 //! A buffer is `len` readable or `cap` writable bytes at `ptr`, for the time of the call; one that
 //! is null is empty.
 
 use std::time::Duration;
 
 use crate::errors::errno;
+use crate::machine;
 use crate::outbox::Polled;
 use crate::panics::guarded;
 use crate::record::MAX_RECORD_BYTES;
 use crate::state::{self, session, set_last_error};
+use crate::survey;
 
 /// Counts up with every change of a signature, a record or the JSON.
-const ABI_VERSION: u32 = 1;
+const ABI_VERSION: u32 = 2;
 const FAILURE: i32 = -1;
 const PAUSE: u32 = 1;
 
@@ -83,7 +86,7 @@ pub unsafe extern "C" fn tgi_open(ptr: *const u8, len: u32) -> i32 {
     })
 }
 
-/// Queues the request in the JSON ([`tgi_engine::Request`]): its id above 0, or `-EAGAIN` when the
+/// Queues the job in the JSON ([`tgi_engine::Job`]): its id above 0, or `-EAGAIN` when the
 /// queue is full, `-EINVAL` for JSON that cannot be read, `-EPIPE` when the core is not open.
 ///
 /// # Safety
@@ -158,6 +161,41 @@ pub unsafe extern "C" fn tgi_stats(ptr: *mut u8, cap: u32) -> i32 {
         }
         refuse_closed();
         FAILURE
+    })
+}
+
+/// Writes what the core would take and serve for the configuration in the JSON, without loading
+/// the weights ([`crate::survey::Survey`]): its bytes, or minus the bytes needed, or -1 when the
+/// model cannot be read. Works whether a core is open or not. Blocks.
+///
+/// # Safety
+/// The buffers as in the module's text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tgi_plan(ptr: *const u8, len: u32, out: *mut u8, cap: u32) -> i32 {
+    guarded(FAILURE, || {
+        // SAFETY: the caller's promise.
+        let (json, out) = unsafe { (input(ptr, len), output(out, cap)) };
+        match survey::survey(json) {
+            Ok(text) => copy_text(&text, out),
+            Err(error) => {
+                set_last_error(error.to_string());
+                FAILURE
+            }
+        }
+    })
+}
+
+/// Writes what this machine offers ([`crate::machine::Machine`]): its bytes, or minus the bytes
+/// needed.
+///
+/// # Safety
+/// The buffer as in the module's text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tgi_machine(ptr: *mut u8, cap: u32) -> i32 {
+    guarded(FAILURE, || {
+        // SAFETY: the caller's promise.
+        let out = unsafe { output(ptr, cap) };
+        copy_text(&machine::describe(), out)
     })
 }
 

@@ -7,6 +7,8 @@
 //! | [`state`] | the one open core, the text of the last error |
 //! | [`open`] | from JSON to a running engine |
 //! | [`config`], [`backends`], [`plan`], [`memory`] | what to open, with what, and whether it fits |
+//! | [`survey`] | what would be taken and served, without loading |
+//! | [`machine`] | what this machine offers |
 //! | [`stats`] | what was chosen |
 //! | [`record`] | events to bytes |
 //! | [`outbox`] | the order of events, sleeping and waking |
@@ -19,6 +21,7 @@ pub mod config;
 pub mod doorbell;
 pub mod errors;
 pub mod exports;
+pub mod machine;
 pub mod memory;
 pub mod open;
 pub mod outbox;
@@ -29,3 +32,4 @@ pub mod ring;
 pub mod side;
 pub mod state;
 pub mod stats;
+pub mod survey;

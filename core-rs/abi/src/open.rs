@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tgi_backend::PAGE_TOKENS;
-use tgi_engine::{Engine, EngineConfig, EventSink, Request, Sinks, SubmitError};
+use tgi_engine::{Engine, EngineConfig, EventSink, Job, Sinks, SubmitError};
 
 use crate::backends;
 use crate::config::Config;
@@ -42,19 +42,25 @@ impl Session {
             workers: (0..config.validation_workers).map(worker).collect(),
         };
         let limits = engine_config(&config, &loaded.plan);
-        let engine = Engine::start(loaded.backend, loaded.tokenizer, limits, sinks)?;
+        let engine = Engine::start(
+            loaded.backend,
+            loaded.tokenizer,
+            loaded.template.as_ref(),
+            limits,
+            sinks,
+        )?;
         Ok(Self { engine, outbox, info, last_id: AtomicU32::new(0) })
     }
 
-    /// Hands a request over and gives its id, which is above 0.
+    /// Hands a job over and gives its id, which is above 0.
     ///
     /// # Errors
     /// A message and its number of [`errno`].
     pub fn submit(&self, json: &[u8]) -> Result<i32, (i32, String)> {
-        let request: Request = serde_json::from_slice(json)
+        let job: Job = serde_json::from_slice(json)
             .map_err(|error| (errno::EINVAL, format!("Cannot read the request: {error}")))?;
         let id = self.next_id();
-        match self.engine.submit(id, request) {
+        match self.engine.submit(id, job) {
             Ok(()) => Ok(id as i32),
             // After two thousand million requests an id may still be in use; the next is not.
             Err(error @ (SubmitError::Full | SubmitError::Duplicate)) => {

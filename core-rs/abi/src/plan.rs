@@ -1,6 +1,7 @@
 //! The memory plan: how many KV pages, and how long a sequence, before anything is taken.
 
 use tgi_backend::PAGE_TOKENS;
+use tgi_engine::FREE_TOKENS;
 
 use crate::config::Config;
 use crate::errors::{Mebibytes, OpenError};
@@ -90,13 +91,38 @@ pub fn plan<A: Fn(LargestStep) -> u64>(
     needs: &Needs<A>,
     available: u64,
 ) -> Result<Plan, OpenError> {
+    let plan = draft(config, needs, available)?;
+    check(&plan, config)?;
+    Ok(plan)
+}
+
+/// Says why a draft cannot be carried out.
+///
+/// # Errors
+/// [`OpenError::Memory`] and [`OpenError::Argument`], as [`plan`] has them.
+pub fn check(plan: &Plan, config: &Config) -> Result<(), OpenError> {
+    check_memory(plan, config)?;
+    check_limits(plan)
+}
+
+/// Plans like [`plan`], also where there is too little memory.
+///
+/// # Errors
+/// [`OpenError::Context`] when the limits contradict the model.
+pub fn draft<A: Fn(LargestStep) -> u64>(
+    config: &Config,
+    needs: &Needs<A>,
+    available: u64,
+) -> Result<Plan, OpenError> {
     let given = |value: Option<u32>| value.map(|value| value as usize);
     let total = given(config.max_total_tokens);
     if let Some(given) = total.filter(|&total| total > needs.context) {
         return Err(OpenError::Context { given, context: needs.context });
     }
     let max_batch_size = config.max_batch_size.unwrap_or(config.max_concurrent_requests) as usize;
-    let rows = max_batch_size * (1 + config.speculate as usize);
+    // Drafts fill a step only as far as its tokens are free.
+    let drafting = (max_batch_size * (1 + config.speculate as usize)).min(FREE_TOKENS);
+    let rows = max_batch_size.max(drafting);
     let wanted_prefill = given(config.max_batch_prefill_tokens)
         .unwrap_or_else(|| DEFAULT_PREFILL_TOKENS.min(needs.context));
     let (batch_tokens, logit_rows) = (wanted_prefill + rows, rows.max(MIN_LOGIT_ROWS));
@@ -114,7 +140,7 @@ pub fn plan<A: Fn(LargestStep) -> u64>(
     let max_batch_total_tokens = batch_total.unwrap_or(pages * PAGE_TOKENS);
 
     let max_total_tokens = total.unwrap_or(needs.context.min(max_batch_total_tokens));
-    let plan = Plan {
+    Ok(Plan {
         max_input_tokens: given(config.max_input_tokens)
             .unwrap_or(max_total_tokens.saturating_sub(1)),
         max_total_tokens,
@@ -130,10 +156,7 @@ pub fn plan<A: Fn(LargestStep) -> u64>(
         kv_bytes_per_token: needs.kv_bytes_per_token,
         arena_bytes,
         available_bytes: available,
-    };
-    check_memory(&plan, config)?;
-    check_limits(&plan)?;
-    Ok(plan)
+    })
 }
 
 /// Half of the pages that fit, for the page cache and the server live here too; at least one

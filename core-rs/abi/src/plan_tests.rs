@@ -54,12 +54,13 @@ fn the_default_length_shrinks_to_what_fits() {
 }
 
 #[test]
-fn a_step_holds_the_prefill_and_every_speculated_row() {
-    let plan = planned(
-        &json!({"maxBatchSize": 100, "speculate": 2, "maxBatchPrefillTokens": 1000}),
-        1024 * MIB,
-    );
-    assert_eq!((plan.batch_tokens, plan.logit_rows), (1300, 300));
+fn a_step_holds_the_prefill_every_decode_and_the_free_drafts() {
+    for (size, speculate, rows) in [(100, 2, 100), (1, 2, 3), (3, 2, 8), (1, 0, 1)] {
+        let changes = json!({"maxBatchSize": size, "speculate": speculate,
+            "maxBatchPrefillTokens": 1000});
+        let plan = planned(&changes, 1024 * MIB);
+        assert_eq!((plan.batch_tokens, plan.logit_rows), (1000 + rows, rows.max(MIN_LOGIT_ROWS)));
+    }
 }
 
 #[test]

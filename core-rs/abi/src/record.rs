@@ -11,8 +11,9 @@
 //! | 3 Token | index | u32 count of top tokens, u32 zero, the token's entry, `count` entries |
 //! | 4 Text | 0 | u32 bytes, u32 zero, UTF-8 padded to 8 |
 //! | 5 Done (flag 1: has a seed) | 0 length, 1 end of sequence, 2 stop sequence | u32 generated, prompt, cached, drafted, accepted, zero; u64 seed; f64 queue, prefill, decode µs |
-//! | 6 Failed | 1 validation, 2 generation, 3 abandoned, 4 incomplete | u32 bytes, u32 zero, UTF-8 padded to 8 |
+//! | 6 Failed | 1 validation, 2 generation, 3 abandoned, 4 incomplete, 5 template | u32 bytes, u32 zero, UTF-8 padded to 8 |
 //! | 7 Step (flag 1: failed) | 0 | u32 prefill tokens, decode sequences, admitted, running, waiting, max tokens, pages used, pages cached, accepted tokens, zero; f64 forward, sample µs |
+//! | 8 Rendered | 0 | none; Text records with the prompt come right before |
 //!
 //! An entry is u32 id, f32 logprob, u32 text bytes, u32 flags (1: special), UTF-8 padded to 8.
 
@@ -51,6 +52,10 @@ impl Encoder {
             Event::Text { request, text } => return self.text(request, text, write),
             Event::Done { request, finish_reason, seed, usage } => {
                 self.done(request, finish_reason, seed, &usage);
+            }
+            Event::Rendered { request, prompt } => {
+                self.text(request, prompt, &mut write);
+                self.begin(8, 0, request, 0);
             }
             Event::Failed { request, kind, message } => {
                 self.begin(6, 0, request, failure_code(kind));
@@ -190,6 +195,7 @@ fn failure_code(kind: FailureKind) -> u32 {
         FailureKind::Generation => 2,
         FailureKind::Abandoned => 3,
         FailureKind::Incomplete => 4,
+        FailureKind::Template => 5,
     }
 }
 
@@ -304,6 +310,7 @@ mod tests {
             FailureKind::Generation,
             FailureKind::Abandoned,
             FailureKind::Incomplete,
+            FailureKind::Template,
         ];
         for (kind, code) in kinds.into_iter().zip(1..) {
             let record = &records(Event::Failed { request: 1, kind, message: &message })[0];
@@ -311,6 +318,14 @@ mod tests {
             assert_eq!(u32_at(record, 16) as usize, MAX_TEXT_BYTES);
             assert!(std::str::from_utf8(&record[24..24 + MAX_TEXT_BYTES]).is_ok());
         }
+    }
+
+    #[test]
+    fn a_prompt_of_any_length_comes_as_texts_and_an_end() {
+        let prompt = "é".repeat(MAX_TEXT_BYTES);
+        let all = records(Event::Rendered { request: 4, prompt: &prompt });
+        assert_eq!(all.iter().map(|record| record[4]).collect::<Vec<_>>(), [4, 4, 8]);
+        assert_eq!((all[2].len(), u32_at(&all[2], 8)), (16, 4));
     }
 
     #[test]

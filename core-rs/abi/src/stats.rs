@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::backends::Loaded;
+use crate::plan::Plan;
 
 /// Facts that hold as long as the core is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,18 +22,32 @@ pub struct EngineInfo {
     max_batch_total_tokens: usize,
     max_batch_size: usize,
     batch_invariant: bool,
+    chat_template: bool,
     plan: MemoryPlan,
 }
 
 /// Bytes of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct MemoryPlan {
+pub struct MemoryPlan {
     weights_bytes: u64,
     kv_bytes: u64,
     kv_bytes_per_token: u64,
     arena_bytes: u64,
     available_bytes: u64,
+}
+
+impl MemoryPlan {
+    /// The bytes of a plan.
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            weights_bytes: plan.weights_bytes,
+            kv_bytes: plan.kv_bytes,
+            kv_bytes_per_token: plan.kv_bytes_per_token,
+            arena_bytes: plan.arena_bytes,
+            available_bytes: plan.available_bytes,
+        }
+    }
 }
 
 impl EngineInfo {
@@ -53,14 +68,9 @@ impl EngineInfo {
             max_batch_prefill_tokens: plan.max_batch_prefill_tokens,
             max_batch_total_tokens: plan.max_batch_total_tokens,
             max_batch_size: plan.max_batch_size,
+            chat_template: loaded.template.is_some(),
             batch_invariant: loaded.backend.is_batch_invariant(),
-            plan: MemoryPlan {
-                weights_bytes: plan.weights_bytes,
-                kv_bytes: plan.kv_bytes,
-                kv_bytes_per_token: plan.kv_bytes_per_token,
-                arena_bytes: plan.arena_bytes,
-                available_bytes: plan.available_bytes,
-            },
+            plan: MemoryPlan::new(plan),
         }
     }
 }
@@ -85,6 +95,7 @@ mod tests {
                 "architecture": "scripted", "vocab": 512, "context": 300,
                 "maxInputTokens": 299, "maxTotalTokens": 300, "maxBatchPrefillTokens": 300,
                 "maxBatchTotalTokens": 512, "maxBatchSize": 4, "batchInvariant": true,
+                "chatTemplate": false,
                 "plan": {
                     "weightsBytes": 0, "kvBytes": 2048, "kvBytesPerToken": 4,
                     "arenaBytes": 131_072, "availableBytes": 1 << 30,

@@ -46,7 +46,12 @@ fn last_error() -> String {
 
 /// Polls until the record that ends request `id`; gives the kinds of its records.
 fn kinds_of(id: i32) -> Vec<u8> {
-    let (mut kinds, mut out) = (Vec::new(), vec![0; POLL_BYTES]);
+    records_of(id).iter().map(|record| record[4]).collect()
+}
+
+/// Polls until the record that ends request `id`; gives its records.
+fn records_of(id: i32) -> Vec<Vec<u8>> {
+    let (mut found, mut out) = (Vec::<Vec<u8>>::new(), vec![0; POLL_BYTES]);
     loop {
         let bytes = poll(&mut out, 10_000);
         assert!(bytes > 0, "{bytes}");
@@ -54,12 +59,12 @@ fn kinds_of(id: i32) -> Vec<u8> {
         while let Some((length, _)) = records.split_first_chunk() {
             let (record, rest) = records.split_at(u32::from_le_bytes(*length) as usize);
             if record[8..12] == id.to_le_bytes() {
-                kinds.push(record[4]);
+                found.push(record.to_vec());
             }
             records = rest;
         }
-        if matches!(kinds.last(), Some(5 | 6)) {
-            return kinds;
+        if found.last().is_some_and(|record| matches!(record[4], 5 | 6)) {
+            return found;
         }
     }
 }
@@ -67,7 +72,7 @@ fn kinds_of(id: i32) -> Vec<u8> {
 #[test]
 fn a_core_opens_generates_closes_and_opens_again() {
     let _turn = turn();
-    assert_eq!(tgi_abi_version(), 1);
+    assert_eq!(tgi_abi_version(), 2);
     for _ in 0..3 {
         assert_eq!((open(CONFIG), tgi_alive()), (0, 1));
         let id = submit(JOB);
@@ -112,6 +117,8 @@ fn bad_buffers_and_bad_json_are_refused() {
     assert_eq!(submit("{\"inputs\":"), -errno::EINVAL);
     assert_eq!(submit("{\"inputs\": 7}"), -errno::EINVAL);
     assert!(last_error().starts_with("Cannot read the request: "));
+    assert_eq!(submit("{}"), -errno::EINVAL);
+    assert!(last_error().contains("exactly one of `inputs` and `chat`"));
     // SAFETY: a null buffer is empty; the other lives through the call and is ours alone.
     unsafe {
         let needed = -tgi_stats(null_mut(), 0);
@@ -119,6 +126,28 @@ fn bad_buffers_and_bad_json_are_refused() {
         assert_eq!(tgi_stats(out.as_mut_ptr(), needed as u32), needed);
         assert!(out.starts_with(b"{\"backend\":\"scripted\""));
     }
+    assert_eq!(tgi_close(), 0);
+}
+
+#[test]
+fn requests_of_different_salts_share_no_cached_prompt() {
+    let _turn = turn();
+    assert_eq!(open(CONFIG), 0);
+    let mut cached = |salt: &str| {
+        let prompt = "QZ".repeat(40);
+        let job = format!(
+            r#"{{"inputs": "{prompt}", "parameters": {{"max_new_tokens": 1}}, "cache_salt": {salt}}}"#
+        );
+        let records = records_of(submit(&job));
+        let done = records.last().unwrap();
+        // Behind the header the tokens generated, of the prompt, from the cache.
+        u32::from_le_bytes(done[24..28].try_into().unwrap())
+    };
+    let found = [r#""a""#, r#""b""#, "null", r#""a""#, "null"].map(&mut cached);
+    assert_eq!(found[..3], [0, 0, 0]);
+    assert!(found[3] >= 64 && found[4] >= 64, "{found:?}");
+    assert_eq!(submit(r#"{"inputs": "a", "cache_salt": 7}"#), -errno::EINVAL);
+    assert!(last_error().starts_with("Cannot read the request: "));
     assert_eq!(tgi_close(), 0);
 }
 

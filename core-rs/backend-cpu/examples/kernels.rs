@@ -7,6 +7,7 @@ use tgi_backend_cpu::activation::ActivationBlock;
 use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::matrix::{Input, load};
 use tgi_backend_cpu::product::{Blocks, PanelRow};
+use tgi_backend_cpu::slab::Slab;
 
 fn main() {
     let (rows, columns, copies) = (1536, 576, 24);
@@ -14,8 +15,10 @@ fn main() {
         for dtype in [GgmlDType::Q4_1, GgmlDType::Q8_0, GgmlDType::Q5_0, GgmlDType::Q6K] {
             let columns = if dtype.block_size() == 256 { 512 } else { columns };
             let bytes = vec![0x11u8; rows * columns / dtype.block_size() * dtype.type_size()];
-            let matrices: Vec<_> =
-                (0..copies).map(|_| load(dtype, rows, columns, &bytes, 2).unwrap()).collect();
+            let slab = Slab::default();
+            let matrices: Vec<_> = (0..copies)
+                .map(|_| load(dtype, rows, columns, &bytes, 2, &slab).unwrap())
+                .collect();
             let held: usize = matrices.iter().map(|matrix| matrix.bytes()).sum();
             for tokens in [1, 2, 4, 8, 16, 64] {
                 let block = ActivationBlock { q: [[3; 4]; 8], scale: 1.0, ..Default::default() };

@@ -5,14 +5,17 @@ use tgi_model::ModelSpec;
 use tgi_model::spec::Position;
 
 use crate::activation::ActivationBlock;
-use crate::attention::{KvShape, Partial, Scratch};
-use crate::options::CpuOptions;
+use crate::attention::{KvCache, KvShape, MAX_ROWS, Partial, Scratch};
+use crate::options::{CpuOptions, KvFormat};
 use crate::product::PanelRow;
 use crate::shared::{PerWorker, Shared};
 use crate::tile::pack::PANEL_ROWS;
 
 /// Tokens that a panel multiplies before the next panel's turn.
 pub const TOKEN_CHUNK: usize = 64;
+
+/// Rows that each thread norms for itself rather than wait for the others' share.
+pub const FEW_ROWS: usize = 4;
 
 /// Partial results that split attention may hold: query heads x tokens x chunks.
 pub const PARTIAL_ROWS: usize = 2048;
@@ -77,6 +80,8 @@ impl Activations {
 pub struct Worker {
     /// Results of one panel, of two matrices.
     pub panels: [Vec<PanelRow>; 2],
+    /// Queries of some rows, `[rows][head]`.
+    pub queries: Vec<f32>,
     /// Attention scores.
     pub scratch: Scratch,
     /// Soft-maxes of some rows: so far, and of one chunk.
@@ -87,14 +92,16 @@ pub struct Worker {
     pub row: Vec<f32>,
 }
 
-impl Default for Worker {
-    fn default() -> Self {
+impl Worker {
+    fn new(widths: &Widths) -> Self {
+        let heads = || vec![0.0; MAX_ROWS * widths.head];
         Self {
             panels: [0, 1].map(|_| vec![PanelRow::default(); TOKEN_CHUNK]),
-            scratch: Scratch::default(),
-            partials: [0, 1].map(|_| vec![Partial::default(); crate::attention::MAX_ROWS]),
-            values: [Vec::new(), Vec::new()],
-            row: Vec::new(),
+            queries: heads(),
+            scratch: Scratch::new(widths.head),
+            partials: [0, 1].map(|_| vec![Partial::default(); MAX_ROWS]),
+            values: [0, 1].map(|_| heads()),
+            row: vec![0.0; widths.hidden],
         }
     }
 }
@@ -109,10 +116,10 @@ pub struct Arena {
     pub y: Shared<f32>,
     /// Normed residual stream.
     pub normed: Activations,
+    /// The same of up to [`FEW_ROWS`] rows, for each thread.
+    pub own_normed: PerWorker<Activations>,
     /// Query, key and value projections, `[tokens, width]`.
     pub projected: [Shared<f32>; 3],
-    /// Queries after norm, rope and scale, `[tokens][heads][head]`.
-    pub queries: Shared<f32>,
     /// Output of attention.
     pub attended: Activations,
     /// Between the MLP's projections.
@@ -125,10 +132,8 @@ pub struct Arena {
     pub partial_values: Shared<f32>,
     /// `[logit_rows][vocab]`.
     pub logits: Shared<f32>,
-    /// Keys of each layer.
-    pub keys: Vec<Shared<u16>>,
-    /// Values of each layer.
-    pub values: Vec<Shared<u16>>,
+    /// Pages of each layer.
+    pub kv: Vec<KvCache>,
     /// Sizes of the pages.
     pub shape: KvShape,
     /// One for each thread.
@@ -139,35 +144,23 @@ impl Arena {
     /// Takes all of it.
     pub fn new(spec: &ModelSpec, options: &CpuOptions, ropes: usize, threads: usize) -> Self {
         let (widths, tokens) = (Widths::new(spec), options.batch_tokens);
-        let shape = KvShape {
-            kv_heads: spec.attention.kv_heads,
-            head_size: spec.attention.head_size,
-            padded: widths.head,
-        };
-        let pages =
-            || (0..spec.layers).map(|_| Shared::new(options.pages * shape.page())).collect();
-        let mut workers = PerWorker::<Worker>::new(threads);
-        for worker in workers.all() {
-            worker.row = vec![0.0; widths.hidden];
-            worker.values = [0, 1].map(|_| vec![0.0; crate::attention::MAX_ROWS * widths.head]);
-        }
+        let shape = Self::kv_shape(spec, options.kv);
         Self {
             x: Shared::new(tokens * widths.hidden),
             y: Shared::new(tokens * widths.hidden),
             normed: Activations::new(tokens, widths.hidden),
+            own_normed: PerWorker::new(threads, || Activations::new(FEW_ROWS, widths.hidden)),
             projected: [widths.query, widths.key, widths.key]
                 .map(|width| Shared::new(tokens * width)),
-            queries: Shared::new(tokens * spec.attention.heads * widths.head),
             attended: Activations::new(tokens, widths.query),
             gated: Activations::new(tokens, widths.intermediate),
             turns: (0..ropes).map(|_| [0, 1].map(|_| Shared::new(tokens * widths.pairs))).collect(),
             partials: Shared::new(PARTIAL_ROWS),
             partial_values: Shared::new(PARTIAL_ROWS * widths.head),
             logits: Shared::new(options.logit_rows * spec.vocab),
-            keys: pages(),
-            values: pages(),
+            kv: (0..spec.layers).map(|_| KvCache::new(shape, options.pages)).collect(),
             shape,
-            workers,
+            workers: PerWorker::new(threads, || Worker::new(&widths)),
             widths,
         }
     }
@@ -177,20 +170,25 @@ impl Arena {
         let widths = Widths::new(spec);
         let block = size_of::<ActivationBlock>() / 32;
         let activations = widths.hidden + widths.query + widths.intermediate;
-        let floats = 2 * widths.hidden
-            + activations
-            + widths.query
-            + 2 * widths.key
-            + spec.attention.heads * widths.head
-            + 4 * widths.pairs;
+        let floats =
+            2 * widths.hidden + activations + widths.query + 2 * widths.key + 4 * widths.pairs;
         let token = 4 * floats + block * activations;
         let split = PARTIAL_ROWS * (size_of::<Partial>() + 4 * widths.head);
         (options.batch_tokens * token + split + 4 * options.logit_rows * spec.vocab) as u64
     }
 
+    fn kv_shape(spec: &ModelSpec, format: KvFormat) -> KvShape {
+        KvShape {
+            kv_heads: spec.attention.kv_heads,
+            head_size: spec.attention.head_size,
+            padded: Widths::new(spec).head,
+            format,
+        }
+    }
+
     /// Bytes of K and V of one token, over all layers.
-    pub fn kv_bytes_per_token(spec: &ModelSpec) -> u64 {
-        let page = spec.attention.kv_heads * Widths::new(spec).head * PAGE_TOKENS;
-        (2 * size_of::<u16>() * page / PAGE_TOKENS * spec.layers) as u64
+    pub fn kv_bytes_per_token(spec: &ModelSpec, format: KvFormat) -> u64 {
+        let page = KvCache::page_bytes(Self::kv_shape(spec, format));
+        (page / PAGE_TOKENS * spec.layers) as u64
     }
 }

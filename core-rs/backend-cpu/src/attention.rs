@@ -6,26 +6,34 @@
 //! Gimelshein, 2018). Partial results merge in the order of the chunks. So a row's arithmetic
 //! depends on its position and on what it sees, never on which rows or threads share the work.
 
+mod cache;
+mod int8;
 mod merge;
 mod rows;
 mod scores;
 mod values;
 
+pub use cache::{KvCache, WriteSlot};
+pub use int8::QuantizeQueries;
 pub use merge::Partial;
 pub use rows::{AttendChunk, Row, Scratch};
 
+use std::ops::Range;
+
 use tgi_backend::PAGE_TOKENS;
+
+use crate::options::KvFormat;
 
 /// Positions of a chunk: whole pages.
 pub const CHUNK: usize = 4 * PAGE_TOKENS;
 
+/// Elements of a head that share a scale in int8 pages.
+pub const SPAN: usize = 32;
+
 /// Rows that one call handles at most.
 pub const MAX_ROWS: usize = 32;
 
-/// Sizes of the KV pages of one layer.
-///
-/// Keys lie as `[page][kv head][element][slot]`, so that scores of 32 positions advance together;
-/// values as `[page][kv head][slot][element]`. Both are IEEE half precision.
+/// Sizes of the KV pages of one layer; a head of a page has as many elements in each format.
 #[derive(Clone, Copy, Debug)]
 pub struct KvShape {
     /// Key and value heads.
@@ -34,16 +42,29 @@ pub struct KvShape {
     pub head_size: usize,
     /// The same in whole vectors.
     pub padded: usize,
+    /// Number format.
+    pub format: KvFormat,
 }
 
 impl KvShape {
-    /// Half-precision values of a page's keys, or of its values.
-    pub fn page(&self) -> usize {
-        self.kv_heads * self.padded * PAGE_TOKENS
+    /// Elements of the keys, or of the values, of one head of a page.
+    pub fn head(&self) -> usize {
+        self.padded * PAGE_TOKENS
     }
 
-    /// Where the keys or the values of one head of a page start.
-    pub fn head(&self, page: u32, kv_head: usize) -> usize {
-        page as usize * self.page() + kv_head * self.padded * PAGE_TOKENS
+    /// Scales of the keys, or of the values, of one head of an int8 page: `[span][slot]`.
+    pub fn scales(&self) -> usize {
+        self.padded.div_ceil(SPAN) * PAGE_TOKENS
+    }
+
+    /// Where part `index` of them lies: part `2 * head` are those of a head's keys, the next those
+    /// of its values.
+    pub fn scales_of(&self, index: usize) -> Range<usize> {
+        index * self.scales()..(index + 1) * self.scales()
+    }
+
+    /// Which head this is, counted over all pages.
+    pub fn index(&self, page: u32, kv_head: usize) -> usize {
+        page as usize * self.kv_heads + kv_head
     }
 }

@@ -4,9 +4,10 @@ use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits};
 use tgi_model::{Model, ModelSpec};
 
 use crate::arena::Arena;
-use crate::decoder::{MAX_HEAD, RopeTables, Step, Units};
+use crate::decoder::{Cut, MAX_HEAD, Plan, RopeTables, Step};
 use crate::error::CpuError;
 use crate::isa::Isa;
+use crate::isa::choice::{Choice, VARIABLE};
 use crate::options::CpuOptions;
 use crate::pool::Pool;
 use crate::weights::{TensorSource, Weights};
@@ -17,20 +18,24 @@ pub struct CpuBackend {
     weights: Weights,
     arena: Arena,
     ropes: RopeTables,
-    units: Units,
+    plan: Plan,
     pool: Pool,
     isa: Isa,
+    isa_reason: String,
     capacity: Capacity,
 }
 
 impl CpuBackend {
     /// Re-tiles the weights of `model`, takes all memory and starts the threads. The model may be
-    /// closed afterwards.
+    /// closed afterwards. The instruction set is the fastest, or the one that `TGI_CPU_ISA` names.
     ///
     /// # Errors
     /// [`CpuError`] when a tensor has no kernel or the specification is out of reach.
     pub fn load(model: &Model, options: &CpuOptions) -> Result<Self, CpuError> {
-        Self::from_source(&model.spec, model, options, Isa::best())
+        let name = std::env::var(VARIABLE).ok();
+        let choice = Choice::new(name.as_deref())?;
+        let backend = Self::from_source(&model.spec, model, options, choice.isa)?;
+        Ok(Self { isa_reason: choice.reason, ..backend })
     }
 
     /// The same for weights from anywhere, on a chosen instruction set.
@@ -54,9 +59,10 @@ impl CpuBackend {
             arena: Arena::new(spec, options, ropes.frequencies.len(), pool.threads()),
             weights,
             ropes,
-            units: Units::new(options.batch_tokens),
+            plan: Plan::new(options.batch_tokens),
             pool,
             isa,
+            isa_reason: "chosen by the caller".to_owned(),
             capacity: Capacity {
                 pages: options.pages,
                 batch_tokens: options.batch_tokens,
@@ -68,9 +74,14 @@ impl CpuBackend {
         })
     }
 
-    /// Name of the instruction set in use: `avx512-vnni`, `avx2`, `portable`.
+    /// Name of the instruction set in use, one of [`Isa::NAMES`].
     pub fn isa(&self) -> &'static str {
         self.isa.name()
+    }
+
+    /// Why that one, for the log: who named it, or the times of all that this CPU has.
+    pub fn isa_reason(&self) -> &str {
+        &self.isa_reason
     }
 }
 
@@ -86,14 +97,15 @@ impl Backend for CpuBackend {
     fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
         batch.check(&self.capacity)?;
         let (attention, threads) = (&self.spec.attention, self.pool.threads());
-        self.units.plan(batch, attention.heads, attention.kv_heads, 4 * threads);
+        let (heads, kv_heads) = (attention.heads, attention.kv_heads);
+        self.plan.make(batch, &Cut { heads, kv_heads, wanted: 4 * threads });
         let step = Step {
             spec: &self.spec,
             weights: &self.weights,
             arena: &self.arena,
             ropes: &self.ropes,
             batch,
-            units: &self.units,
+            plan: &self.plan,
             isa: self.isa,
             threads,
         };
@@ -103,13 +115,13 @@ impl Backend for CpuBackend {
     }
 
     fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
-        let (pages, size) = (self.capacity.pages, self.arena.shape.page());
+        let pages = self.capacity.pages;
         let (from, to) = (from as usize, to as usize);
         if from.max(to) >= pages {
             return Err(BackendError::Batch(format!("page {}, pages {pages}", from.max(to))));
         }
-        for layer in self.arena.keys.iter_mut().chain(&mut self.arena.values) {
-            layer.all().copy_within(from * size..(from + 1) * size, to * size);
+        for layer in &mut self.arena.kv {
+            layer.copy_page(self.arena.shape, from, to);
         }
         Ok(())
     }

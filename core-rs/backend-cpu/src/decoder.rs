@@ -7,12 +7,14 @@
 mod attend;
 mod heads;
 mod mlp;
+mod plan;
 mod project;
 mod rows;
 mod units;
 
 pub use heads::{MAX_HEAD, RopeTables};
-pub use units::{Unit, Units};
+pub use plan::{Plan, Rows};
+pub use units::{Cut, Unit};
 
 use std::ops::Range;
 
@@ -27,7 +29,7 @@ use crate::norm::NormWeights;
 use crate::pool::Team;
 use crate::product::Blocks;
 use crate::weights::{Layer, Weights};
-use project::Target;
+use project::{Source, Target};
 
 /// What a step works on.
 pub struct Step<'a> {
@@ -41,21 +43,32 @@ pub struct Step<'a> {
     pub ropes: &'a RopeTables,
     /// The tokens.
     pub batch: &'a Batch,
-    /// Pieces of attention work.
-    pub units: &'a Units,
+    /// Which rows each layer computes.
+    pub plan: &'a Plan,
     /// Instructions to use.
     pub isa: Isa,
     /// Threads of the team.
     pub threads: usize,
 }
 
+/// A layer, and the rows that it computes.
+#[derive(Clone, Copy)]
+struct LayerAt<'a> {
+    index: usize,
+    layer: &'a Layer,
+    rows: &'a Rows,
+}
+
 impl Step<'_> {
     /// Walks the whole model; logits end in the arena.
     pub fn run(&self, team: &Team) {
         self.embed(team);
+        let layers = &self.weights.layers;
         let mut pending = None;
-        for (index, layer) in self.weights.layers.iter().enumerate() {
-            pending = self.block(team, index, layer, pending);
+        for (index, layer) in layers.iter().enumerate() {
+            let is_last = index + 1 == layers.len();
+            let rows = if is_last { &self.plan.last } else { &self.plan.all };
+            pending = self.block(team, LayerAt { index, layer, rows }, pending);
         }
         self.logits(team, pending);
     }
@@ -65,48 +78,45 @@ impl Step<'_> {
     fn block<'w>(
         &self,
         team: &Team,
-        index: usize,
-        layer: &'w Layer,
+        at: LayerAt<'w>,
         pending: Option<&'w NormWeights>,
     ) -> Option<&'w NormWeights> {
-        let arena = self.arena;
-        let (tokens, normed) = (self.tokens(), &arena.normed);
-        self.norm(team, pending, &layer.attention_norm);
+        let (arena, layer, rows) = (self.arena, at.layer, at.rows);
+        let (tokens, whole) = (rows.tokens.len(), rows.whole);
+        let mut normed = self.norm(team, (rows, tokens), pending, &layer.attention_norm);
+        let [query, key, value] = &arena.projected;
         self.project(
             team,
+            rows,
+            &normed,
             &[
-                (&layer.query, Target::Store(&arena.projected[0], arena.widths.query)),
-                (&layer.key, Target::Store(&arena.projected[1], arena.widths.key)),
-                (&layer.value, Target::Store(&arena.projected[2], arena.widths.key)),
+                (&layer.query, Target::Rows(query, arena.widths.query), whole),
+                (&layer.key, Target::Rows(key, arena.widths.key), tokens),
+                (&layer.value, Target::Rows(value, arena.widths.key), tokens),
             ],
-            normed,
-            tokens,
         );
-        self.heads(team, index, layer);
-        self.attend(team, index);
-        self.project(
-            team,
-            &[(&layer.output, self.joining(layer.post_attention_norm.is_some()))],
-            &arena.attended,
-            tokens,
-        );
-        if let (Block::Sequential { .. }, Some(mlp_norm)) = (self.spec.block, &layer.mlp_norm) {
-            self.norm(team, layer.post_attention_norm.as_ref(), mlp_norm);
+        self.attend(team, at);
+        if whole == 0 {
+            return None;
         }
-        self.mlp(team, layer);
-        self.project(
-            team,
-            &[(&layer.down, self.joining(layer.post_mlp_norm.is_some()))],
-            &arena.gated,
-            tokens,
-        );
+        let attended = Source::Ready { from: &arena.attended, stride: whole };
+        let joining = self.joining(layer.post_attention_norm.is_some());
+        self.project(team, rows, &attended, &[(&layer.output, joining, whole)]);
+        if let (Block::Sequential { .. }, Some(mlp_norm)) = (self.spec.block, &layer.mlp_norm) {
+            let pending = layer.post_attention_norm.as_ref();
+            normed = self.norm(team, (rows, whole), pending, mlp_norm);
+        }
+        self.mlp(team, rows, &normed, layer);
+        let gated = Source::Ready { from: &arena.gated, stride: whole };
+        let joining = self.joining(layer.post_mlp_norm.is_some());
+        self.project(team, rows, &gated, &[(&layer.down, joining, whole)]);
         layer.post_mlp_norm.as_ref()
     }
 
     /// Where a block's projection goes: to the residual stream, or to `y` when a norm follows.
     fn joining(&self, has_norm: bool) -> Target<'_> {
         let (arena, width) = (self.arena, self.arena.widths.hidden);
-        if has_norm { Target::Store(&arena.y, width) } else { Target::Add(&arena.x, width) }
+        if has_norm { Target::Tokens(&arena.y, width) } else { Target::Add(&arena.x, width) }
     }
 
     fn tokens(&self) -> usize {

@@ -1,10 +1,12 @@
-//! The float matrix product, for weights that the file keeps in F32, F16 or BF16.
+//! The float matrix product, for weights that the file keeps in F32 or F16.
 
 use std::ops::Range;
 
+use crate::error::CpuError;
 use crate::isa::Kernel;
 use crate::product::PanelRow;
 use crate::simd::{LANES, Simd};
+use crate::slab::{Slab, SlabVec};
 use crate::tile::pack::PANEL_ROWS;
 
 /// A float as a file stores it.
@@ -20,10 +22,6 @@ pub trait Element: Copy + Default + Send + Sync + 'static {
 /// IEEE half precision, as its bits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Half(u16);
-
-/// Brain float, as its bits.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Brain(u16);
 
 impl Element for f32 {
     const BYTES: usize = 4;
@@ -51,27 +49,18 @@ impl Element for Half {
     }
 }
 
-impl Element for Brain {
-    const BYTES: usize = 2;
-    fn read(bytes: &[u8]) -> Self {
-        Self(u16::from_le_bytes([bytes[0], bytes[1]]))
-    }
-    #[inline(always)]
-    fn widen<S: Simd>(simd: S, x: &[Self; LANES]) -> S::F {
-        let mut values = [0.0; LANES];
-        for (value, x) in values.iter_mut().zip(x) {
-            *value = f32::from_bits(u32::from(x.0) << 16);
-        }
-        simd.load(&values)
-    }
-}
-
 /// A column of a panel: 32 rows.
 pub type Column<E> = [[E; LANES]; 2];
 
 /// Re-tiles `rows` rows of `columns` columns to `[panels][columns]`; missing rows are zero.
-pub fn pack<E: Element>(bytes: &[u8], rows: usize, columns: usize) -> Vec<Column<E>> {
-    let mut out = vec![[[E::default(); LANES]; 2]; rows.div_ceil(PANEL_ROWS) * columns];
+pub fn pack<E: Element>(
+    bytes: &[u8],
+    rows: usize,
+    columns: usize,
+    slab: &Slab,
+) -> Result<SlabVec<Column<E>>, CpuError> {
+    let length = rows.div_ceil(PANEL_ROWS) * columns;
+    let mut out = slab.filled(length, [[E::default(); LANES]; 2])?;
     for (row, values) in bytes.chunks_exact(columns * E::BYTES).enumerate().take(rows) {
         let panel = &mut out[row / PANEL_ROWS * columns..][..columns];
         let lane = row % PANEL_ROWS;
@@ -79,7 +68,7 @@ pub fn pack<E: Element>(bytes: &[u8], rows: usize, columns: usize) -> Vec<Column
             column[lane / LANES][lane % LANES] = E::read(value);
         }
     }
-    out
+    Ok(out)
 }
 
 /// `out = x * panel^T` for some tokens; each output is summed by `fma` in the order of the columns.

@@ -3,11 +3,11 @@
 //! | module | job |
 //! |---|---|
 //! | [`isa`], [`simd`] | arithmetic on sixteen lanes, the same bytes on every instruction set |
-//! | [`tile`], [`matrix`], [`product`], [`dense`] | re-tiled weights and the matrix product |
+//! | [`tile`], [`matrix`], [`product`], [`brain`], [`dense`] | re-tiled weights and the matrix product |
 //! | [`activation`] | what the integer kernels multiply weights with |
 //! | [`weights`] | a model's tensors, loaded |
 //! | `attention`, `math`, `norm` | the rest of the arithmetic |
-//! | `pool`, `shared`, `arena` | threads and memory |
+//! | `pool`, `shared`, `arena`, [`slab`] | threads and memory |
 //! | `decoder` | one step, as the specification describes it |
 //! | `backend` | all of it behind the engine's trait |
 
@@ -24,6 +24,7 @@ pub mod activation;
 mod arena;
 mod attention;
 mod backend;
+pub mod brain;
 mod decoder;
 pub mod dense;
 mod error;
@@ -36,9 +37,10 @@ mod pool;
 pub mod product;
 mod shared;
 pub mod simd;
+pub mod slab;
 pub mod tile;
 pub mod weights;
 
 pub use backend::CpuBackend;
 pub use error::CpuError;
-pub use options::{CpuOptions, arena_bytes, kv_bytes_per_token, weight_bytes};
+pub use options::{CpuOptions, KvFormat, arena_bytes, kv_bytes_per_token, weight_bytes};

@@ -3,8 +3,26 @@
 use tgi_model::{Model, ModelSpec};
 
 use crate::arena::Arena;
+use crate::weights::loaded_bytes;
 
-/// Sizes fixed at load.
+/// Number format of the KV cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KvFormat {
+    /// IEEE half precision.
+    #[default]
+    F16,
+    /// Bytes with a scale for each token, head and 32 elements: little more than half the size.
+    Int8,
+}
+
+impl KvFormat {
+    /// Whether it is [`KvFormat::Int8`].
+    pub fn is_int8(self) -> bool {
+        self == Self::Int8
+    }
+}
+
+/// Choices fixed at load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CpuOptions {
     /// KV pages.
@@ -15,6 +33,8 @@ pub struct CpuOptions {
     pub logit_rows: usize,
     /// Threads that compute; `None` takes one for each core.
     pub threads: Option<usize>,
+    /// Number format of the KV cache.
+    pub kv: KvFormat,
 }
 
 impl CpuOptions {
@@ -25,14 +45,15 @@ impl CpuOptions {
     }
 }
 
-/// Bytes of K and V of one token, over all layers, in half precision.
-pub fn kv_bytes_per_token(spec: &ModelSpec) -> u64 {
-    Arena::kv_bytes_per_token(spec)
+/// Bytes of K and V of one token, over all layers.
+pub fn kv_bytes_per_token(spec: &ModelSpec, format: KvFormat) -> u64 {
+    Arena::kv_bytes_per_token(spec, format)
 }
 
-/// Bytes of the re-tiled weights, about: K-quants grow by up to a tenth (`Q2_K` by half).
+/// Bytes of the re-tiled weights, exactly: K-quants grow by up to a tenth (`Q2_K` by half), and
+/// rows are padded to whole panels.
 pub fn weight_bytes(model: &Model) -> u64 {
-    model.tensor_bytes() + model.tensor_bytes() / 16
+    loaded_bytes(model)
 }
 
 /// Bytes of everything else that is taken at load: activations, logits, working memory.

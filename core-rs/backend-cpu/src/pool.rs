@@ -82,17 +82,25 @@ impl Pool {
             step: UnsafeCell::new(step),
         });
         let handles = Arc::new(std::sync::OnceLock::<Vec<Thread>>::new());
+        let (started, all_started) = std::sync::mpsc::channel::<()>();
         let helpers: Vec<JoinHandle<()>> = (1..threads)
             .filter_map(|worker| {
                 let (shared, handles) = (Arc::clone(&shared), Arc::clone(&handles));
+                let started = started.clone();
                 thread::Builder::new()
                     .name(format!("tgi-cpu-{worker}"))
-                    .spawn(move || help(worker, &shared, handles.wait()))
+                    .spawn(move || {
+                        drop(started);
+                        help(worker, &shared, handles.wait());
+                    })
                     .ok()
             })
             .collect();
         let threads = helpers.iter().map(|helper| helper.thread().clone()).collect();
         handles.get_or_init(|| threads);
+        // A thread takes memory when it starts: that belongs to the load, not to a step.
+        drop(started);
+        while all_started.recv().is_ok() {}
         Self { shared, helpers, handles, regions: 0 }
     }
 

@@ -5,11 +5,13 @@
 //! single IEEE operation that they name, and [`Simd::sum`] adds in one fixed tree. So all
 //! instruction sets give the same bytes, whatever their register width.
 
-#[cfg(target_arch = "x86_64")]
-pub mod avx2;
-#[cfg(target_arch = "x86_64")]
-pub mod avx512;
 pub mod portable;
+#[cfg(target_arch = "x86_64")]
+pub mod x86;
+#[cfg(target_arch = "x86_64")]
+pub mod ymm;
+#[cfg(target_arch = "x86_64")]
+pub mod zmm;
 
 /// Lanes of a float or integer vector.
 pub const LANES: usize = 16;
@@ -22,6 +24,8 @@ pub trait Simd: Copy {
     type I: Copy;
     /// Sixty-four bytes: sixteen lanes of four.
     type B: Copy;
+    /// Values of sixteen lanes that registers hold at once.
+    const REGISTERS: usize;
 
     /// All lanes `x`.
     fn splat(self, x: f32) -> Self::F;
@@ -76,6 +80,9 @@ pub trait Simd: Copy {
     /// Sets `BIT` in byte `i` where bit `i` of the little-endian `mask` is set.
     fn or_bits<const BIT: u8>(self, x: Self::B, mask: &[u8; 8]) -> Self::B;
 
+    /// `table[index]` for each byte of `indices`, all below 16.
+    fn lookup(self, table: &[u8; 16], indices: Self::B) -> Self::B;
+
     /// The same four bytes in each lane.
     fn quad(self, x: &[i8; 4]) -> Self::I;
     /// Adds the dot product of each lane's four unsigned weights, at most 63, with four signed
@@ -87,6 +94,25 @@ pub trait Simd: Copy {
     /// [`Simd::biased_start`] on, the whole sum is that of the weights themselves.
     fn dot_biased(self, acc: Self::I, weights: Self::B, x: Self::I) -> Self::I;
 
+    /// The same two bfloat16 in each lane, the first in the low half.
+    fn splat_pair(self, x: u32) -> Self::B;
+    /// Widens the bfloat16 in the low half of each lane.
+    fn even(self, x: Self::B) -> Self::F;
+    /// Widens the bfloat16 in the high half of each lane.
+    fn odd(self, x: Self::B) -> Self::F;
+    /// Adds the products of each lane's two bfloat16: the odd one by `fma`, then the even one.
+    ///
+    /// That is `VDPBF16PS` (Intel SDM, volume 2) but for denormal numbers, which the instruction
+    /// takes and gives as zero: the caller must see to it that none arises.
+    #[inline(always)]
+    fn dot_pairs(self, acc: Self::F, weights: Self::B, x: Self::B) -> Self::F {
+        let acc = self.fma(self.odd(weights), self.odd(x), acc);
+        self.fma(self.even(weights), self.even(x), acc)
+    }
+
     /// Asks for the cache line at `x`, which need not be a valid address.
     fn prefetch<T>(self, x: *const T);
+
+    /// Widens sixteen bytes.
+    fn load_i8(self, x: &[i8; LANES]) -> Self::F;
 }

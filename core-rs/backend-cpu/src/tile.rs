@@ -10,20 +10,22 @@ pub mod pack;
 mod quants;
 mod scales;
 
-pub use quants::{Eight, Five, Four, Quants, Six, Three, Two};
+pub use quants::{Eight, Five, Four, Indexed, Quants, Six, Three, Two};
 pub use scales::{Affine, Biased, Scales, Symmetric};
 
 use crate::activation::BLOCK;
 use crate::simd::LANES;
 
-/// Sixteen rows x 32 columns.
+/// Two tiles with the same columns; the second continues the rows of the first.
+///
+/// Quantized weights come first, so that every vector of them is one cache line.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Tile<Q, C> {
+#[repr(C, align(64))]
+pub struct Pair<Q, C> {
     /// Quantized weights.
-    pub quants: Q,
+    pub quants: [Q; 2],
     /// Their scales.
-    pub scales: C,
+    pub scales: [C; 2],
 }
 
 /// Unpacked content of one row of a tile, as decoded from a file's block.
@@ -37,44 +39,47 @@ pub struct RowBlock {
     pub offset: [f32; 2],
 }
 
-/// A tile of any type.
-pub trait AnyTile: Copy + Send + Sync + 'static {
-    /// Its quantized weights.
+/// A pair of tiles of any type.
+pub trait AnyPair: Copy + Send + Sync + 'static {
+    /// Quantized weights of a tile.
     type Quants: Quants;
-    /// Its scales.
+    /// Scales of a tile.
     type Scales: Scales;
-    /// Both parts.
-    fn parts(&self) -> (&Self::Quants, &Self::Scales);
-    /// Packs sixteen rows.
-    fn pack(rows: &[RowBlock; LANES]) -> Self;
+    /// Both parts of both tiles.
+    fn parts(&self) -> [(&Self::Quants, &Self::Scales); 2];
+    /// Packs sixteen rows and the next sixteen.
+    fn pack(rows: &[[RowBlock; LANES]; 2]) -> Self;
 }
 
-impl<Q: Quants, C: Scales> AnyTile for Tile<Q, C> {
+impl<Q: Quants, C: Scales> AnyPair for Pair<Q, C> {
     type Quants = Q;
     type Scales = C;
 
-    fn parts(&self) -> (&Q, &C) {
-        (&self.quants, &self.scales)
+    #[inline(always)]
+    fn parts(&self) -> [(&Q, &C); 2] {
+        [(&self.quants[0], &self.scales[0]), (&self.quants[1], &self.scales[1])]
     }
 
-    fn pack(rows: &[RowBlock; LANES]) -> Self {
-        Self { quants: Q::pack(rows), scales: C::pack(rows) }
+    fn pack(rows: &[[RowBlock; LANES]; 2]) -> Self {
+        Self { quants: rows.each_ref().map(Q::pack), scales: rows.each_ref().map(C::pack) }
     }
 }
 
 /// `Q4_0`: `d * (q - 8)`.
-pub type Q4_0 = Tile<Four, Symmetric<1, 3>>;
+pub type Q4_0 = Pair<Four, Symmetric<1, 3>>;
 /// `Q4_1` and `Q4_K`: `d * q + m`.
-pub type Q4_1 = Tile<Four, Affine<1>>;
+pub type Q4_1 = Pair<Four, Affine<1>>;
 /// `Q5_0`: `d * (q - 16)`.
-pub type Q5_0 = Tile<Five, Symmetric<1, 4>>;
+pub type Q5_0 = Pair<Five, Symmetric<1, 4>>;
 /// `Q5_1` and `Q5_K`: `d * q + m`.
-pub type Q5_1 = Tile<Five, Affine<1>>;
+pub type Q5_1 = Pair<Five, Affine<1>>;
 /// `Q8_0`: `d * (q - 128)`.
-pub type Q8_0 = Tile<Eight, Biased>;
+pub type Q8_0 = Pair<Eight, Biased>;
+/// `IQ4_NL`: `d * value[q]`, the values kept with 128 added.
+pub type Iq4Nl = Pair<Indexed, Biased>;
 /// `Q2_K`: `d * q + m`, for each 16 columns.
-pub type Q2K = Tile<Two, Affine<2>>;
+pub type Q2K = Pair<Two, Affine<2>>;
 /// `Q3_K`: `d * (q - 4)`, for each 16 columns.
-pub type Q3K = Tile<Three, Symmetric<2, 2>>;
+pub type Q3K = Pair<Three, Symmetric<2, 2>>;
 /// `Q6_K`: `d * (q - 32)`, for each 16 columns.
-pub type Q6K = Tile<Six, Symmetric<2, 5>>;
+pub type Q6K = Pair<Six, Symmetric<2, 5>>;

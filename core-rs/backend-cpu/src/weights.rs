@@ -1,12 +1,12 @@
 //! The weights of a model, re-tiled.
 
-use candle_core::quantized::GgmlDType;
 use tgi_model::spec::{Norm, Position, RopeLayout};
-use tgi_model::{Model, ModelError, ModelSpec, Role};
+use tgi_model::{Model, ModelError, ModelSpec, Role, StorageType, TensorView};
 
 use crate::error::CpuError;
 use crate::matrix::{self, Matrix};
 use crate::norm::NormWeights;
+use crate::slab::Slab;
 use crate::tile::pack::PANEL_ROWS;
 
 /// A projection.
@@ -47,6 +47,29 @@ pub struct Layer {
     pub post_mlp_norm: Option<NormWeights>,
 }
 
+impl Layer {
+    fn bytes(&self) -> usize {
+        let linears = [&self.query, &self.key, &self.value, &self.output, &self.up, &self.down];
+        let norms = [
+            Some(&self.attention_norm),
+            self.query_norm.as_ref(),
+            self.key_norm.as_ref(),
+            self.post_attention_norm.as_ref(),
+            self.mlp_norm.as_ref(),
+            self.post_mlp_norm.as_ref(),
+        ];
+        let linears = linears.into_iter().chain(&self.gate).map(|linear| {
+            let bias = linear.bias.as_ref().map_or(0, |bias| size_of_val(&bias[..]));
+            linear.matrix.bytes() + bias
+        });
+        linears.sum::<usize>() + norms.into_iter().flatten().map(norm_bytes).sum::<usize>()
+    }
+}
+
+fn norm_bytes(norm: &NormWeights) -> usize {
+    size_of_val(&norm.weight[..]) + size_of_val(&norm.bias[..])
+}
+
 /// All weights.
 pub struct Weights {
     /// Token embedding, and the head when it is tied.
@@ -65,7 +88,7 @@ pub struct Weights {
 #[derive(Clone, Debug)]
 pub struct Stored<'a> {
     /// Type of its numbers.
-    pub dtype: GgmlDType,
+    pub dtype: StorageType,
     /// Rows; 1 for a vector.
     pub rows: usize,
     /// Columns.
@@ -95,13 +118,22 @@ impl Weights {
         self.head.as_deref().unwrap_or(&*self.embedding)
     }
 
+    /// Bytes held.
+    pub fn bytes(&self) -> u64 {
+        let tables = [Some(&self.embedding), self.positions.as_ref(), self.head.as_ref()];
+        let tables: usize = tables.into_iter().flatten().map(|matrix| matrix.bytes()).sum();
+        let layers: usize = self.layers.iter().map(Layer::bytes).sum();
+        (tables + norm_bytes(&self.output_norm) + layers) as u64
+    }
+
     /// Re-tiles everything, with `threads` threads.
     pub fn load(
         spec: &ModelSpec,
         source: &dyn TensorSource,
         threads: usize,
     ) -> Result<Self, CpuError> {
-        let loader = Loader { spec, source, threads };
+        let loader =
+            Loader { spec, source, threads, slab: Slab::default(), scratch: Slab::default() };
         Ok(Self {
             embedding: loader.matrix(Role::TokenEmbedding, None)?,
             positions: match spec.position {
@@ -119,6 +151,9 @@ struct Loader<'a> {
     spec: &'a ModelSpec,
     source: &'a dyn TensorSource,
     threads: usize,
+    slab: Slab,
+    /// For what is read once, and freed with the loader.
+    scratch: Slab,
 }
 
 impl Loader<'_> {
@@ -162,7 +197,8 @@ impl Loader<'_> {
     }
 
     fn re_tile(&self, stored: &Stored) -> Result<Box<dyn Matrix>, CpuError> {
-        matrix::load(stored.dtype, stored.rows, stored.columns, &stored.bytes, self.threads)
+        let Stored { dtype, rows, columns, bytes } = stored;
+        matrix::load(*dtype, *rows, *columns, bytes, self.threads, &self.slab)
     }
 
     fn linear(&self, role: Role, bias: Option<Role>, layer: usize) -> Result<Linear, CpuError> {
@@ -233,10 +269,40 @@ impl Loader<'_> {
 
     fn vector(&self, role: Role, layer: Option<usize>) -> Result<Vec<f32>, CpuError> {
         let stored = self.source.stored(role, layer)?;
-        let matrix = matrix::load(stored.dtype, 1, stored.columns, &stored.bytes, 1)?;
+        let matrix =
+            matrix::load(stored.dtype, 1, stored.columns, &stored.bytes, 1, &self.scratch)?;
         let mut out = vec![0.0; stored.columns];
         matrix.row(0, &mut out);
         Ok(out)
+    }
+}
+
+/// Bytes that [`Weights::load`] takes for the weights of a model.
+pub fn loaded_bytes(model: &Model) -> u64 {
+    model.tensors().map(|(role, tensor)| tensor_bytes(role, &tensor)).sum()
+}
+
+fn tensor_bytes(role: Role, tensor: &TensorView) -> u64 {
+    let columns = tensor.shape.last().copied().unwrap_or(0);
+    let padded = columns.next_multiple_of(PANEL_ROWS) as u64;
+    match (role, tensor.shape.len()) {
+        // A norm's weights and biases are held together, biases even where the file has none.
+        (
+            Role::AttentionNorm
+            | Role::MlpNorm
+            | Role::OutputNorm
+            | Role::PostAttentionNorm
+            | Role::PostMlpNorm
+            | Role::QueryNorm
+            | Role::KeyNorm,
+            _,
+        ) => 2 * 4 * padded,
+        (Role::AttentionNormBias | Role::MlpNormBias | Role::OutputNormBias, _) => 0,
+        (_, 1) => 4 * padded,
+        _ => {
+            let rows = tensor.shape[..tensor.shape.len() - 1].iter().product();
+            matrix::loaded_bytes(tensor.dtype, rows, columns)
+        }
     }
 }
 

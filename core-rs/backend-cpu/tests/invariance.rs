@@ -3,9 +3,12 @@
 mod common;
 
 use candle_core::quantized::GgmlDType;
-use common::{Random, RandomWeights, Sequence, VOCAB, backend, specs, step};
+use common::{
+    Random, RandomWeights, Sequence, VOCAB, backend, backend_with, specs, step, step_wanting,
+};
 use proptest::prelude::*;
 use tgi_backend::{Backend, Batch};
+use tgi_backend_cpu::KvFormat;
 use tgi_backend_cpu::isa::Isa;
 
 fn tokens(count: usize, random: &mut Random) -> Vec<u32> {
@@ -20,15 +23,15 @@ fn pages(random: &mut Random) -> Vec<u32> {
     pages
 }
 
-/// Logits of a sequence that runs alone, one token a step, on the portable kernels.
+/// Logits of a sequence that runs alone, `chunk` tokens a step, all of them wanted.
 fn alone(
     spec: &tgi_model::ModelSpec,
     weights: &RandomWeights,
     tokens: &[u32],
-    isa: Isa,
+    (isa, kv): (Isa, KvFormat),
     chunk: usize,
 ) -> Vec<Vec<u32>> {
-    let mut backend = backend(spec, weights, isa, 1);
+    let mut backend = backend_with(spec, weights, isa, 1, kv);
     let mut sequences = [Sequence::new(tokens.to_vec(), &mut (0..128).collect())];
     while sequences[0].done < tokens.len() {
         let count = chunk.min(tokens.len() - sequences[0].done);
@@ -39,21 +42,23 @@ fn alone(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn any_schedule_gives_the_bytes_of_a_sequence_alone(
-        seed: u64, which in 0usize..4, quantized: bool, count in 1usize..9, threads in 1usize..4
+        seed: u64, which in 0usize..4, kind in 0usize..3, int8: bool, count in 1usize..9,
+        threads in 1usize..4
     ) {
         let mut random = Random(seed);
         let (name, spec) = &specs()[which];
-        let dtype = if quantized { GgmlDType::Q8_0 } else { GgmlDType::F32 };
+        let dtype = [GgmlDType::Q8_0, GgmlDType::BF16, GgmlDType::F32][kind];
+        let kv = if int8 { KvFormat::Int8 } else { KvFormat::F16 };
         let weights = RandomWeights::new(spec, dtype, seed);
         let mut free = pages(&mut random);
         let mut sequences: Vec<Sequence> = (0..count)
             .map(|_| Sequence::new(tokens(1 + random.below(300), &mut random), &mut free))
             .collect();
-        let mut backend = backend(spec, &weights, Isa::best(), threads);
+        let mut backend = backend_with(spec, &weights, Isa::best(), threads, kv);
         while sequences.iter().any(|sequence| sequence.done < sequence.tokens.len()) {
             let mut budget = 512;
             let counts: Vec<usize> = sequences
@@ -67,12 +72,16 @@ proptest! {
                 })
                 .collect();
             if counts.iter().sum::<usize>() > 0 {
-                step(&mut backend, &mut sequences, &counts);
+                let share = [1, 2, 9, 1000][random.below(4)];
+                let wants = || random.below(share) == 0;
+                step_wanting(&mut backend, &mut sequences, &counts, wants);
             }
         }
         for sequence in &sequences {
-            let expected = alone(spec, &weights, &sequence.tokens, Isa::best(), 1);
-            prop_assert!(sequence.logits == expected, "{} {:?}", name, dtype);
+            let expected = alone(spec, &weights, &sequence.tokens, (Isa::best(), kv), 1);
+            for (row, expected) in sequence.logits.iter().zip(&expected) {
+                prop_assert!(row.is_empty() || row == expected, "{} {:?} {:?}", name, dtype, kv);
+            }
         }
     }
 }
@@ -80,14 +89,20 @@ proptest! {
 #[test]
 fn every_instruction_set_gives_the_same_logits() {
     for (name, spec) in specs() {
-        for dtype in [GgmlDType::Q8_0, GgmlDType::F32] {
+        let formats = [
+            (GgmlDType::Q8_0, KvFormat::Int8),
+            (GgmlDType::BF16, KvFormat::F16),
+            (GgmlDType::F32, KvFormat::F16),
+        ];
+        for (dtype, kv) in formats {
             let weights = RandomWeights::new(&spec, dtype, 7);
             let tokens = tokens(150, &mut Random(3));
-            let expected = alone(&spec, &weights, &tokens, Isa::best(), 150);
+            let expected = alone(&spec, &weights, &tokens, (Isa::best(), kv), 150);
             let finite = expected.iter().flatten().all(|bits| f32::from_bits(*bits).is_finite());
             assert!(finite && expected[0] != expected[149], "{name}");
             for isa in Isa::available() {
-                assert!(alone(&spec, &weights, &tokens, isa, 64) == expected, "{name} {isa:?}");
+                let logits = alone(&spec, &weights, &tokens, (isa, kv), 64);
+                assert!(logits == expected, "{name} {isa:?} {kv:?}");
             }
         }
     }
@@ -98,20 +113,22 @@ fn a_copied_page_serves_as_the_original() {
     let (_, spec) = &specs()[0];
     let weights = RandomWeights::new(spec, GgmlDType::Q8_0, 1);
     let tokens = tokens(50, &mut Random(5));
-    let expected = alone(spec, &weights, &tokens, Isa::best(), 50);
-    let mut backend = backend(spec, &weights, Isa::best(), 2);
-    let mut batch = Batch::default();
-    batch.push_sequence(&tokens[..40], &[3, 4], 0);
-    backend.forward(&batch).unwrap();
-    backend.copy_page(3, 90).unwrap();
-    backend.copy_page(4, 80).unwrap();
-    batch.clear();
-    batch.push_sequence(&tokens[40..], &[90, 80], 40);
-    batch.logit_rows.push(9);
-    let logits = backend.forward(&batch).unwrap();
-    let bits: Vec<u32> = logits.row(0).iter().map(|x| x.to_bits()).collect();
-    assert_eq!(bits, expected[49]);
-    assert!(backend.copy_page(0, 128).unwrap_err().to_string().contains("page 128"));
+    for kv in [KvFormat::F16, KvFormat::Int8] {
+        let expected = alone(spec, &weights, &tokens, (Isa::best(), kv), 50);
+        let mut backend = backend_with(spec, &weights, Isa::best(), 2, kv);
+        let mut batch = Batch::default();
+        batch.push_sequence(&tokens[..40], &[3, 4], 0);
+        backend.forward(&batch).unwrap();
+        backend.copy_page(3, 90).unwrap();
+        backend.copy_page(4, 80).unwrap();
+        batch.clear();
+        batch.push_sequence(&tokens[40..], &[90, 80], 40);
+        batch.logit_rows.push(9);
+        let logits = backend.forward(&batch).unwrap();
+        let bits: Vec<u32> = logits.row(0).iter().map(|x| x.to_bits()).collect();
+        assert_eq!(bits, expected[49]);
+        assert!(backend.copy_page(0, 128).unwrap_err().to_string().contains("page 128"));
+    }
 }
 
 #[test]

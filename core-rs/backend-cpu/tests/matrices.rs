@@ -2,13 +2,15 @@
 
 use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
-use half::f16;
+use half::{bf16, f16};
 use proptest::prelude::*;
 use tgi_backend_cpu::activation::{ActivationBlock, quantize};
 use tgi_backend_cpu::isa::{Isa, Kernel};
-use tgi_backend_cpu::matrix::{Input, Matrix, load};
+use tgi_backend_cpu::matrix::{Input, Matrix, load, loaded_bytes};
 use tgi_backend_cpu::product::{Blocks, PanelRow};
 use tgi_backend_cpu::simd::{LANES, Simd};
+use tgi_model::StorageType;
+use tgi_model::storage::IQ4_NL_VALUES;
 
 const QUANTIZED: [GgmlDType; 10] = [
     GgmlDType::Q4_0,
@@ -38,7 +40,8 @@ impl Random {
 }
 
 /// Where the half-precision scales of a block lie.
-fn scale_offsets(dtype: GgmlDType) -> &'static [usize] {
+fn scale_offsets(dtype: StorageType) -> &'static [usize] {
+    let StorageType::Ggml(dtype) = dtype else { return &[0] };
     match dtype {
         GgmlDType::Q4_0 | GgmlDType::Q5_0 | GgmlDType::Q8_0 => &[0],
         GgmlDType::Q4_1 | GgmlDType::Q5_1 | GgmlDType::Q4K | GgmlDType::Q5K => &[0, 2],
@@ -50,13 +53,17 @@ fn scale_offsets(dtype: GgmlDType) -> &'static [usize] {
 }
 
 /// Random weights: random bits, with scales of the size that real files have.
-fn weights(dtype: GgmlDType, rows: usize, columns: usize, random: &mut Random) -> Vec<u8> {
+fn weights(dtype: StorageType, rows: usize, columns: usize, random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..rows * columns / dtype.block_size() {
         match dtype {
-            GgmlDType::F32 => bytes.extend(random.unit().to_le_bytes()),
-            GgmlDType::F16 => bytes.extend(f16::from_f32(random.unit()).to_le_bytes()),
-            GgmlDType::BF16 => bytes.extend(half::bf16::from_f32(random.unit()).to_le_bytes()),
+            StorageType::Ggml(GgmlDType::F32) => bytes.extend(random.unit().to_le_bytes()),
+            StorageType::Ggml(GgmlDType::F16) => {
+                bytes.extend(f16::from_f32(random.unit()).to_le_bytes());
+            }
+            StorageType::Ggml(GgmlDType::BF16) => {
+                bytes.extend(bf16::from_f32(random.unit()).to_le_bytes());
+            }
             _ => {
                 let start = bytes.len();
                 bytes.extend((0..dtype.type_size()).map(|_| random.next() as u8));
@@ -113,9 +120,12 @@ impl Tokens {
     }
 
     /// What the kernels really multiply with.
-    fn effective(&self, token: usize, column: usize, quantized: bool) -> f32 {
-        if !quantized {
-            return self.floats[token * self.columns + column];
+    fn effective(&self, token: usize, column: usize, dtype: StorageType) -> f32 {
+        let value = self.floats[token * self.columns + column];
+        match dtype {
+            StorageType::Ggml(GgmlDType::F32 | GgmlDType::F16) => return value,
+            StorageType::Ggml(GgmlDType::BF16) => return bf16::from_f32(value).to_f32(),
+            _ => {}
         }
         let block = &self.blocks[column / 32 * self.count + token];
         f32::from(block.q.as_flattened()[column % 32]) * block.scale
@@ -141,14 +151,32 @@ fn outputs(matrix: &dyn Matrix, isa: Isa, tokens: &Tokens, group: usize) -> Vec<
     out
 }
 
-fn check(dtype: GgmlDType, rows: usize, columns: usize, count: usize, seed: u64) {
+/// Dequantized by candle, or by the definition where candle lacks the type.
+fn dequantized(dtype: StorageType, rows: usize, columns: usize, bytes: &[u8]) -> Vec<Vec<f32>> {
+    let StorageType::Ggml(dtype) = dtype else {
+        let block = |block: &[u8; 18]| -> [f32; 32] {
+            let scale = f16::from_le_bytes([block[0], block[1]]).to_f32();
+            std::array::from_fn(|column| {
+                let index = block[2 + column % 16] >> (4 * (column / 16)) & 15;
+                scale * f32::from(IQ4_NL_VALUES[usize::from(index)])
+            })
+        };
+        let rows = bytes.chunks_exact(columns / 32 * 18);
+        return rows.map(|row| row.as_chunks().0.iter().flat_map(block).collect()).collect();
+    };
+    let storage = QStorage::from_data(bytes.into(), &Device::Cpu, dtype).unwrap();
+    let tensor = QTensor::new(storage, (rows, columns)).unwrap();
+    tensor.dequantize(&Device::Cpu).unwrap().to_vec2::<f32>().unwrap()
+}
+
+fn check(dtype: impl Into<StorageType>, rows: usize, columns: usize, count: usize, seed: u64) {
+    let dtype = dtype.into();
     let mut random = Random(seed);
     let bytes = weights(dtype, rows, columns, &mut random);
     let tokens = Tokens::new(count, columns, &mut random);
-    let matrix = load(dtype, rows, columns, &bytes, 2).unwrap();
-    let storage = QStorage::from_data(bytes.as_slice().into(), &Device::Cpu, dtype).unwrap();
-    let expected = QTensor::new(storage, (rows, columns)).unwrap();
-    let expected = expected.dequantize(&Device::Cpu).unwrap().to_vec2::<f32>().unwrap();
+    let matrix = load(dtype, rows, columns, &bytes, 2, &Slab::default()).unwrap();
+    assert_eq!(matrix.bytes() as u64, loaded_bytes(dtype, rows, columns), "{dtype}");
+    let expected = dequantized(dtype, rows, columns, &bytes);
     let mut row = vec![0.0; columns];
     for (index, expected) in expected.iter().enumerate() {
         matrix.row(index, &mut row);
@@ -163,7 +191,7 @@ fn check(dtype: GgmlDType, rows: usize, columns: usize, count: usize, seed: u64)
             matrix.row(index, &mut row);
             let (mut exact, mut size) = (0.0, 0.0);
             for (column, weight) in row.iter().enumerate() {
-                let x = tokens.effective(token, column, !matrix.reads_floats());
+                let x = tokens.effective(token, column, dtype);
                 exact += f64::from(*weight) * f64::from(x);
                 size += f64::from((weight * x).abs());
             }
@@ -191,6 +219,7 @@ proptest! {
         for dtype in QUANTIZED.into_iter().filter(|dtype| dtype.block_size() == 32) {
             check(dtype, rows, blocks * 32, count, seed);
         }
+        check(StorageType::Iq4Nl, rows, blocks * 32, count, seed);
     }
 
     #[test]

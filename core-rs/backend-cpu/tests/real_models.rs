@@ -4,43 +4,16 @@
 mod common;
 
 use candle_core::quantized::GgmlDType;
-use common::{log_prob, real_model, repository_tests};
-use serde::Deserialize;
+use common::golden::{CHUNK, Case, DRIFT, Golden, PERPLEXITY, drift, log_probs, perplexity};
+use common::real_model;
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_cpu::isa::Isa;
-use tgi_backend_cpu::weights::{Stored, TensorSource};
-use tgi_backend_cpu::{CpuBackend, CpuOptions};
+use tgi_backend_cpu::weights::{Stored, TensorSource, Weights};
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat, weight_bytes};
 use tgi_model::{Model, ModelError, Role};
 
-/// Perplexity of the int8 path may be off by this share.
-const PERPLEXITY: f64 = 0.005;
-/// And its log-probabilities, on average, by this.
-const DRIFT: f64 = 0.08;
 /// Ids must be those of f32 where its best two logits are further apart than this.
 const MARGIN: f32 = 1.0;
-/// Tokens of a step; no multiple of a page.
-const CHUNK: usize = 120;
-
-#[derive(Deserialize)]
-struct Golden {
-    cases: Vec<Case>,
-    perplexity: Perplexity,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    ids: Vec<u32>,
-    greedy_ids: Vec<u32>,
-    greedy_margin: Vec<f32>,
-}
-
-#[derive(Deserialize)]
-struct Perplexity {
-    ids: Vec<u32>,
-    ppl: f64,
-}
-
 /// A model with every tensor widened to f32.
 struct Widened<'a>(&'a Model);
 
@@ -49,26 +22,8 @@ impl TensorSource for Widened<'_> {
         let stored = self.0.stored(role, layer)?;
         let values = self.0.tensor(role, layer)?.dequantize()?;
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Ok(Stored { dtype: GgmlDType::F32, bytes: bytes.into(), ..stored })
+        Ok(Stored { dtype: GgmlDType::F32.into(), bytes: bytes.into(), ..stored })
     }
-}
-
-/// `log p(ids[i + 1] | ids[..=i])`.
-fn log_probs(backend: &mut CpuBackend, ids: &[u32]) -> Vec<f64> {
-    let pages: Vec<u32> = (0..ids.len().div_ceil(PAGE_TOKENS) as u32).collect();
-    let (mut out, mut batch) = (Vec::new(), Batch::default());
-    for (index, tokens) in ids.chunks(CHUNK).enumerate() {
-        batch.clear();
-        batch.push_sequence(tokens, &pages, index * CHUNK);
-        batch.logit_rows.extend(0..tokens.len() as u32);
-        let logits = backend.forward(&batch).unwrap();
-        for row in 0..logits.rows() {
-            if let Some(&next) = ids.get(index * CHUNK + row + 1) {
-                out.push(log_prob(logits.row(row), next));
-            }
-        }
-    }
-    out
 }
 
 /// The most likely next token at each position of a case's own greedy text, all in one step.
@@ -81,10 +36,6 @@ fn best_ids(backend: &mut CpuBackend, case: &Case) -> Vec<u32> {
     let logits = backend.forward(&batch).unwrap();
     let best = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
     (0..logits.rows()).map(|row| best(logits.row(row)).unwrap() as u32).collect()
-}
-
-fn perplexity(log_probs: &[f64]) -> f64 {
-    (-log_probs.iter().sum::<f64>() / log_probs.len() as f64).exp()
 }
 
 /// Checks ids where the margin is over `margin`; returns the log-probabilities of the text.
@@ -106,21 +57,26 @@ fn check(backend: &mut CpuBackend, golden: &Golden, margin: f32, share: f64) -> 
 
 fn passes_the_gate(name: &str) {
     let model = Model::open(&real_model(&format!("{name}.gguf"))).unwrap();
-    let file = std::fs::read(repository_tests("goldens").join(format!("{name}.json"))).unwrap();
-    let golden: Golden = serde_json::from_slice(&file).unwrap();
-    let options = CpuOptions { pages: 64, batch_tokens: CHUNK, logit_rows: CHUNK, threads: None };
-    let mut backend = CpuBackend::load(&model, &options).unwrap();
-    let fast = check(&mut backend, &golden, MARGIN, PERPLEXITY);
-    drop(backend);
+    let golden = Golden::read(name);
+    let kv = KvFormat::F16;
+    let options =
+        CpuOptions { pages: 64, batch_tokens: CHUNK, logit_rows: CHUNK, threads: None, kv };
+    let held = Weights::load(&model.spec, &model, 2).unwrap().bytes();
+    assert_eq!(weight_bytes(&model), held, "{name}");
+    let [fast, bytes] = [KvFormat::F16, KvFormat::Int8].map(|kv| {
+        let mut backend = CpuBackend::load(&model, &CpuOptions { kv, ..options }).unwrap();
+        check(&mut backend, &golden, MARGIN, PERPLEXITY)
+    });
     let widened = Widened(&model);
     let mut backend =
         CpuBackend::from_source(&model.spec, &widened, &options, Isa::best()).unwrap();
     // K and V in half precision leave a trace in the fifth digit.
     let exact = check(&mut backend, &golden, 0.02, 1e-4);
-    let drift: f64 = fast.iter().zip(&exact).map(|(fast, exact)| (fast - exact).abs()).sum();
-    let drift = drift / fast.len() as f64;
-    println!("{name}: mean |int8 - f32| {drift:.4}");
-    assert!(drift <= DRIFT, "log-probabilities drift by {drift}");
+    for (kv, fast) in [("f16", fast), ("int8", bytes)] {
+        let drift = drift(&fast, &exact);
+        println!("{name}: mean |int8 - f32| {drift:.4}, KV cache in {kv}");
+        assert!(drift <= DRIFT, "log-probabilities drift by {drift}, KV cache in {kv}");
+    }
 }
 
 #[test]

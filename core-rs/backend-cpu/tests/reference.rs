@@ -3,9 +3,10 @@
 mod common;
 
 use candle_core::quantized::GgmlDType;
-use common::{CONTEXT, Random, RandomWeights, VOCAB, backend, specs};
+use common::{CONTEXT, Random, RandomWeights, VOCAB, backend_with, specs};
 use tgi_backend::{Backend, Batch};
 use tgi_backend_candle::{CandleBackend, CandleOptions};
+use tgi_backend_cpu::KvFormat;
 use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::weights::TensorSource;
 use tgi_model::ModelSpec;
@@ -36,18 +37,24 @@ fn batches(random: &mut Random) -> [Batch; 2] {
     [prompts, next]
 }
 
-fn agrees(name: &str, spec: &ModelSpec) {
+/// K and V are in half precision here, in single precision there.
+const HALF: f32 = 5e-3;
+/// In bytes, each is off by up to half a step of a 127th of its head's largest.
+const BYTES: f32 = 5e-2;
+
+/// Checks that logits are off by `share` of a row's largest at most.
+fn agrees(name: &str, spec: &ModelSpec, kv: KvFormat, share: f32) {
     let weights = RandomWeights::new(spec, GgmlDType::F32, 11);
-    let (mut ours, mut theirs) =
-        (backend(spec, &weights, Isa::best(), 2), reference(spec, &weights));
+    let mut ours = backend_with(spec, &weights, Isa::best(), 2, kv);
+    let mut theirs = reference(spec, &weights);
     for batch in batches(&mut Random(4)) {
         let theirs = theirs.forward(&batch).unwrap();
         let ours = ours.forward(&batch).unwrap();
         for row in 0..theirs.rows() {
             let size = theirs.row(row).iter().fold(0.0f32, |size, x| size.max(x.abs()));
             for (ours, theirs) in ours.row(row).iter().zip(theirs.row(row)) {
-                // K and V are in half precision here, in single precision there.
-                assert!((ours - theirs).abs() <= 5e-3 * size, "{name}: {ours} {theirs} of {size}");
+                let off = (ours - theirs).abs();
+                assert!(off <= share * size, "{name} {kv:?}: {ours} {theirs} of {size}");
             }
         }
     }
@@ -57,7 +64,8 @@ fn agrees(name: &str, spec: &ModelSpec) {
 fn every_kind_of_model_agrees_with_the_reference() {
     for (name, spec) in specs() {
         if !matches!(spec.position, Position::Alibi) {
-            agrees(name, &spec);
+            agrees(name, &spec, KvFormat::F16, HALF);
+            agrees(name, &spec, KvFormat::Int8, BYTES);
         }
     }
 }
@@ -73,7 +81,8 @@ fn widths_that_are_no_whole_vectors_agree_too() {
         }
         assert!(spec.context == CONTEXT);
         if !matches!(spec.position, Position::Alibi) {
-            agrees(name, &spec);
+            agrees(name, &spec, KvFormat::F16, HALF);
+            agrees(name, &spec, KvFormat::Int8, BYTES);
         }
     }
 }

@@ -12,14 +12,29 @@ const SHORTEST_MATCH: usize = 2;
 const SEARCH_TOKENS: usize = 8192;
 /// Longest pause between proposals, in decodes.
 const LONGEST_REST: u32 = 64;
+/// Tokens of the first proposal at most.
+const FIRST_REACH: usize = 4;
 
-/// Proposes tokens for one sequence, and rests while its proposals fail.
-#[derive(Debug, Default)]
+/// Tokens of a step that take hardly longer than one: it is bound by reading the weights, which
+/// eight rows share. With more it is bound by computing, where a wrong draft costs time and a right
+/// one saves none, so that drafts never make a step larger than this.
+pub const FREE_TOKENS: usize = 8;
+
+/// Proposes tokens for one sequence: as many as lately were right, and seldom while they are wrong.
+#[derive(Debug)]
 pub struct Drafter {
     /// Decodes until the next proposal.
     rest: u32,
     /// How long to rest after the next failure, doubled by each.
     next_rest: u32,
+    /// Most tokens of the next proposal: twice as many as were all right, one more than were right.
+    reach: usize,
+}
+
+impl Default for Drafter {
+    fn default() -> Self {
+        Self { rest: 0, next_rest: 0, reach: FIRST_REACH }
+    }
 }
 
 impl Drafter {
@@ -33,7 +48,7 @@ impl Drafter {
             return 0;
         }
         let Some(from) = continuation(tokens) else { return 0 };
-        let count = limit.min(tokens.len() - from);
+        let count = limit.min(self.reach).min(tokens.len() - from);
         tokens.extend_from_within(from..from + count);
         count
     }
@@ -44,10 +59,13 @@ impl Drafter {
             return;
         }
         if accepted > 0 {
-            *self = Self::default();
+            let all = accepted == drafted;
+            let reach = if all { self.reach.max(2 * drafted) } else { accepted + 1 };
+            *self = Self { reach, ..Self::default() };
         } else {
             self.rest = self.next_rest;
             self.next_rest = (self.next_rest * 2).clamp(1, LONGEST_REST);
+            self.reach = 1;
         }
     }
 }
@@ -103,6 +121,31 @@ mod tests {
         assert!(proposed(&[1], 4).is_empty());
         assert!(proposed(&[3, 1, 4, 1], 4).is_empty(), "one token is too little");
         assert!(proposed(&[1, 2, 3, 1, 2], 0).is_empty());
+    }
+
+    #[test]
+    fn proposals_are_as_long_as_the_last_ones_were_right() {
+        let mut drafter = Drafter::default();
+        assert_eq!(proposed_by(&mut drafter), FIRST_REACH);
+        for (drafted, accepted, next) in [
+            (4, 1, 2),
+            (2, 2, 4),
+            (4, 4, 8),
+            (8, 8, 16),
+            (3, 3, 16),
+            (16, 2, 3),
+            (3, 0, 1),
+            (1, 1, 2),
+        ] {
+            drafter.learn(drafted, accepted);
+            assert_eq!(proposed_by(&mut drafter), next, "{accepted} of {drafted}");
+        }
+    }
+
+    /// Tokens that are proposed where the text and the limit have room for many.
+    fn proposed_by(drafter: &mut Drafter) -> usize {
+        let mut tokens: Vec<u32> = (0..50).chain(0..4).collect();
+        drafter.propose(&mut tokens, 40)
     }
 
     #[test]

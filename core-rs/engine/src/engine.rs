@@ -13,14 +13,14 @@ use std::{
 };
 
 use tgi_backend::Backend;
-use tgi_model::Tokenizer;
+use tgi_model::{ChatTemplate, Tokenizer};
 
 use crate::{
     config::EngineConfig,
     core::{Core, Progress},
     event::{EventSink, FailureKind},
     intake::Intake,
-    request::Request,
+    request::Job,
     worker::{INCOMPLETE, Submission, Worker},
 };
 
@@ -98,7 +98,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts the threads.
+    /// Starts the threads. Without `template` the model cannot chat.
     ///
     /// # Errors
     /// [`EngineError`] when the configuration leaves no room for a request, or a thread cannot be
@@ -106,6 +106,7 @@ impl Engine {
     pub fn start(
         backend: Box<dyn Backend>,
         tokenizer: Arc<Tokenizer>,
+        template: Option<&Arc<ChatTemplate>>,
         config: EngineConfig,
         sinks: Sinks,
     ) -> Result<Self, EngineError> {
@@ -124,7 +125,7 @@ impl Engine {
         };
         for sink in sinks.workers {
             let (queue, intake) = (Arc::clone(&receiver), Arc::clone(&intake));
-            let worker = Worker { queue, intake, sink };
+            let worker = Worker { queue, intake, template: template.cloned(), sink };
             engine.spawn("tgi-validation", move || worker.run())?;
         }
         let alive = Arc::clone(&engine.alive);
@@ -132,15 +133,15 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Hands a request over; its events follow. Never blocks.
+    /// Hands a job over; its events follow. Never blocks.
     ///
     /// # Errors
     /// [`SubmitError`] when it was not taken: no event follows.
-    pub fn submit(&self, id: u32, request: Request) -> Result<(), SubmitError> {
+    pub fn submit(&self, id: u32, job: impl Into<Job>) -> Result<(), SubmitError> {
         let queue = lock(&self.queue);
         let sender = queue.as_ref().filter(|_| self.is_alive()).ok_or(SubmitError::Stopped)?;
         let ticket = self.intake.open(id).ok_or(SubmitError::Duplicate)?;
-        let submission = Submission { ticket, request, received: Instant::now() };
+        let submission = Submission { ticket, job: job.into(), received: Instant::now() };
         sender.try_send(Box::new(submission)).map_err(|error| match error {
             TrySendError::Full(_) => SubmitError::Full,
             TrySendError::Disconnected(_) => SubmitError::Stopped,

@@ -33,6 +33,8 @@ pub enum FailureKind {
     Validation,
     /// The backend failed or panicked: 424.
     Generation,
+    /// The chat template is missing, broken, or refuses the messages: 422.
+    Template,
     /// Paused for longer than its limit.
     Abandoned,
     /// The engine stopped before the end: 500.
@@ -139,6 +141,13 @@ pub enum Event<'a> {
         seed: Option<u64>,
         /// Accounting.
         usage: Usage,
+    },
+    /// A conversation was written as a prompt; the only event of its request.
+    Rendered {
+        /// Request id.
+        request: u32,
+        /// The prompt, special tokens as text.
+        prompt: &'a str,
     },
     /// The request failed; the last event of a request.
     Failed {

@@ -7,7 +7,7 @@
 //! | `worker`, [`prepare`] | tokenizing and checking, before the engine's thread |
 //! | [`core`], `wishes` | one step, without threads; cancels, pauses and the end |
 //! | `scheduler`, `plan` | admission, preemption, and what a step computes |
-//! | `pages`, `prefix`, `lru` | who holds which KV page, and which prompts are in them |
+//! | `pages`, `prefix`, `lru`, `salt` | who holds which KV page, and which prompts are in them |
 //! | `draft` | speculation by n-gram look-up |
 //! | `output`, `generation` | from logits to events |
 //! | `sampler`, `warpers`, `philox`, `stop`, `detokenizer`, `logprob` | what those two are made of |
@@ -32,6 +32,7 @@ mod prefix;
 pub mod prepare;
 mod registry;
 mod request;
+mod salt;
 mod sampler;
 mod scheduler;
 mod sequence;
@@ -44,13 +45,14 @@ mod worker;
 pub use config::{EngineConfig, Profile};
 pub use core::{Core, Progress};
 pub use detokenizer::Detokenizer;
+pub use draft::FREE_TOKENS;
 pub use engine::{Engine, EngineError, Sinks, SubmitError};
 pub use event::{Event, EventSink, FailureKind, FinishReason, StepReport, TokenInfo, Usage};
 pub use intake::Intake;
 pub use logprob::prompt_logprob;
 pub use prepare::Invalid;
 pub use registry::Ticket;
-pub use request::{Parameters, Request};
+pub use request::{Conversation, Job, Parameters, Request};
 pub use sampler::{Sampled, Sampler, Scratch};
 pub use sequence::Sequence;
 pub use stop::StopRules;

@@ -3,6 +3,7 @@
 use tgi_backend::Batch;
 
 use crate::{
+    draft::FREE_TOKENS,
     scheduler::{AdmissionCursor, CopyPage, Scheduler},
     sequence::Sequence,
 };
@@ -112,18 +113,21 @@ impl Scheduler {
         budget.spend(sequence.take - tokens_before, rows);
     }
 
-    /// Drafted tokens for decodes, from what is left; they never take a page.
+    /// Drafted tokens for decodes, in equal shares of what the step computes for nothing; they never
+    /// take a page.
     fn take_drafts(&mut self, budget: &mut Budget) {
-        if self.limits.speculate == 0 {
+        let taken = self.limits.batch_tokens - budget.tokens;
+        let mut free = FREE_TOKENS.saturating_sub(taken);
+        if self.limits.speculate == 0 || free == 0 {
             return;
         }
-        for sequence in &mut self.running {
-            if !sequence.is_decoding() || sequence.take == 0 {
-                continue;
-            }
+        let drafts = |sequence: &&mut Sequence| sequence.is_decoding() && sequence.take > 0;
+        let mut left = self.running.iter_mut().filter(drafts).count();
+        for sequence in self.running.iter_mut().filter(drafts) {
             let limit = self
                 .limits
                 .speculate
+                .min(free.div_ceil(left))
                 .min(sequence.max_new_tokens - sequence.generated() - 1)
                 .min(sequence.page_room() - sequence.tokens.len())
                 .min(budget.tokens)
@@ -131,6 +135,8 @@ impl Scheduler {
             sequence.drafted = sequence.drafter.propose(&mut sequence.tokens, limit);
             sequence.take += sequence.drafted;
             budget.spend(sequence.drafted, sequence.drafted);
+            free -= sequence.drafted;
+            left -= 1;
         }
     }
 

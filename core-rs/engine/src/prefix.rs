@@ -3,17 +3,15 @@
 //! An edge is one page's tokens, compared in full: equal hashes can never mix two prompts. Inner
 //! nodes hold whole pages; a leaf may hold the first tokens of one. A sequence that holds a node's
 //! page holds those of all its ancestors, so idle nodes always form whole subtrees and every idle
-//! page can be evicted, leaf by leaf, least recently used first. After vLLM's block hashing and
+//! page can be evicted, leaf by leaf, least recently used first. Each [`Salt`] has a root of its
+//! own, which goes with its last page. After vLLM's block hashing and
 //! `SGLang`'s `RadixAttention` (Zheng et al. 2024).
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use tgi_backend::PAGE_TOKENS;
 
-use crate::{lru::LruList, pages::PagePool};
-
-/// The root: it has no page and is never evicted.
-const ROOT: usize = 0;
+use crate::{lru::LruList, pages::PagePool, salt::Salt};
 
 #[derive(Debug)]
 struct Node {
@@ -42,39 +40,35 @@ pub struct Match {
 }
 
 /// The radix tree. Pages in it are marked as cached in the [`PagePool`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PrefixTree {
     nodes: Vec<Node>,
+    /// The node without a page above all prompts of a salt; each has children.
+    roots: BTreeMap<Salt, usize>,
     /// Slots of `nodes` to reuse.
     vacant: Vec<usize>,
-    /// All nodes but the root, least recently used first.
+    /// All nodes but the roots, least recently used first.
     recency: LruList,
-}
-
-impl Default for PrefixTree {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl PrefixTree {
     /// An empty tree.
     pub fn new() -> Self {
-        let root = Node {
-            page: u32::MAX,
-            parent: ROOT,
-            tokens: [0; PAGE_TOKENS],
-            length: 0,
-            children: Vec::new(),
-        };
-        Self { nodes: vec![root], vacant: Vec::new(), recency: LruList::default() }
+        Self::default()
     }
 
-    /// Finds the longest cached prefix of `tokens`, appends its whole pages to `pages` and holds
+    /// Finds the longest prefix of `tokens` cached under `salt`, appends its whole pages to `pages` and holds
     /// them in the pool. A partial page is named, not held.
-    pub fn acquire(&mut self, tokens: &[u32], pages: &mut Vec<u32>, pool: &mut PagePool) -> Match {
+    pub fn acquire(
+        &mut self,
+        salt: Salt,
+        tokens: &[u32],
+        pages: &mut Vec<u32>,
+        pool: &mut PagePool,
+    ) -> Match {
         let mut found = Match::default();
-        let mut node = ROOT;
+        let Some(&root) = self.roots.get(&salt) else { return found };
+        let mut node = root;
         loop {
             let rest = &tokens[found.tokens..];
             let page_tokens = &rest[..rest.len().min(PAGE_TOKENS)];
@@ -94,10 +88,13 @@ impl PrefixTree {
         }
     }
 
-    /// Keeps the pages of `tokens`, whose K and V are all computed. Where the tree has a whole
-    /// page with the same tokens, `pages` takes that one over and lets its own go.
-    pub fn insert(&mut self, tokens: &[u32], pages: &mut [u32], pool: &mut PagePool) {
-        let mut node = ROOT;
+    /// Keeps the pages of `tokens`, whose K and V are all computed, under `salt`. Where the tree
+    /// has a whole page with the same tokens, `pages` takes that one over and lets its own go.
+    pub fn insert(&mut self, salt: Salt, tokens: &[u32], pages: &mut [u32], pool: &mut PagePool) {
+        if tokens.is_empty() {
+            return;
+        }
+        let mut node = self.root(salt);
         for (chunk, page) in tokens.chunks(PAGE_TOKENS).zip(pages) {
             match self.nearest(node, chunk) {
                 Some((child, common)) if common == chunk.len() => {
@@ -131,7 +128,21 @@ impl PrefixTree {
         pool.evict(self.nodes[victim].page);
         self.recency.remove(victim);
         self.vacant.push(victim);
+        if self.nodes[parent].length == 0 && self.nodes[parent].children.is_empty() {
+            self.roots.retain(|_, root| *root != parent);
+            self.vacant.push(parent);
+        }
         true
+    }
+
+    /// The root of a salt, which must get a child at once.
+    fn root(&mut self, salt: Salt) -> usize {
+        if let Some(&root) = self.roots.get(&salt) {
+            return root;
+        }
+        let root = self.place_node(usize::MAX, &[], u32::MAX);
+        self.roots.insert(salt, root);
+        root
     }
 
     /// The child of `node` that shares most first tokens with `tokens`, and how many.
@@ -153,6 +164,15 @@ impl PrefixTree {
     }
 
     fn add(&mut self, parent: usize, tokens: &[u32], page: u32) -> usize {
+        let place = self.place(parent, tokens).unwrap_or_else(|place| place);
+        let index = self.place_node(parent, tokens, page);
+        self.nodes[parent].children.insert(place, index);
+        self.recency.touch(index);
+        index
+    }
+
+    /// Puts a node without children into a slot.
+    fn place_node(&mut self, parent: usize, tokens: &[u32], page: u32) -> usize {
         let mut node = Node {
             page,
             parent,
@@ -161,17 +181,13 @@ impl PrefixTree {
             children: Vec::new(),
         };
         node.tokens[..tokens.len()].copy_from_slice(tokens);
-        let place = self.place(parent, tokens).unwrap_or_else(|place| place);
-        let index = if let Some(index) = self.vacant.pop() {
+        if let Some(index) = self.vacant.pop() {
             self.nodes[index] = node;
             index
         } else {
             self.nodes.push(node);
             self.nodes.len() - 1
-        };
-        self.nodes[parent].children.insert(place, index);
-        self.recency.touch(index);
-        index
+        }
     }
 }
 

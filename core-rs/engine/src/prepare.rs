@@ -11,7 +11,10 @@ use std::{
 
 use tgi_model::Tokenizer;
 
-use crate::request::{Parameters, Request};
+use crate::{
+    request::{Parameters, Request},
+    salt::Salt,
+};
 
 /// Most `top_n_tokens`: what an event can carry.
 const MOST_TOP_TOKENS: u32 = 1000;
@@ -94,6 +97,8 @@ pub struct Prepared {
     pub max_new_tokens: usize,
     /// The seed, when it samples.
     pub seed: Option<u64>,
+    /// Whose prompts it may find in the prefix cache.
+    pub(crate) salt: Salt,
 }
 
 /// Tokenizes a request and checks it; the first failure in TGI's order wins.
@@ -129,7 +134,8 @@ pub fn prepare(
         return Err(Invalid::TotalTooLong { limit: limits.total, prompt, new });
     }
     let seed = parameters.is_sampling().then(|| parameters.seed.unwrap_or_else(draw_seed));
-    Ok(Prepared { tokens, max_new_tokens: new, seed })
+    let salt = Salt::of(request.cache_salt.as_deref());
+    Ok(Prepared { tokens, max_new_tokens: new, seed, salt })
 }
 
 fn check_ranges(parameters: &Parameters) -> Result<(), Invalid> {

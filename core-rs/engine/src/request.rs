@@ -2,6 +2,63 @@
 //! reaches an index or an allocation is checked again here.
 
 use serde::Deserialize;
+use serde_json::Value;
+
+/// What a client asks of the engine. In JSON a generation is an object with `inputs` and
+/// `parameters`, a chat one with `chat`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(try_from = "Fields")]
+pub enum Job {
+    /// Tokens after a prompt.
+    Generate(Request),
+    /// The prompt of a conversation.
+    Chat(Conversation),
+}
+
+impl From<Request> for Job {
+    fn from(request: Request) -> Self {
+        Self::Generate(request)
+    }
+}
+
+impl From<Conversation> for Job {
+    fn from(conversation: Conversation) -> Self {
+        Self::Chat(conversation)
+    }
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    inputs: Option<String>,
+    #[serde(default)]
+    parameters: Parameters,
+    cache_salt: Option<String>,
+    chat: Option<Conversation>,
+}
+
+impl TryFrom<Fields> for Job {
+    type Error = &'static str;
+
+    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+        let Fields { inputs, parameters, cache_salt, chat } = fields;
+        match (inputs, chat) {
+            (Some(inputs), None) => Ok(Self::Generate(Request { inputs, parameters, cache_salt })),
+            (None, Some(conversation)) => Ok(Self::Chat(conversation)),
+            _ => Err("exactly one of `inputs` and `chat` is wanted"),
+        }
+    }
+}
+
+/// Messages to write as a prompt, by the template of the model.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub struct Conversation {
+    /// Array of objects with `role` and `content`.
+    pub messages: Value,
+    /// Array of functions that the model may call.
+    pub tools: Option<Value>,
+    /// Whether the prompt ends with the head of the assistant's turn.
+    pub add_generation_prompt: bool,
+}
 
 /// A generation request.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -11,6 +68,10 @@ pub struct Request {
     /// Everything else.
     #[serde(default)]
     pub parameters: Parameters,
+    /// Cached prefixes are shared only between requests of equal salt, such as a hash of the
+    /// client's key; those without are one group.
+    #[serde(default)]
+    pub cache_salt: Option<String>,
 }
 
 /// TGI's generation parameters. Absent is TGI's default.

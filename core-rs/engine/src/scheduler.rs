@@ -118,7 +118,7 @@ impl Scheduler {
         if self.limits.prefix_caching && !sequence.details {
             // The last token is always computed: its logits are wanted.
             let known = &sequence.tokens[..sequence.tokens.len() - 1];
-            found = self.prefix.acquire(known, &mut sequence.pages, &mut self.pool);
+            found = self.prefix.acquire(sequence.salt, known, &mut sequence.pages, &mut self.pool);
         }
         let missing = pages_for(sequence.tokens.len()) - sequence.pages.len();
         // A page for each running sequence stays back, so that admission seldom ends in preemption.
@@ -156,7 +156,7 @@ impl Scheduler {
         if self.limits.prefix_caching && !sequence.details {
             let whole = sequence.kv_len - sequence.kv_len % tgi_backend::PAGE_TOKENS;
             let tokens = &sequence.tokens[..whole];
-            self.prefix.insert(tokens, &mut sequence.pages, &mut self.pool);
+            self.prefix.insert(sequence.salt, tokens, &mut sequence.pages, &mut self.pool);
         }
     }
 
@@ -166,7 +166,7 @@ impl Scheduler {
         let mut sequence = self.running.remove(index);
         if keep && self.limits.prefix_caching && !sequence.details {
             let known = &sequence.tokens[..sequence.kv_len];
-            self.prefix.insert(known, &mut sequence.pages, &mut self.pool);
+            self.prefix.insert(sequence.salt, known, &mut sequence.pages, &mut self.pool);
         }
         for page in sequence.pages.drain(..) {
             self.pool.release(page);

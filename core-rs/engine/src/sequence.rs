@@ -13,6 +13,7 @@ use crate::{
     generation::Generation,
     prepare::Prepared,
     registry::Ticket,
+    salt::Salt,
 };
 
 /// Pages that hold `tokens` tokens.
@@ -33,6 +34,8 @@ pub struct Sequence {
     pub(crate) tokens: Vec<u32>,
     pub(crate) prompt_tokens: usize,
     pub(crate) max_new_tokens: usize,
+    /// Whose prompts it may find in the prefix cache.
+    pub(crate) salt: Salt,
     /// Page table; entry `i` holds positions `i * 32..(i + 1) * 32`.
     pub(crate) pages: Vec<u32>,
     pub(crate) kv_len: usize,
@@ -81,7 +84,7 @@ impl Sequence {
         details: bool,
         generation: Generation,
     ) -> Self {
-        let Prepared { mut tokens, max_new_tokens, .. } = prepared;
+        let Prepared { mut tokens, max_new_tokens, salt, .. } = prepared;
         let prompt_tokens = tokens.len();
         let most_tokens = prompt_tokens + max_new_tokens + speculate;
         tokens.reserve_exact(most_tokens - prompt_tokens);
@@ -91,6 +94,7 @@ impl Sequence {
             tokens,
             prompt_tokens,
             max_new_tokens,
+            salt,
             pages: Vec::with_capacity(pages_for(most_tokens)),
             kv_len: 0,
             take: 0,

@@ -6,22 +6,27 @@ use std::{
     time::Instant,
 };
 
+use tgi_model::{ChatTemplate, ModelError};
+
 use crate::{
     event::{Event, EventSink, FailureKind},
     intake::Intake,
     registry::Ticket,
-    request::Request,
+    request::{Conversation, Job, Request},
     sequence::Sequence,
 };
 
 /// What a request is told when the engine ends before it does; TGI's words.
 pub(crate) const INCOMPLETE: &str = "Incomplete generation";
 
+/// What a chat is told when the model has no template; TGI's words.
+const NO_TEMPLATE: &str = "template not found";
+
 /// A request on its way to a worker.
 #[derive(Debug)]
 pub(crate) struct Submission {
     pub(crate) ticket: Ticket,
-    pub(crate) request: Request,
+    pub(crate) job: Job,
     pub(crate) received: Instant,
 }
 
@@ -29,6 +34,8 @@ pub(crate) struct Submission {
 pub(crate) struct Worker {
     pub(crate) queue: Arc<Mutex<Receiver<Box<Submission>>>>,
     pub(crate) intake: Arc<Intake>,
+    /// Of the model, if it has one.
+    pub(crate) template: Option<Arc<ChatTemplate>>,
     pub(crate) sink: Box<dyn EventSink>,
 }
 
@@ -44,9 +51,9 @@ impl Worker {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
     }
 
-    /// Prepares a request and queues it, or says why not. A cancelled one just goes.
+    /// Does a job or hands it on, or says why not. A cancelled one just goes.
     fn handle(&mut self, submission: Submission) {
-        let Submission { ticket, request, received } = submission;
+        let Submission { ticket, job, received } = submission;
         let id = ticket.id();
         if ticket.is_cancelled() {
             return;
@@ -54,7 +61,15 @@ impl Worker {
         if self.intake.mailbox.is_stopping() {
             return self.fail(id, FailureKind::Incomplete, INCOMPLETE);
         }
-        let prepare = AssertUnwindSafe(|| self.intake.prepare(ticket, &request));
+        match job {
+            Job::Generate(request) => self.prepare(ticket, &request, received),
+            Job::Chat(conversation) => self.render(&ticket, &conversation),
+        }
+    }
+
+    fn prepare(&mut self, ticket: Ticket, request: &Request, received: Instant) {
+        let id = ticket.id();
+        let prepare = AssertUnwindSafe(|| self.intake.prepare(ticket, request));
         let Ok(sequence) = catch_unwind(prepare) else {
             let message = "Server error: the tokenizer panicked";
             return self.fail(id, FailureKind::Generation, message);
@@ -63,6 +78,26 @@ impl Worker {
             Err(invalid) => self.fail(id, FailureKind::Validation, &invalid.to_string()),
             Ok(sequence) if sequence.ticket.is_cancelled() => {}
             Ok(sequence) => self.queue(sequence, received),
+        }
+    }
+
+    /// Writes a conversation as a prompt; the template limits its own steps and output.
+    fn render(&mut self, ticket: &Ticket, conversation: &Conversation) {
+        let id = ticket.id();
+        let Some(template) = self.template.clone() else {
+            return self.fail(id, FailureKind::Template, NO_TEMPLATE);
+        };
+        let Conversation { messages, tools, add_generation_prompt } = conversation;
+        let render = || template.render(messages, tools.as_ref(), *add_generation_prompt);
+        match catch_unwind(AssertUnwindSafe(render)) {
+            _ if ticket.is_cancelled() => {}
+            Ok(Ok(prompt)) => {
+                self.sink.emit(Event::Rendered { request: id, prompt: &prompt });
+                self.sink.publish();
+            }
+            Ok(Err(ModelError::Template(reason))) => self.fail(id, FailureKind::Template, &reason),
+            Ok(Err(error)) => self.fail(id, FailureKind::Template, &error.to_string()),
+            Err(_) => self.fail(id, FailureKind::Generation, "Server error: the template panicked"),
         }
     }
 

@@ -103,6 +103,23 @@ fn prompt_logprobs_come_for_every_token_whatever_the_rows() {
 }
 
 #[test]
+fn a_prompt_is_cached_for_its_own_salt_only() {
+    let config = EngineConfig { prefix_caching: true, ..config() };
+    let mut bench = Bench::new(&ScriptedOptions::default(), &config);
+    let salts = [Some("ours"), Some("theirs"), None, Some("ours"), None];
+    let mut cached = Vec::new();
+    for (id, salt) in (0..).zip(salts) {
+        let mut request = greedy(letters(100), 5);
+        request.cache_salt = salt.map(str::to_owned);
+        bench.submit(id, &request);
+        bench.run(20);
+        assert_eq!(bench.story(id), bench.story(0), "the salt never shows in the answer");
+        cached.push(bench.recorder.usage(id).cached_tokens);
+    }
+    assert_eq!(cached, [0, 0, 0, 100, 100]);
+}
+
+#[test]
 fn right_drafts_save_steps_and_change_nothing() {
     let run = |speculate| {
         let config = EngineConfig { speculate, ..config() };

@@ -9,17 +9,19 @@ use std::{
 };
 
 use common::{End, Recorder, Story, config, greedy, letters};
+use serde_json::json;
 use tgi_backend_scripted::{ScriptedBackend, ScriptedOptions, tokenizer};
 use tgi_engine::{
-    Engine, EngineConfig, EngineError, FailureKind, FinishReason, Sinks, SubmitError,
+    Conversation, Engine, EngineConfig, EngineError, FailureKind, FinishReason, Sinks, SubmitError,
 };
+use tgi_model::ChatTemplate;
 
 fn start_with(options: &ScriptedOptions, config: EngineConfig) -> (Engine, Recorder) {
     let recorder = Recorder::default();
     let workers = (0..config.validation_workers).map(|_| Box::new(recorder.clone()) as _).collect();
     let sinks = Sinks { steps: Box::new(recorder.clone()), workers };
     let backend = Box::new(ScriptedBackend::new(options));
-    (Engine::start(backend, Arc::new(tokenizer()), config, sinks).unwrap(), recorder)
+    (Engine::start(backend, Arc::new(tokenizer()), None, config, sinks).unwrap(), recorder)
 }
 
 fn start() -> (Engine, Recorder) {
@@ -200,8 +202,40 @@ fn an_engine_without_room_does_not_start() {
     let recorder = Recorder::default();
     let workers = vec![Box::new(recorder.clone()) as _, Box::new(recorder.clone()) as _];
     let sinks = Sinks { steps: Box::new(recorder.clone()), workers };
-    let Err(error) = Engine::start(backend, Arc::new(tokenizer()), config(), sinks) else {
+    let Err(error) = Engine::start(backend, Arc::new(tokenizer()), None, config(), sinks) else {
         panic!("it started");
     };
     assert!(matches!(error, EngineError::TooSmall { value: 0, .. }), "{error}");
+}
+
+#[test]
+fn a_conversation_without_a_template_is_told_so_in_tgis_words() {
+    let (engine, recorder) = start();
+    let conversation =
+        Conversation { messages: json!([]), tools: None, add_generation_prompt: true };
+    engine.submit(1, conversation).unwrap();
+    let end = Some(End::Failed(FailureKind::Template, "template not found".to_owned()));
+    assert_eq!(wait_for_end(&recorder, 1), Story { end, ..Story::default() });
+    assert_eq!(engine.open_requests(), 0);
+}
+
+#[test]
+fn a_conversation_is_rendered_and_a_refusal_is_the_templates_own_word() {
+    let source = "{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}\
+                  {% if not messages %}{{ raise_exception('nobody speaks') }}{% endif %}\
+                  {% if add_generation_prompt %}[assistant]{% endif %}";
+    let template = Arc::new(ChatTemplate::new(source, &tokenizer()));
+    let recorder = Recorder::default();
+    let workers = (0..config().validation_workers).map(|_| Box::new(recorder.clone()) as _);
+    let sinks = Sinks { steps: Box::new(recorder.clone()), workers: workers.collect() };
+    let backend = Box::new(ScriptedBackend::new(&ScriptedOptions::default()));
+    let engine =
+        Engine::start(backend, Arc::new(tokenizer()), Some(&template), config(), sinks).unwrap();
+    let chat = |messages| Conversation { messages, tools: None, add_generation_prompt: true };
+    engine.submit(1, chat(json!([{"role": "user", "content": "Hi"}]))).unwrap();
+    let end = Some(End::Rendered("[user] Hi[assistant]".to_owned()));
+    assert_eq!(wait_for_end(&recorder, 1).end, end);
+    engine.submit(2, chat(json!([]))).unwrap();
+    let end = Some(End::Failed(FailureKind::Template, "nobody speaks".to_owned()));
+    assert_eq!(wait_for_end(&recorder, 2).end, end);
 }

@@ -2,26 +2,14 @@
 
 mod common;
 
+use common::schedule::{
+    MOST_STEPS, TOTAL_TOKENS, Visit, check_against_alone, is_beginning, run_together, visit,
+};
 use common::{Bench, Circular, End, Spoiling, Story, config};
 use proptest::prelude::*;
 use tgi_backend::Backend;
 use tgi_backend_scripted::{ScriptedBackend, ScriptedOptions};
-use tgi_engine::{EngineConfig, FailureKind, FinishReason, Parameters, Profile, Progress, Request};
-
-/// Longest sequence of these tests; every pool holds at least that.
-const TOTAL_TOKENS: usize = 160;
-/// Steps after which a schedule has starved someone.
-const MOST_STEPS: usize = 20_000;
-
-#[derive(Clone, Debug)]
-struct Visit {
-    request: Request,
-    arrives: usize,
-    /// Steps after its arrival.
-    cancelled: Option<usize>,
-    /// Steps after its arrival, and for how many.
-    paused: Option<(usize, usize)>,
-}
+use tgi_engine::{EngineConfig, FailureKind, FinishReason, Profile};
 
 #[derive(Clone, Debug)]
 struct Machine {
@@ -50,57 +38,6 @@ impl Machine {
     }
 }
 
-/// Prompts of a few families, so that prefixes are shared, end inside a page, and diverge.
-fn prompt() -> impl Strategy<Value = String> {
-    const FAMILIES: [&str; 3] = [
-        "You are a helpful assistant. QZQZQZQZQZ the word and the water é日本 🙂 people call them. ",
-        "QXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQX",
-        "1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3",
-    ];
-    (0..3_usize, 1..70_usize, "[a-zA-Z0-9 ]{0,40}").prop_map(|(family, head, tail)| {
-        let head: String = FAMILIES[family].chars().take(head).collect();
-        head + &tail
-    })
-}
-
-fn parameters() -> impl Strategy<Value = Parameters> {
-    let sampling = prop_oneof![
-        Just(None),
-        (any::<u64>(), 0.5..1.5_f32, 1..60_u32, 0.3..1.0_f32).prop_map(Some)
-    ];
-    let penalty = prop::option::weighted(0.2, 1.01..1.5_f32);
-    let stop = prop::option::weighted(0.3, "[a-e ]");
-    let flags = (prop::bool::weighted(0.2), any::<bool>());
-    (sampling, penalty, stop, flags, 0..4_u32, 1..40_u32).prop_map(
-        |(sampling, penalty, stop, (details, ignore_eos), top, new)| Parameters {
-            seed: sampling.map(|(seed, ..)| seed),
-            temperature: sampling.map(|(_, temperature, ..)| temperature),
-            top_k: sampling.map(|(.., top_k, _)| top_k),
-            top_p: sampling.map(|(.., top_p)| top_p),
-            repetition_penalty: penalty,
-            stop: stop.into_iter().collect(),
-            top_n_tokens: top,
-            decoder_input_details: details,
-            ignore_eos,
-            max_new_tokens: Some(new),
-            ..Parameters::default()
-        },
-    )
-}
-
-fn visit() -> impl Strategy<Value = Visit> {
-    let cancelled = prop::option::weighted(0.2, 0..30_usize);
-    let paused = prop::option::weighted(0.2, (0..20_usize, 1..40_usize));
-    (prompt(), parameters(), 0..40_usize, cancelled, paused).prop_map(
-        |(inputs, parameters, arrives, cancelled, paused)| Visit {
-            request: Request { inputs, parameters },
-            arrives,
-            cancelled,
-            paused,
-        },
-    )
-}
-
 fn machine() -> impl Strategy<Value = Machine> {
     let sizes = (5..30_usize, 4..100_usize, 2..24_usize);
     let budgets = (1..100_usize, prop::option::of(1..12_usize));
@@ -126,65 +63,11 @@ fn machine() -> impl Strategy<Value = Machine> {
     )
 }
 
-/// Runs all visits on one machine; every event after a cancel fails the test.
-fn run_together(machine: &Machine, visits: &[Visit]) -> Result<Bench, TestCaseError> {
-    let mut bench = machine.bench();
-    let mut open = 0;
-    for step in 0..MOST_STEPS {
-        for (id, visit) in (0..).zip(visits) {
-            if visit.arrives == step {
-                bench.submit(id, &visit.request);
-                open += 1;
-            }
-            if visit.cancelled.is_some_and(|after| visit.arrives + after == step) {
-                bench.intake.cancel(id);
-            }
-            if visit.paused.is_some_and(|(after, _)| visit.arrives + after == step) {
-                bench.intake.pause(id);
-            }
-            if visit.paused.is_some_and(|(after, long)| visit.arrives + after + long == step) {
-                bench.intake.resume(id);
-            }
-        }
-        let told: Vec<Story> = cancelled_before(visits, step).map(|id| bench.story(id)).collect();
-        let progress = bench.core.step();
-        for (id, before) in cancelled_before(visits, step).zip(told) {
-            prop_assert_eq!(bench.story(id), before, "told after the cancel");
-        }
-        let [used, idle, free] = bench.core.pages();
-        prop_assert_eq!(used + idle + free, machine.options.pages);
-        let all_came = open == visits.len();
-        if all_came && bench.intake.open_requests() == 0 {
-            prop_assert_eq!(used, 0, "pages without a sequence");
-            return Ok(bench);
-        }
-        let resumes = visits.iter().any(|visit| {
-            visit.paused.is_some_and(|(after, long)| visit.arrives + after + long > step)
-        });
-        prop_assert!(
-            !all_came || resumes || matches!(progress, Progress::Worked),
-            "idle with open requests"
-        );
-    }
-    Err(TestCaseError::fail("someone starves"))
-}
-
-/// Requests whose cancel came at `step` or before.
-fn cancelled_before(visits: &[Visit], step: usize) -> impl Iterator<Item = u32> {
-    (0..).zip(visits).filter_map(move |(id, visit)| {
-        visit.cancelled.filter(|after| visit.arrives + after <= step).map(|_| id)
-    })
-}
-
 fn run_alone(machine: &Machine, visit: &Visit) -> Story {
     let mut bench = machine.plain().bench();
     bench.submit(0, &visit.request);
     bench.run(MOST_STEPS);
     bench.story(0)
-}
-
-fn is_beginning(part: &Story, whole: &Story) -> bool {
-    whole.prompt.starts_with(&part.prompt) && whole.tokens.starts_with(&part.tokens)
 }
 
 proptest! {
@@ -195,16 +78,8 @@ proptest! {
         machine in machine(),
         visits in prop::collection::vec(visit(), 1..16),
     ) {
-        let bench = run_together(&machine, &visits)?;
-        for (id, visit) in (0..).zip(&visits) {
-            let (among, alone) = (bench.story(id), run_alone(&machine, visit));
-            if among.end.is_none() {
-                prop_assert!(visit.cancelled.is_some(), "request {} has no end", id);
-                prop_assert!(is_beginning(&among, &alone));
-            } else {
-                prop_assert_eq!(among, alone);
-            }
-        }
+        let bench = run_together(machine.bench(), machine.options.pages, &visits)?;
+        check_against_alone(&bench, &visits, |visit| run_alone(&machine, visit))?;
     }
 
     #[test]
@@ -216,7 +91,7 @@ proptest! {
         for index in culprits {
             index.get_mut(&mut visits).request.inputs.push_str("<fail>");
         }
-        let bench = run_together(&machine, &visits)?;
+        let bench = run_together(machine.bench(), machine.options.pages, &visits)?;
         for (id, visit) in (0..).zip(&visits) {
             let among = bench.story(id);
             let failed = matches!(among.end, Some(End::Failed(FailureKind::Generation, _)));
@@ -242,7 +117,7 @@ fn the_schedules_reach_every_mechanism() {
     let mut reasons = Vec::new();
     for _ in 0..60 {
         let (machine, visits) = strategy.new_tree(&mut runner).unwrap().current();
-        let bench = run_together(&machine, &visits).unwrap();
+        let bench = run_together(machine.bench(), machine.options.pages, &visits).unwrap();
         let log = bench.recorder.0.lock().unwrap();
         let usages = log.usages.values();
         accepted += usages.clone().map(|usage| usage.accepted_tokens).sum::<u32>();

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`model`] | [`Model`] and [`TensorView`]: a file, opened |
 //! | `gguf` | checks of a GGUF file, its metadata and its tensors |
+//! | [`storage`] | how a tensor's numbers are stored |
 //! | `architectures` | one table for each architecture: metadata to [`ModelSpec`] |
 //! | `tensors` | which tensors a specification implies, and their names |
 //! | [`tokenizer`] | text to token ids and back |
@@ -20,6 +21,7 @@ mod gguf;
 pub mod model;
 pub mod rope;
 pub mod spec;
+pub mod storage;
 mod tensors;
 pub mod tokenizer;
 
@@ -27,4 +29,6 @@ pub use chat_template::ChatTemplate;
 pub use error::{Defect, ModelError};
 pub use model::{Model, TensorView};
 pub use spec::{ModelSpec, Role};
+pub use storage::StorageType;
+pub use tensors::shapes as tensor_shapes;
 pub use tokenizer::{BpeVocabulary, PreTokenizer, TokenKind, Tokenizer};

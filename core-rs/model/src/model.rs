@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::Device;
-use candle_core::quantized::{GgmlDType, QStorage, QTensor};
+use candle_core::quantized::{QStorage, QTensor};
 use memmap2::Mmap;
 
 use crate::chat_template::ChatTemplate;
 use crate::error::{Defect, ModelError};
 use crate::gguf::{self, Tensor, mapped};
 use crate::spec::{ModelSpec, Role};
+use crate::storage::{StorageType, dequantize_iq4_nl};
 use crate::tensors::{self, Key};
 use crate::tokenizer::Tokenizer;
 use crate::{architectures, tokenizer};
@@ -34,7 +35,7 @@ pub struct TensorView<'a> {
     /// Name in the file.
     pub name: &'a str,
     /// How its numbers are stored.
-    pub dtype: GgmlDType,
+    pub dtype: StorageType,
     /// Row-major, `[rows, columns]` or `[n]`.
     pub shape: Vec<usize>,
     /// Straight from the mapped file; aligned to at least 8 bytes.
@@ -85,12 +86,21 @@ impl Model {
             .tensors
             .get(&(role, layer))
             .ok_or_else(|| ModelError::NoTensor { role: tensors::name(role, layer) })?;
-        Ok(TensorView {
+        Ok(self.view(tensor))
+    }
+
+    /// All tensors with their roles, in no order.
+    pub fn tensors(&self) -> impl Iterator<Item = (Role, TensorView<'_>)> {
+        self.tensors.iter().map(|((role, _), tensor)| (*role, self.view(tensor)))
+    }
+
+    fn view<'a>(&'a self, tensor: &'a Tensor) -> TensorView<'a> {
+        TensorView {
             name: &tensor.name,
             dtype: tensor.dtype,
             shape: tensor.shape.clone(),
             bytes: &self.bytes[tensor.range.clone()],
-        })
+        }
     }
 
     /// Whether [`Model::tensor`] has an answer.
@@ -105,10 +115,14 @@ impl Model {
 }
 
 impl TensorView<'_> {
-    /// The numbers as f32, row-major, through candle.
+    /// The numbers as f32, row-major, through candle where it knows the type.
     pub fn dequantize(&self) -> Result<Vec<f32>, ModelError> {
+        let dtype = match self.dtype {
+            StorageType::Ggml(dtype) => dtype,
+            StorageType::Iq4Nl => return Ok(dequantize_iq4_nl(self.bytes)),
+        };
         let numbers = || {
-            let storage = QStorage::from_data(self.bytes.into(), &Device::Cpu, self.dtype)?;
+            let storage = QStorage::from_data(self.bytes.into(), &Device::Cpu, dtype)?;
             let tensor = QTensor::new(storage, self.shape.as_slice())?;
             tensor.dequantize(&Device::Cpu)?.flatten_all()?.to_vec1()
         };

@@ -55,15 +55,8 @@ pub(crate) fn assign(
     mut found: BTreeMap<String, Tensor>,
 ) -> Result<HashMap<Key, Tensor>, Defect> {
     let mut assigned = HashMap::new();
-    let block = block_roles(spec);
-    for (role, shape) in model_roles(spec) {
-        assigned.insert((role, None), take(&mut found, role, None, &shape)?);
-    }
-    for layer in 0..spec.layers {
-        for (role, shape) in &block {
-            let tensor = take(&mut found, *role, Some(layer), shape)?;
-            assigned.insert((*role, Some(layer)), tensor);
-        }
+    for (role, layer, shape) in shapes(spec) {
+        assigned.insert((role, layer), take(&mut found, role, layer, &shape)?);
     }
     match found.keys().next() {
         None => Ok(assigned),
@@ -91,6 +84,17 @@ fn take(
         )));
     }
     Ok(tensor)
+}
+
+/// Every tensor that a specification implies: its role, its layer, its shape, row-major.
+pub fn shapes(spec: &ModelSpec) -> Vec<(Role, Option<usize>, Vec<usize>)> {
+    let mut shapes: Vec<_> =
+        model_roles(spec).into_iter().map(|(role, shape)| (role, None, shape)).collect();
+    let block = block_roles(spec);
+    for layer in 0..spec.layers {
+        shapes.extend(block.iter().map(|(role, shape)| (*role, Some(layer), shape.clone())));
+    }
+    shapes
 }
 
 fn model_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {

@@ -2,10 +2,10 @@
 
 mod support;
 
-use support::gguf::{F32, File, Q8_0, Value};
+use support::gguf::{F32, File, IQ4_NL, Q8_0, Value};
 use support::tiny::{self, HIDDEN, INTERMEDIATE, LAYERS, VOCAB};
 use tgi_model::spec::{Activation, Block, NormKind, Position, Rope, RopeLayout, RopeScaling};
-use tgi_model::{Model, ModelSpec, Role};
+use tgi_model::{Model, ModelSpec, Role, StorageType};
 
 fn open(file: &File) -> Model {
     Model::from_bytes("tiny.gguf", &file.bytes()).unwrap()
@@ -45,6 +45,19 @@ fn every_architecture_shares_the_sizes() {
         let stored: usize = file.tensors.iter().map(|tensor| tensor.bytes).sum();
         assert_eq!(model.tensor_bytes(), stored as u64);
     }
+}
+
+#[test]
+fn a_type_that_candle_lacks_is_read_like_any_other() {
+    let mut file = tiny::llama();
+    let name = "blk.2.ffn_up.weight";
+    file.remove(name).add(name, &[INTERMEDIATE, HIDDEN], IQ4_NL);
+    let model = open(&file);
+    let up = model.tensor(Role::Up, Some(2)).unwrap();
+    assert_eq!((up.name, up.dtype), (name, StorageType::Iq4Nl));
+    assert_eq!((up.shape.as_slice(), up.bytes.len()), (&[INTERMEDIATE, HIDDEN][..], 64 * 18));
+    assert_eq!(up.dequantize().unwrap(), vec![0.0; INTERMEDIATE * HIDDEN]);
+    assert_eq!(model.tensor(Role::Down, Some(2)).unwrap().dtype.to_string(), "Q8_0");
 }
 
 #[test]

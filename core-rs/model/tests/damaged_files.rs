@@ -153,8 +153,8 @@ fn shapes_are_checked_before_they_are_multiplied() {
 
 #[test]
 fn storage_types_without_a_reader_are_refused() {
-    let file = spoilt(|file| file.tensor("blk.0.attn_v.weight").code = 20);
-    assert_refused(&file, "tensor blk.0.attn_v.weight has storage type 20, this version reads F32");
+    let file = spoilt(|file| file.tensor("blk.0.attn_v.weight").code = 19);
+    assert_refused(&file, "tensor blk.0.attn_v.weight has storage type 19, this version reads F32");
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn gemma3_has_windows_on_five_layers_of_six() {
 fn tensors_come_straight_from_the_file() {
     let model = open(SMOLLM2);
     let query = model.tensor(Role::Query, Some(3)).unwrap();
-    assert_eq!((query.name, query.dtype), ("blk.3.attn_q.weight", GgmlDType::Q4_1));
+    assert_eq!((query.name, query.dtype), ("blk.3.attn_q.weight", GgmlDType::Q4_1.into()));
     assert_eq!((query.shape.as_slice(), query.bytes.len()), (&[576, 576][..], 576 * 576 / 32 * 20));
     let norm = model.tensor(Role::OutputNorm, None).unwrap();
     let stored: Vec<f32> = norm

@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use tgi_backend::PAGE_TOKENS;
 
+use super::cache::GROUP;
+use super::int8::{self, Queries};
 use super::scores::page_scores;
 use super::values::page_values;
-use super::{CHUNK, KvShape, MAX_ROWS, Partial};
+use super::{CHUNK, KvCache, KvShape, MAX_ROWS, Partial, SPAN};
 use crate::isa::Kernel;
 use crate::math::{exp, soft_cap};
 use crate::simd::{LANES, Simd};
@@ -14,8 +16,6 @@ use crate::simd::{LANES, Simd};
 /// One query head of one token.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Row {
-    /// Where its query starts in [`AttendChunk::queries`].
-    pub query: usize,
     /// First position that it sees.
     pub first: usize,
     /// Its own position, the last that it sees.
@@ -29,17 +29,20 @@ pub struct Row {
 pub struct Scratch {
     /// Scores, then weights, `[MAX_ROWS][CHUNK]`.
     weights: Vec<[f32; CHUNK]>,
+    /// The queries where keys are bytes.
+    pub(super) queries: Queries,
 }
 
-impl Default for Scratch {
-    fn default() -> Self {
-        Self { weights: vec![[0.0; CHUNK]; MAX_ROWS] }
+impl Scratch {
+    /// Memory for heads of `padded` elements.
+    pub fn new(padded: usize) -> Self {
+        Self { weights: vec![[0.0; CHUNK]; MAX_ROWS], queries: Queries::new(padded) }
     }
 }
 
 /// Computes the partial results of `rows` for the positions of chunk `chunk`.
 pub struct AttendChunk<'a> {
-    /// Scaled queries.
+    /// Scaled queries, `[rows][padded]`; for int8 pages [`super::QuantizeQueries`] has them.
     pub queries: &'a [f32],
     /// At most [`MAX_ROWS`] rows, in the order of their positions.
     pub rows: &'a [Row],
@@ -47,11 +50,9 @@ pub struct AttendChunk<'a> {
     pub chunk: usize,
     /// The sequence's page table.
     pub pages: &'a [u32],
-    /// Keys of the layer.
-    pub keys: &'a [u16],
-    /// Values of the layer.
-    pub values: &'a [u16],
-    /// Sizes of both.
+    /// Pages of the layer.
+    pub cache: &'a KvCache,
+    /// Their sizes.
     pub shape: KvShape,
     /// Which KV head.
     pub kv_head: usize,
@@ -106,22 +107,51 @@ impl AttendChunk<'_> {
         first / PAGE_TOKENS * PAGE_TOKENS..end.next_multiple_of(PAGE_TOKENS)
     }
 
+    /// Which head of all pages holds the positions from `start` of the chunk on.
+    fn head(&self, start: usize) -> usize {
+        let page = self.pages[(self.chunk * CHUNK + start) / PAGE_TOKENS];
+        self.shape.index(page, self.kv_head)
+    }
+
+    /// The head after that, or the same at the end of the sequence.
+    fn next_head(&self, start: usize) -> usize {
+        let page = (self.chunk * CHUNK + start) / PAGE_TOKENS + 1;
+        self.shape.index(self.pages[page.min(self.pages.len() - 1)], self.kv_head)
+    }
+
     #[inline(always)]
     fn score<S: Simd, const ROWS: usize>(&mut self, simd: S, first: usize, seen: Range<usize>) {
+        let size = self.shape.head();
         let mut queries = [&[][..]; ROWS];
         for row in 0..ROWS {
-            queries[row] = &self.queries[self.rows[first + row].query..];
+            queries[row] = &self.queries[(first + row) * self.shape.padded..];
         }
         for start in seen.step_by(PAGE_TOKENS) {
-            let page = self.pages[(self.chunk * CHUNK + start) / PAGE_TOKENS];
-            let head = self.shape.head(page, self.kv_head);
-            let keys = &self.keys[head..head + self.shape.head_size * PAGE_TOKENS];
+            let (head, next) = (self.head(start), self.next_head(start));
             let [weights] = self.scratch.weights[first..first + ROWS].as_chunks_mut::<ROWS>().0
             else {
                 return;
             };
             let out = weights.each_mut().map(|row| page_of(row, start));
-            page_scores::<S, ROWS>(simd, queries, keys, out);
+            match self.cache {
+                KvCache::Half { keys, .. } => {
+                    let end = head * size + self.shape.head_size * PAGE_TOKENS;
+                    // SAFETY: a head of a page is written in earlier regions, or by this item.
+                    let page = unsafe { keys.read(head * size..end) };
+                    page_scores::<S, ROWS>(simd, queries, page, keys.address(next * size), out);
+                }
+                KvCache::Int8 { keys, scales, .. } => {
+                    let groups = self.shape.head_size.div_ceil(GROUP);
+                    let end = head * size + groups * GROUP * PAGE_TOKENS;
+                    // SAFETY: as above.
+                    let (page, scales) = unsafe {
+                        (keys.read(head * size..end), scales.read(self.shape.scales_of(2 * head)))
+                    };
+                    let page = (page, scales);
+                    let (queries, next) = (&self.scratch.queries, keys.address(next * size));
+                    int8::page_scores::<S, ROWS>(simd, queries, first, page, next, out);
+                }
+            }
         }
     }
 
@@ -168,20 +198,40 @@ impl AttendChunk<'_> {
 
     #[inline(always)]
     fn weigh<S: Simd, const ROWS: usize>(&mut self, simd: S, first: usize, seen: Range<usize>) {
-        let padded = self.shape.padded;
+        let (padded, size) = (self.shape.padded, self.shape.head());
         let end = self.slots_end(seen.end);
         for start in seen.step_by(PAGE_TOKENS) {
-            let page = self.pages[(self.chunk * CHUNK + start) / PAGE_TOKENS];
-            let head = self.shape.head(page, self.kv_head);
-            let slots = PAGE_TOKENS.min(end - start);
-            let values = &self.values[head..head + slots * padded];
-            let [weights] = self.scratch.weights[first..first + ROWS].as_chunks::<ROWS>().0 else {
-                return;
-            };
+            let (head, next) = (self.head(start), self.next_head(start));
+            let read = head * size..head * size + PAGE_TOKENS.min(end - start) * padded;
+            let weights = &self.scratch.weights[first..first + ROWS];
+            let [weights] = weights.as_chunks::<ROWS>().0 else { return };
             let weights = weights.each_ref().map(|row| page_of_ref(row, start));
             let mut rows = self.out[first * padded..].chunks_exact_mut(padded);
             let mut out = std::array::from_fn(|_| rows.next().unwrap_or_default());
-            page_values::<S, ROWS>(simd, weights, values, padded, &mut out);
+            match self.cache {
+                KvCache::Half { values, .. } => {
+                    // SAFETY: a head of a page is written in earlier regions, or by this item.
+                    let page = unsafe { values.read(read) };
+                    let (next, all) = (values.address(next * size), (padded, 0..padded));
+                    page_values::<S, u16, ROWS>(simd, weights, page, next, all, &mut out);
+                }
+                KvCache::Int8 { values, scales, .. } => {
+                    // SAFETY: as above.
+                    let (page, scales) = unsafe {
+                        (values.read(read), scales.read(self.shape.scales_of(2 * head + 1)))
+                    };
+                    let next = values.address(next * size);
+                    for (span, scales) in scales.as_chunks::<PAGE_TOKENS>().0.iter().enumerate() {
+                        let columns = span * SPAN..padded.min((span + 1) * SPAN);
+                        let mut scaled = [[0.0; PAGE_TOKENS]; ROWS];
+                        for row in 0..ROWS {
+                            scaled[row] = product(simd, weights[row], scales);
+                        }
+                        let (weights, at) = (scaled.each_ref(), (padded, columns));
+                        page_values::<S, i8, ROWS>(simd, weights, page, next, at, &mut out);
+                    }
+                }
+            }
         }
     }
 
@@ -190,6 +240,21 @@ impl AttendChunk<'_> {
         let last = self.rows.iter().map(|row| row.last + 1).max().unwrap_or(0);
         seen_end.min(last.saturating_sub(self.chunk * CHUNK))
     }
+}
+
+/// The weights of a page, each with the scale of its value.
+#[inline(always)]
+fn product<S: Simd>(
+    simd: S,
+    weights: &[f32; PAGE_TOKENS],
+    scales: &[f32; PAGE_TOKENS],
+) -> [f32; PAGE_TOKENS] {
+    let mut out = [0.0; PAGE_TOKENS];
+    let pairs = weights.as_chunks::<LANES>().0.iter().zip(scales.as_chunks::<LANES>().0);
+    for ((weights, scales), out) in pairs.zip(out.as_chunks_mut::<LANES>().0) {
+        simd.store(simd.mul(simd.load(weights), simd.load(scales)), out);
+    }
+    out
 }
 
 /// The weights of the page that starts at `start`.

@@ -7,11 +7,13 @@ use crate::simd::{LANES, Simd};
 /// `out[row][slot] = query[row] · key[slot]`, summed by `fma` in the order of the elements.
 ///
 /// `keys` is `[head_size][PAGE_TOKENS]`; each of `ROWS` queries has at least `head_size` elements.
+/// `next` is read soon.
 #[inline(always)]
 pub fn page_scores<S: Simd, const ROWS: usize>(
     simd: S,
     queries: [&[f32]; ROWS],
     keys: &[u16],
+    next: *const u16,
     out: [&mut [f32; PAGE_TOKENS]; ROWS],
 ) {
     let mut sums = [[simd.splat(0.0); 2]; ROWS];
@@ -21,6 +23,7 @@ pub fn page_scores<S: Simd, const ROWS: usize>(
         elements[row] = &queries[row][..keys.len()];
     }
     for (index, slots) in keys.iter().enumerate() {
+        simd.prefetch(next.wrapping_add(index * PAGE_TOKENS));
         let halves = slots.as_chunks::<LANES>().0;
         let keys = [simd.load_f16(&halves[0]), simd.load_f16(&halves[1])];
         for row in 0..ROWS {

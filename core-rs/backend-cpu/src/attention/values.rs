@@ -1,40 +1,64 @@
 //! Weighted values of some rows over one page.
 
+use std::ops::Range;
+
 use tgi_backend::PAGE_TOKENS;
 
 use crate::simd::{LANES, Simd};
+
+/// An element of a page of values.
+pub trait Element: Copy {
+    /// Sixteen of them, widened; their scale aside.
+    fn widen<S: Simd>(simd: S, x: &[Self; LANES]) -> S::F;
+}
+
+impl Element for u16 {
+    #[inline(always)]
+    fn widen<S: Simd>(simd: S, x: &[Self; LANES]) -> S::F {
+        simd.load_f16(x)
+    }
+}
+
+impl Element for i8 {
+    #[inline(always)]
+    fn widen<S: Simd>(simd: S, x: &[Self; LANES]) -> S::F {
+        simd.load_i8(x)
+    }
+}
 
 /// Vectors of a head that are summed at once.
 const VECTORS: usize = 4;
 
 /// `out[row] += sum over slots of weight[row][slot] * value[slot]`, by `fma` in their order.
 ///
-/// `values` is `[slots][padded]`; each of `ROWS` outputs has `padded` elements.
+/// `values` is `[slots][padded]`; each of `ROWS` outputs has `padded` elements, of which `columns`
+/// are computed. `next` is read soon.
 #[inline(always)]
-pub fn page_values<S: Simd, const ROWS: usize>(
+pub fn page_values<S: Simd, T: Element, const ROWS: usize>(
     simd: S,
     weights: [&[f32; PAGE_TOKENS]; ROWS],
-    values: &[u16],
-    padded: usize,
+    values: &[T],
+    next: *const T,
+    (padded, columns): (usize, Range<usize>),
     out: &mut [&mut [f32]; ROWS],
 ) {
-    let mut first = 0;
-    while first + VECTORS * LANES <= padded {
-        columns::<S, ROWS, VECTORS>(simd, weights, values, padded, first, out);
+    let mut first = columns.start;
+    while first + VECTORS * LANES <= columns.end {
+        advance::<S, T, ROWS, VECTORS>(simd, weights, (values, next), padded, first, out);
         first += VECTORS * LANES;
     }
-    while first < padded {
-        columns::<S, ROWS, 1>(simd, weights, values, padded, first, out);
-        first += LANES;
+    while first < columns.end {
+        advance::<S, T, ROWS, 2>(simd, weights, (values, next), padded, first, out);
+        first += 2 * LANES;
     }
 }
 
 /// The same for some columns only.
 #[inline(always)]
-fn columns<S: Simd, const ROWS: usize, const WIDTH: usize>(
+fn advance<S: Simd, T: Element, const ROWS: usize, const WIDTH: usize>(
     simd: S,
     weights: [&[f32; PAGE_TOKENS]; ROWS],
-    values: &[u16],
+    (values, next): (&[T], *const T),
     padded: usize,
     first: usize,
     out: &mut [&mut [f32]; ROWS],
@@ -48,9 +72,13 @@ fn columns<S: Simd, const ROWS: usize, const WIDTH: usize>(
     }
     for (slot, values) in values.chunks_exact(padded).enumerate() {
         let vectors = values[first..first + WIDTH * LANES].as_chunks::<LANES>().0;
+        let ahead = next.wrapping_add(slot * padded + first);
+        for line in 0..(WIDTH * LANES * size_of::<T>()).div_ceil(64) {
+            simd.prefetch(ahead.cast::<u8>().wrapping_add(line * 64));
+        }
         let mut loaded = [simd.splat(0.0); WIDTH];
         for column in 0..WIDTH {
-            loaded[column] = simd.load_f16(&vectors[column]);
+            loaded[column] = T::widen(simd, &vectors[column]);
         }
         for row in 0..ROWS {
             let weight = simd.splat(weights[row][slot % PAGE_TOKENS]);

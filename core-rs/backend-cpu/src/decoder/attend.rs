@@ -1,15 +1,18 @@
-//! Attention of a step: pieces of work, merging of split ones, and quantization for the output
+//! Attention of a layer: pieces of work, merging of split ones, and quantization for the output
 //! projection.
 
 use tgi_model::spec::Position;
 
 use super::rows::QuantizeRow;
-use super::{Step, Unit, part};
+use super::{LayerAt, Rows, Step, Unit, part};
 use crate::arena::Worker;
-use crate::attention::{AttendChunk, MAX_ROWS, Partial, Row};
+use crate::attention::{AttendChunk, CHUNK, MAX_ROWS, Partial, QuantizeQueries, Row};
 use crate::isa::Kernel;
 use crate::pool::Team;
 use crate::simd::Simd;
+
+/// Elements of a block of quantized activations.
+const BLOCK: usize = crate::activation::BLOCK;
 
 /// Merges a later partial result into `values`.
 struct Merge<'a>(&'a mut Partial, &'a mut [f32], Partial, &'a [f32]);
@@ -33,53 +36,87 @@ impl Kernel for Finish<'_> {
     }
 }
 
+/// A piece of attention work for one KV head.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    at: LayerAt<'a>,
+    unit: &'a Unit,
+    kv_head: usize,
+}
+
 impl Step<'_> {
-    /// Attention of one layer, up to the input of the output projection.
-    pub(super) fn attend(&self, team: &Team, index: usize) {
-        let (kv_heads, units) = (self.spec.attention.kv_heads, &self.units.pieces);
+    /// Writes K and V of all rows to the pages, and computes attention of the whole ones up to the
+    /// input of the output projection.
+    pub(super) fn attend(&self, team: &Team, at: LayerAt) {
+        let rows = at.rows;
+        let (kv_heads, units) = (self.spec.attention.kv_heads, &rows.units.pieces);
+        if !rows.units.own_keys {
+            let items = self.items(rows.tokens.len());
+            team.region(items, |item| {
+                for row in part(rows.tokens.len(), items, item) {
+                    for kv_head in 0..kv_heads {
+                        self.write_key(at, row, kv_head);
+                    }
+                }
+            });
+        }
         team.region(units.len() * kv_heads, |item| {
-            self.unit(team, index, &units[item / kv_heads], item % kv_heads);
+            self.piece(team, Piece { at, unit: &units[item / kv_heads], kv_head: item % kv_heads });
         });
         let heads = self.spec.attention.heads;
-        team.region(self.units.splits.len() * heads, |item| self.merge(team, item));
-        let (arena, tokens) = (self.arena, self.tokens());
-        let (width, items) = (arena.widths.query, self.items(tokens));
+        team.region(rows.units.splits.len() * heads, |item| self.merge(team, rows, item));
+        if !self.spec.attention.head_size.is_multiple_of(BLOCK) {
+            self.quantize_attended(team, rows.whole);
+        }
+    }
+
+    /// Quantizes the output of attention where a block spans heads.
+    fn quantize_attended(&self, team: &Team, rows: usize) {
+        let arena = self.arena;
+        let (width, items) = (arena.widths.query, self.items(rows));
         team.region(items, |item| {
-            for token in part(tokens, items, item) {
+            for row in part(rows, items, item) {
                 // SAFETY: the regions before wrote the row.
-                let row = unsafe { arena.attended.floats.read(token * width..(token + 1) * width) };
-                self.isa.run(QuantizeRow { row, to: &arena.attended, token, tokens });
+                let values = unsafe { arena.attended.floats.read(row * width..(row + 1) * width) };
+                let to = &arena.attended;
+                self.isa.run(QuantizeRow { values, to, first: 0, row, rows });
             }
         });
     }
 
-    /// One piece of work for one KV head, at most [`MAX_ROWS`] rows at a time.
-    fn unit(&self, team: &Team, index: usize, unit: &Unit, kv_head: usize) {
-        let attention = &self.spec.attention;
+    /// One piece of work, at most [`MAX_ROWS`] query heads at a time.
+    fn piece(&self, team: &Team, piece: Piece) {
+        let (unit, attention) = (piece.unit, &self.spec.attention);
         let group = attention.heads / attention.kv_heads;
+        let position = |row: usize| self.position(piece.at.rows, row);
+        if piece.at.rows.units.own_keys
+            && unit.chunks.contains(&(position(unit.rows.end - 1) / CHUNK))
+        {
+            for row in unit.rows.clone() {
+                self.write_key(piece.at, row, piece.kv_head);
+            }
+        }
         let mut rows = [Row::default(); MAX_ROWS];
         let mut places = [(0, 0); MAX_ROWS];
         let mut count = 0;
-        let all = unit.tokens.clone().flat_map(|token| (0..group).map(move |head| (token, head)));
-        for (token, head) in all {
-            let head = kv_head * group + head;
-            rows[count] = self.row(token, head, index);
-            places[count] = (token, head);
+        let all = unit.rows.clone().flat_map(|row| (0..group).map(move |head| (row, head)));
+        for (row, head) in all {
+            let head = piece.kv_head * group + head;
+            rows[count] = self.row(position(row), head, piece.at.index);
+            places[count] = (row, head);
             count += 1;
             if count == MAX_ROWS {
-                self.rows(team, index, unit, kv_head, &rows, &places);
+                self.rows(team, piece, &rows, &places);
                 count = 0;
             }
         }
-        self.rows(team, index, unit, kv_head, &rows[..count], &places[..count]);
+        self.rows(team, piece, &rows[..count], &places[..count]);
     }
 
-    fn row(&self, token: usize, head: usize, index: usize) -> Row {
+    fn row(&self, last: usize, head: usize, index: usize) -> Row {
         let attention = &self.spec.attention;
-        let last = self.batch.positions[token] as usize;
         let window = attention.windows.get(index).copied().flatten();
         Row {
-            query: (token * attention.heads + head) * self.arena.widths.head,
             first: window.map_or(0, |window| (last + 1).saturating_sub(window)),
             last,
             slope: match self.spec.position {
@@ -89,26 +126,25 @@ impl Step<'_> {
         }
     }
 
-    fn rows(
-        &self,
-        team: &Team,
-        index: usize,
-        unit: &Unit,
-        kv_head: usize,
-        rows: &[Row],
-        places: &[(usize, usize)],
-    ) {
+    fn rows(&self, team: &Team, piece: Piece, rows: &[Row], places: &[(usize, usize)]) {
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
-        let (arena, padded) = (self.arena, self.arena.widths.head);
+        let padded = self.arena.widths.head;
         // SAFETY: this thread's own memory.
-        let worker = unsafe { arena.workers.get(team.worker) };
+        let worker = unsafe { self.arena.workers.get(team.worker) };
+        for (&(row, head), query) in places.iter().zip(worker.queries.chunks_exact_mut(padded)) {
+            self.query(piece.at, row, head, query);
+        }
+        if self.arena.shape.format.is_int8() {
+            let (queries, scratch) = (&worker.queries[..], &mut worker.scratch);
+            self.isa.run(QuantizeQueries { queries, rows: rows.len(), scratch });
+        }
         let seen = |chunk: usize| {
-            let start = chunk * crate::attention::CHUNK;
-            start <= last.last && first.first < start + crate::attention::CHUNK
+            let start = chunk * CHUNK;
+            start <= last.last && first.first < start + CHUNK
         };
         worker.partials[0].fill(Partial::default());
-        for chunk in unit.chunks.clone().filter(|&chunk| seen(chunk)) {
-            self.chunk(worker, index, unit, kv_head, rows, chunk);
+        for chunk in piece.unit.chunks.clone().filter(|&chunk| seen(chunk)) {
+            self.chunk(worker, piece, rows, chunk);
             for row in 0..rows.len() {
                 let range = row * padded..(row + 1) * padded;
                 let [partials, later] = &mut worker.partials;
@@ -117,44 +153,33 @@ impl Step<'_> {
                 self.isa.run(Merge(&mut partials[row], values, later[row], &later_values[range]));
             }
         }
-        for (row, &(token, head)) in places.iter().enumerate() {
-            let values = &mut worker.values[0][row * padded..(row + 1) * padded];
-            match unit.partials {
-                Some(start) => self.keep(start + head, worker.partials[0][row], values),
-                None => self.finish(worker.partials[0][row], values, token, head),
+        for (index, &(row, head)) in places.iter().enumerate() {
+            let values = &mut worker.values[0][index * padded..(index + 1) * padded];
+            match piece.unit.partials {
+                Some(start) => self.keep(start + head, worker.partials[0][index], values),
+                None => {
+                    self.finish(
+                        worker.partials[0][index],
+                        values,
+                        (row, piece.at.rows.whole),
+                        head,
+                    );
+                }
             }
         }
     }
 
     /// The partial results of one chunk, to the worker's second buffers.
-    fn chunk(
-        &self,
-        worker: &mut Worker,
-        index: usize,
-        unit: &Unit,
-        kv_head: usize,
-        rows: &[Row],
-        chunk: usize,
-    ) {
-        let arena = self.arena;
-        // SAFETY: an earlier region wrote the queries and the pages.
-        let (queries, keys, values) = unsafe {
-            (
-                arena.queries.read(0..arena.queries.len()),
-                arena.keys[index].read(0..arena.keys[index].len()),
-                arena.values[index].read(0..arena.values[index].len()),
-            )
-        };
-        let span = &self.batch.sequences[unit.sequence];
+    fn chunk(&self, worker: &mut Worker, piece: Piece, rows: &[Row], chunk: usize) {
+        let span = &self.batch.sequences[piece.unit.sequence];
         self.isa.run(AttendChunk {
-            queries,
+            queries: &worker.queries,
             rows,
             chunk,
             pages: &self.batch.page_table[span.pages.clone()],
-            keys,
-            values,
-            shape: arena.shape,
-            kv_head,
+            cache: &self.arena.kv[piece.at.index],
+            shape: self.arena.shape,
+            kv_head: piece.kv_head,
             soft_cap: self.spec.attention.soft_cap,
             scratch: &mut worker.scratch,
             partials: &mut worker.partials[1],
@@ -162,48 +187,59 @@ impl Step<'_> {
         });
     }
 
-    /// Keeps the partial result of a split token.
-    fn keep(&self, row: usize, partial: Partial, values: &[f32]) {
+    /// Keeps the partial result of a split row.
+    fn keep(&self, place: usize, partial: Partial, values: &[f32]) {
         let (arena, padded) = (self.arena, self.arena.widths.head);
         // SAFETY: a row of partial results belongs to one chunk and head, so to one item.
         unsafe {
-            arena.partials.set(row, partial);
-            arena.partial_values.write(row * padded..(row + 1) * padded).copy_from_slice(values);
+            arena.partials.set(place, partial);
+            arena
+                .partial_values
+                .write(place * padded..(place + 1) * padded)
+                .copy_from_slice(values);
         }
     }
 
-    /// Merges one head of a split token, chunk by chunk.
-    fn merge(&self, team: &Team, item: usize) {
+    /// Merges one head of a split row, chunk by chunk.
+    fn merge(&self, team: &Team, rows: &Rows, item: usize) {
         let (arena, padded) = (self.arena, self.arena.widths.head);
         let heads = self.spec.attention.heads;
-        let (split, head) = (&self.units.splits[item / heads], item % heads);
-        let units = &self.units.pieces[split.clone()];
+        let (split, head) = (&rows.units.splits[item / heads], item % heads);
+        let units = &rows.units.pieces[split.clone()];
         // SAFETY: this thread's own memory.
         let worker = unsafe { arena.workers.get(team.worker) };
         let mut merged = Partial::default();
         let values = &mut worker.values[0][..padded];
         for start in units.iter().filter_map(|unit| unit.partials) {
-            let row = start + head;
+            let place = start + head;
             // SAFETY: the region before wrote the partial results.
             let (later, later_values) = unsafe {
                 (
-                    arena.partials.read(row..row + 1)[0],
-                    arena.partial_values.read(row * padded..(row + 1) * padded),
+                    arena.partials.read(place..place + 1)[0],
+                    arena.partial_values.read(place * padded..(place + 1) * padded),
                 )
             };
             self.isa.run(Merge(&mut merged, values, later, later_values));
         }
-        self.finish(merged, values, units[0].tokens.start, head);
+        self.finish(merged, values, (units[0].rows.start, rows.whole), head);
     }
 
-    /// Writes the attention of one head of one token.
-    fn finish(&self, partial: Partial, values: &mut [f32], token: usize, head: usize) {
-        let size = self.spec.attention.head_size;
+    /// Writes the attention of one head of row `place.0` of `place.1`.
+    fn finish(&self, partial: Partial, values: &mut [f32], place: (usize, usize), head: usize) {
+        let (size, (row, rows)) = (self.spec.attention.head_size, place);
         self.isa.run(Finish(partial, values));
-        let start = token * self.arena.widths.query + head * size;
-        // SAFETY: a token's head is written by the one item that has it.
-        let out = unsafe { self.arena.attended.floats.write(start..start + size) };
-        out.copy_from_slice(&values[..size]);
+        let (values, to) = (&values[..size], &self.arena.attended);
+        let start = row * self.arena.widths.query + head * size;
+        // SAFETY: a row's head is written by the one item that has it.
+        unsafe { to.floats.write(start..start + size).copy_from_slice(values) };
+        if size.is_multiple_of(BLOCK) {
+            self.isa.run(QuantizeRow { values, to, first: head * size / BLOCK, row, rows });
+        }
+    }
+
+    /// Position of a row's token.
+    pub(super) fn position(&self, rows: &Rows, row: usize) -> usize {
+        self.batch.positions[rows.tokens[row] as usize] as usize
     }
 }
 

@@ -4,12 +4,11 @@ use tgi_backend::PAGE_TOKENS;
 use tgi_model::spec::{Norm, Position, Rope};
 use tgi_model::{ModelSpec, rope};
 
-use super::{Step, part};
+use super::{LayerAt, Step};
+use crate::attention::WriteSlot;
 use crate::isa::Kernel;
 use crate::norm::{NormWeights, norm};
-use crate::pool::Team;
-use crate::simd::{LANES, Simd};
-use crate::weights::Layer;
+use crate::simd::Simd;
 
 /// The distinct ropes of a model.
 pub struct RopeTables {
@@ -79,23 +78,6 @@ impl Kernel for TurnHead<'_> {
 /// Widest head, elements.
 pub const MAX_HEAD: usize = 512;
 
-/// Narrows a head to half precision.
-struct Narrow<'a> {
-    head: &'a [f32],
-    out: &'a mut [u16],
-}
-
-impl Kernel for Narrow<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let out = self.out.as_chunks_mut::<LANES>().0;
-        for (vector, out) in self.head.as_chunks::<LANES>().0.iter().zip(out) {
-            simd.store_f16(simd.load(vector), out);
-        }
-    }
-}
-
 impl Step<'_> {
     /// Fills the cosines and sines of one token.
     pub(super) fn turn(&self, token: usize) {
@@ -112,74 +94,51 @@ impl Step<'_> {
         }
     }
 
-    /// Makes the queries, and writes keys and values to the pages.
-    pub(super) fn heads(&self, team: &Team, index: usize, layer: &Layer) {
-        let items = self.items(self.tokens());
-        team.region(items, |item| {
-            for token in part(self.tokens(), items, item) {
-                self.query_heads(token, index, layer);
-                self.key_heads(token, index, layer);
-            }
+    /// Makes the query of one head of a row, ready to be multiplied with keys.
+    pub(super) fn query(&self, at: LayerAt, row: usize, head: usize, out: &mut [f32]) {
+        let size = self.spec.attention.head_size;
+        let from = row * self.arena.widths.query + head * size;
+        // SAFETY: the projections are from an earlier region.
+        let source = unsafe { self.arena.projected[0].read(from..from + size) };
+        let norm = at.layer.query_norm.as_ref();
+        self.isa.run(TurnHead {
+            norm: norm.map(|weights| (&self.spec.norm, weights)),
+            turns: self.turns_of(at.rows.tokens[row] as usize, at.index),
+            scale: self.spec.attention.scale,
+            head: source,
+            out,
         });
     }
 
-    fn query_heads(&self, token: usize, index: usize, layer: &Layer) {
-        let (arena, attention) = (self.arena, &self.spec.attention);
-        let (padded, size) = (arena.widths.head, attention.head_size);
-        for head in 0..attention.heads {
-            let from = token * arena.widths.query + head * size;
-            let to = (token * attention.heads + head) * padded;
-            // SAFETY: the projections are from an earlier region; a token's queries are written
-            // by the one item that has the token.
-            let (source, out) = unsafe {
-                (arena.projected[0].read(from..from + size), arena.queries.write(to..to + padded))
-            };
-            self.isa.run(TurnHead {
-                norm: layer.query_norm.as_ref().map(|weights| (&self.spec.norm, weights)),
-                turns: self.turns_of(token, index),
-                scale: attention.scale,
-                head: source,
-                out,
-            });
-        }
-    }
-
-    fn key_heads(&self, token: usize, index: usize, layer: &Layer) {
-        let (arena, attention) = (self.arena, &self.spec.attention);
-        let (padded, size) = (arena.widths.head, attention.head_size);
+    /// Writes the key and the value of one head of a row to its page.
+    pub(super) fn write_key(&self, at: LayerAt, row: usize, head: usize) {
+        let (arena, size) = (self.arena, self.spec.attention.head_size);
+        let padded = arena.widths.head;
+        let token = at.rows.tokens[row] as usize;
+        let from = row * arena.widths.key + head * size;
+        // SAFETY: the projections are from an earlier region.
+        let [key, value] =
+            unsafe { [1, 2].map(|kind| arena.projected[kind].read(from..from + size)) };
+        let [mut turned, mut padded_value] = [[0.0; MAX_HEAD]; 2];
+        let norm = at.layer.key_norm.as_ref();
+        self.isa.run(TurnHead {
+            norm: norm.map(|weights| (&self.spec.norm, weights)),
+            turns: self.turns_of(token, at.index),
+            scale: 1.0,
+            head: key,
+            out: &mut turned[..padded],
+        });
+        padded_value[..size].copy_from_slice(value);
         let (page, slot) = self.place(token);
-        for head in 0..attention.kv_heads {
-            let from = token * arena.widths.key + head * size;
-            let start = arena.shape.head(page, head);
-            let mut turned = [0.0; MAX_HEAD];
-            let turned = &mut turned[..padded];
-            let mut narrow = [0; MAX_HEAD];
-            // SAFETY: the projections are from an earlier region. A slot belongs to one token of
-            // the batch, so its keys and values are written by the one item that has the token.
-            let (key, value, values) = unsafe {
-                (
-                    arena.projected[1].read(from..from + size),
-                    arena.projected[2].read(from..from + size),
-                    arena.values[index].write(start + slot * padded..start + (slot + 1) * padded),
-                )
-            };
-            self.isa.run(TurnHead {
-                norm: layer.key_norm.as_ref().map(|weights| (&self.spec.norm, weights)),
-                turns: self.turns_of(token, index),
-                scale: 1.0,
-                head: key,
-                out: turned,
-            });
-            self.isa.run(Narrow { head: turned, out: &mut narrow });
-            for (element, key) in narrow[..size].iter().enumerate() {
-                let at = start + element * PAGE_TOKENS + slot;
-                // SAFETY: as above.
-                unsafe { arena.keys[index].set(at, *key) };
-            }
-            turned[..size].copy_from_slice(value);
-            turned[size..].fill(0.0);
-            self.isa.run(Narrow { head: turned, out: values });
-        }
+        self.isa.run(WriteSlot {
+            cache: &arena.kv[at.index],
+            shape: arena.shape,
+            page,
+            kv_head: head,
+            slot,
+            key: &turned[..padded],
+            value: &padded_value[..padded],
+        });
     }
 
     fn turns_of(&self, token: usize, index: usize) -> Option<[&[f32]; 2]> {
@@ -192,7 +151,7 @@ impl Step<'_> {
 
     /// Page and slot of a token.
     fn place(&self, token: usize) -> (u32, usize) {
-        let sequence = &self.batch.sequences[self.units.sequence_of(token)];
+        let sequence = &self.batch.sequences[self.plan.sequence_of(token)];
         let position = self.batch.positions[token] as usize;
         let page = self.batch.page_table[sequence.pages.start + position / PAGE_TOKENS];
         (page, position % PAGE_TOKENS)

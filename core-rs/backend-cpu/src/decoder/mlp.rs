@@ -3,10 +3,11 @@
 use tgi_model::spec::Activation;
 
 use super::project::{add_bias, token_chunks};
-use super::{Step, input, part};
+use super::{Rows, Source, Step, part};
 use crate::activation::{ActivationBlock, quantize};
 use crate::isa::Kernel;
 use crate::math::activate;
+use crate::matrix::Input;
 use crate::pool::Team;
 use crate::product::PanelRow;
 use crate::simd::Simd;
@@ -42,35 +43,36 @@ impl Kernel for Activate<'_> {
 }
 
 impl Step<'_> {
-    /// Computes what the down projection reads, panel by panel.
-    pub(super) fn mlp(&self, team: &Team, layer: &Layer) {
+    /// Computes what the down projection reads for the whole rows, panel by panel.
+    pub(super) fn mlp(&self, team: &Team, rows: &Rows, source: &Source, layer: &Layer) {
         let panels = layer.up.matrix.panels();
         let items = self.items(panels);
+        let mut is_ready = false;
         team.region(items, |item| {
+            let input = self.read(team, source, rows, &mut is_ready);
             for panel in part(panels, items, item) {
-                self.mlp_panel(team, layer, panel);
+                self.mlp_panel(team, layer, panel, &input, rows.whole);
             }
         });
     }
 
-    fn mlp_panel(&self, team: &Team, layer: &Layer, panel: usize) {
-        let (arena, tokens) = (self.arena, self.tokens());
-        // SAFETY: an earlier region wrote the activations; the worker's memory is this thread's.
-        let (input, worker) =
-            unsafe { (input(&arena.normed, tokens), arena.workers.get(team.worker)) };
+    fn mlp_panel(&self, team: &Team, layer: &Layer, panel: usize, input: &Input, rows: usize) {
+        let arena = self.arena;
+        // SAFETY: this thread's own memory.
+        let worker = unsafe { arena.workers.get(team.worker) };
         let [ups, gates] = &mut worker.panels;
-        for range in token_chunks(tokens) {
+        for range in token_chunks(rows) {
             let up = &mut ups[..range.len()];
-            layer.up.matrix.product(self.isa, panel, &input, range.clone(), up);
+            layer.up.matrix.product(self.isa, panel, input, range.clone(), up);
             for row in up.iter_mut() {
                 add_bias(row, layer.up.bias.as_deref(), panel);
             }
             let gate = layer.gate.as_ref().map(|gate| {
                 let rows = &mut gates[..range.len()];
-                gate.matrix.product(self.isa, panel, &input, range.clone(), rows);
+                gate.matrix.product(self.isa, panel, input, range.clone(), rows);
                 &*rows
             });
-            let first = panel * tokens;
+            let first = panel * rows;
             // SAFETY: a panel's blocks and columns are written by the one item that has the panel.
             let blocks =
                 unsafe { arena.gated.blocks.write(first + range.start..first + range.end) };
@@ -78,11 +80,11 @@ impl Step<'_> {
             if !layer.down.matrix.reads_floats() {
                 continue;
             }
-            for (token, row) in range.zip(up) {
-                let start = token * arena.gated.width + panel * 32;
+            for (row, values) in range.zip(up) {
+                let start = row * arena.gated.width + panel * 32;
                 // SAFETY: as above.
                 let out = unsafe { arena.gated.floats.write(start..start + 32) };
-                out.copy_from_slice(row.as_flattened());
+                out.copy_from_slice(values.as_flattened());
             }
         }
     }

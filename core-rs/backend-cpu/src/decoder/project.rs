@@ -2,22 +2,47 @@
 
 use std::ops::Range;
 
-use super::{Step, input, part};
+use super::{Rows, Step, part};
 use crate::arena::{Activations, TOKEN_CHUNK};
 use crate::matrix::{Input, Matrix};
+use crate::norm::NormWeights;
 use crate::pool::Team;
 use crate::product::PanelRow;
 use crate::shared::Shared;
 use crate::weights::Linear;
 
+/// Where a projection finds its input.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    /// An earlier region wrote it, for `stride` rows.
+    Ready {
+        /// The activations.
+        from: &'a Activations,
+        /// Their rows.
+        stride: usize,
+    },
+    /// The first `count` rows of the residual stream, still to be normed.
+    Residual {
+        /// Of the norm.
+        weights: &'a NormWeights,
+        /// Rows, at most [`crate::arena::FEW_ROWS`].
+        count: usize,
+    },
+}
+
 /// What happens to the outputs of a projection; with the width of a row.
 #[derive(Clone, Copy)]
 pub enum Target<'a> {
-    /// They are stored.
-    Store(&'a Shared<f32>, usize),
-    /// They are added to what is there.
+    /// They are stored by row.
+    Rows(&'a Shared<f32>, usize),
+    /// They are stored by token.
+    Tokens(&'a Shared<f32>, usize),
+    /// They are added by token to what is there.
     Add(&'a Shared<f32>, usize),
 }
+
+/// A matrix, where its outputs go, and how many rows it multiplies.
+pub type Projection<'a> = (&'a Linear, Target<'a>, usize);
 
 /// Adds a bias to the results of one token.
 pub fn add_bias(values: &mut PanelRow, bias: Option<&[f32]>, panel: usize) {
@@ -34,20 +59,20 @@ impl Step<'_> {
     pub(super) fn project(
         &self,
         team: &Team,
-        linears: &[(&Linear, Target)],
-        from: &Activations,
-        tokens: usize,
+        rows: &Rows,
+        source: &Source,
+        projections: &[Projection],
     ) {
-        let panels: usize = linears.iter().map(|(linear, _)| linear.matrix.panels()).sum();
+        let panels: usize = projections.iter().map(|(linear, ..)| linear.matrix.panels()).sum();
         let items = self.items(panels);
+        let mut is_ready = false;
         team.region(items, |item| {
-            // SAFETY: an earlier region wrote the activations.
-            let input = unsafe { input(from, tokens) };
+            let input = self.read(team, source, rows, &mut is_ready);
             let mut range = part(panels, items, item);
-            for (linear, target) in linears {
-                let panels = linear.matrix.panels();
+            for projection in projections {
+                let panels = projection.0.matrix.panels();
                 for panel in range.start.min(panels)..range.end.min(panels) {
-                    self.store(team, linear, panel, &input, tokens, *target);
+                    self.store(team, rows, projection, panel, &input);
                 }
                 range = range.start.saturating_sub(panels)..range.end.saturating_sub(panels);
             }
@@ -57,21 +82,25 @@ impl Step<'_> {
     fn store(
         &self,
         team: &Team,
-        linear: &Linear,
+        rows: &Rows,
+        &(linear, target, count): &Projection,
         panel: usize,
         input: &Input,
-        tokens: usize,
-        target: Target,
     ) {
-        self.panel(team, &*linear.matrix, panel, input, tokens, |token, values| {
+        self.panel(team, &*linear.matrix, panel, input, count, |row, values| {
             add_bias(values, linear.bias.as_deref(), panel);
             let values = values.as_flattened();
-            let (Target::Store(buffer, width) | Target::Add(buffer, width)) = target;
-            let start = token * width + panel * values.len();
+            let (buffer, width, place) = match target {
+                Target::Rows(buffer, width) => (buffer, width, row),
+                Target::Tokens(buffer, width) | Target::Add(buffer, width) => {
+                    (buffer, width, rows.tokens[row] as usize)
+                }
+            };
+            let start = place * width + panel * values.len();
             // SAFETY: a panel's columns are written by the one item that has the panel.
             let out = unsafe { buffer.write(start..start + values.len()) };
             match target {
-                Target::Store(..) => out.copy_from_slice(values),
+                Target::Rows(..) | Target::Tokens(..) => out.copy_from_slice(values),
                 Target::Add(..) => {
                     for (out, value) in out.iter_mut().zip(values) {
                         *out += value;

@@ -1,22 +1,44 @@
 //! Work on whole rows of the residual stream: embedding, norms, logits.
 
-use tgi_model::spec::Position;
+use tgi_model::spec::{Block, Norm, Position};
 
-use super::{Step, input, part};
+use super::{Rows, Source, Step, input, part};
 use crate::activation::quantize;
-use crate::arena::Activations;
+use crate::arena::{Activations, FEW_ROWS};
 use crate::isa::Kernel;
 use crate::math::soft_cap;
+use crate::matrix::Input;
 use crate::norm::{NormWeights, norm};
 use crate::pool::Team;
 use crate::simd::{LANES, Simd};
 
-/// Adds `norm(y)` to `x` where `y` awaits a norm, then norms `x`.
-struct NormRow<'a> {
-    spec: &'a tgi_model::spec::Norm,
-    pending: Option<(&'a NormWeights, &'a [f32])>,
+/// Adds `norm(y)` to `x`.
+struct JoinRow<'a> {
+    spec: &'a Norm,
     weights: &'a NormWeights,
+    y: &'a [f32],
     x: &'a mut [f32],
+    /// Working memory, as long as `x`.
+    terms: &'a mut [f32],
+}
+
+impl Kernel for JoinRow<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        norm(simd, self.spec, self.weights, self.y, self.terms);
+        let terms = self.terms.as_chunks::<LANES>().0;
+        for (x, term) in self.x.as_chunks_mut::<LANES>().0.iter_mut().zip(terms) {
+            simd.store(simd.add(simd.load(x), simd.load(term)), x);
+        }
+    }
+}
+
+/// `out = norm(x)`.
+struct NormRow<'a> {
+    spec: &'a Norm,
+    weights: &'a NormWeights,
+    x: &'a [f32],
     out: &'a mut [f32],
 }
 
@@ -24,37 +46,32 @@ impl Kernel for NormRow<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if let Some((weights, y)) = self.pending {
-            norm(simd, self.spec, weights, y, self.out);
-            let terms = self.out.as_chunks::<LANES>().0;
-            for (x, term) in self.x.as_chunks_mut::<LANES>().0.iter_mut().zip(terms) {
-                simd.store(simd.add(simd.load(x), simd.load(term)), x);
-            }
-        }
         norm(simd, self.spec, self.weights, self.x, self.out);
     }
 }
 
-/// Quantizes one token's row to every `stride`th block.
+/// Quantizes a part of one row to every `rows`th block.
 pub struct QuantizeRow<'a> {
-    /// The row, whole blocks.
-    pub row: &'a [f32],
+    /// The part, whole blocks.
+    pub values: &'a [f32],
     /// Where the blocks go.
     pub to: &'a Activations,
-    /// Which token of how many.
-    pub token: usize,
-    /// Tokens of the step.
-    pub tokens: usize,
+    /// First block of the part.
+    pub first: usize,
+    /// Which row.
+    pub row: usize,
+    /// Of how many.
+    pub rows: usize,
 }
 
 impl Kernel for QuantizeRow<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        for (block, halves) in self.row.as_chunks::<LANES>().0.chunks_exact(2).enumerate() {
+        for (block, halves) in self.values.as_chunks::<LANES>().0.chunks_exact(2).enumerate() {
             let value = quantize(simd, simd.load(&halves[0]), simd.load(&halves[1]));
-            let index = block * self.tokens + self.token;
-            // SAFETY: a token's blocks are written by the one item that has the token.
+            let index = (self.first + block) * self.rows + self.row;
+            // SAFETY: a part of a row is written by the one item that has it.
             unsafe { self.to.blocks.write(index..index + 1)[0] = value };
         }
     }
@@ -105,25 +122,36 @@ impl Step<'_> {
         });
     }
 
-    /// Norms every row of the residual stream, after `pending` has joined it.
-    pub(super) fn norm(&self, team: &Team, pending: Option<&NormWeights>, weights: &NormWeights) {
-        let items = self.items(self.tokens());
+    /// Norms the first `count` rows of the residual stream, after `pending` has joined it.
+    ///
+    /// Few rows are left to whoever reads them: each thread norms them for itself, which takes less
+    /// time than a region.
+    pub(super) fn norm<'w>(
+        &'w self,
+        team: &Team,
+        (rows, count): (&Rows, usize),
+        pending: Option<&NormWeights>,
+        weights: &'w NormWeights,
+    ) -> Source<'w> {
+        let reads_once = matches!(self.spec.block, Block::Sequential { .. });
+        if pending.is_none() && reads_once && count <= FEW_ROWS {
+            return Source::Residual { weights, count };
+        }
+        let items = self.items(count);
         team.region(items, |item| {
-            for token in part(self.tokens(), items, item) {
-                self.norm_row(team, pending, weights, token, (token, self.tokens()));
+            for row in part(count, items, item) {
+                let token = rows.tokens[row] as usize;
+                if let Some(pending) = pending {
+                    self.join_row(team, pending, token);
+                }
+                self.norm_row(team, weights, token, &self.arena.normed, (row, count));
             }
         });
+        Source::Ready { from: &self.arena.normed, stride: count }
     }
 
-    /// Norms the row of `token` to place `to.0` of `to.1`.
-    fn norm_row(
-        &self,
-        team: &Team,
-        pending: Option<&NormWeights>,
-        weights: &NormWeights,
-        token: usize,
-        to: (usize, usize),
-    ) {
+    /// Adds the normed `y` of a token to its residual stream.
+    fn join_row(&self, team: &Team, weights: &NormWeights, token: usize) {
         let (arena, width) = (self.arena, self.arena.widths.hidden);
         let range = token * width..(token + 1) * width;
         // SAFETY: a token's rows are touched by the one item that has the token; the scratch row
@@ -131,31 +159,77 @@ impl Step<'_> {
         let (x, y, worker) = unsafe {
             (arena.x.write(range.clone()), arena.y.read(range), arena.workers.get(team.worker))
         };
-        let pending = pending.map(|pending| (pending, y));
-        let out = &mut worker.row[..];
-        self.isa.run(NormRow { spec: &self.spec.norm, pending, weights, x, out });
-        self.isa.run(QuantizeRow { row: out, to: &arena.normed, token: to.0, tokens: to.1 });
-        // SAFETY: as above.
-        let floats = unsafe { arena.normed.floats.write(to.0 * width..(to.0 + 1) * width) };
-        floats.copy_from_slice(out);
+        let terms = &mut worker.row[..];
+        self.isa.run(JoinRow { spec: &self.spec.norm, weights, y, x, terms });
+    }
+
+    /// Norms the residual stream of a token to row `place.0` of `place.1`.
+    fn norm_row(
+        &self,
+        team: &Team,
+        weights: &NormWeights,
+        token: usize,
+        to: &Activations,
+        (row, rows): (usize, usize),
+    ) {
+        let (arena, width) = (self.arena, self.arena.widths.hidden);
+        // SAFETY: nobody writes a token's residual stream while it is normed, but the item that
+        // norms it; a row of `to` is written by one item or belongs to this thread; so does the
+        // scratch row.
+        let (x, out, worker) = unsafe {
+            (
+                arena.x.read(token * width..(token + 1) * width),
+                to.floats.write(row * width..(row + 1) * width),
+                arena.workers.get(team.worker),
+            )
+        };
+        let values = &mut worker.row[..];
+        self.isa.run(NormRow { spec: &self.spec.norm, weights, x, out: values });
+        self.isa.run(QuantizeRow { values, to, first: 0, row, rows });
+        out.copy_from_slice(values);
+    }
+
+    /// The activations of `source`; `is_ready` says whether this thread has normed them before in
+    /// the same region.
+    pub(super) fn read<'s>(
+        &'s self,
+        team: &Team,
+        source: &Source<'s>,
+        rows: &Rows,
+        is_ready: &mut bool,
+    ) -> Input<'s> {
+        match *source {
+            // SAFETY: an earlier region wrote the activations.
+            Source::Ready { from, stride } => unsafe { input(from, stride) },
+            Source::Residual { weights, count } => {
+                // SAFETY: this thread's own memory.
+                let own = unsafe { &*self.arena.own_normed.get(team.worker) };
+                if !*is_ready {
+                    for row in 0..count {
+                        let token = rows.tokens[row] as usize;
+                        self.norm_row(team, weights, token, own, (row, count));
+                    }
+                    *is_ready = true;
+                }
+                // SAFETY: this thread wrote them.
+                unsafe { input(own, count) }
+            }
+        }
     }
 
     /// Norms the wanted rows and multiplies them with the head.
     pub(super) fn logits(&self, team: &Team, pending: Option<&NormWeights>) {
-        let (arena, wanted) = (self.arena, &self.batch.logit_rows);
-        let (rows, vocab) = (wanted.len(), self.spec.vocab);
-        team.region(rows, |row| {
-            let token = wanted[row] as usize;
-            self.norm_row(team, pending, &self.weights.output_norm, token, (row, rows));
-        });
+        let (arena, wanted) = (self.arena, &self.plan.last);
+        let (rows, vocab) = (wanted.whole, self.spec.vocab);
         if rows == 0 {
             return;
         }
+        let source = self.norm(team, (wanted, rows), pending, &self.weights.output_norm);
         let head = self.weights.head();
         let items = head.panels().min(self.threads * 24);
+        let mut is_ready = false;
         team.region(items, |item| {
-            // SAFETY: the wanted rows were normed in the region before.
-            let input = unsafe { input(&arena.normed, rows) };
+            let input = self.read(team, &source, wanted, &mut is_ready);
             for panel in part(head.panels(), items, item) {
                 self.panel(team, head, panel, &input, rows, |row, values| {
                     let first = panel * values.as_flattened().len();

@@ -1,4 +1,4 @@
-//! How a step's attention is cut into pieces of work.
+//! How a layer's attention is cut into pieces of work.
 
 use std::ops::Range;
 
@@ -7,13 +7,13 @@ use tgi_backend::Batch;
 use crate::arena::PARTIAL_ROWS;
 use crate::attention::{CHUNK, MAX_ROWS};
 
-/// Tokens of one sequence that attend together, for each KV head.
+/// Rows of one sequence that attend together, for each KV head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     /// Which sequence.
     pub sequence: usize,
-    /// Its tokens, as indices into the batch.
-    pub tokens: Range<usize>,
+    /// Its rows, see [`super::Rows`].
+    pub rows: Range<usize>,
     /// Chunks of positions to attend to.
     pub chunks: Range<usize>,
     /// Where its partial results start when the chunks are shared out, in rows of the arena's
@@ -21,14 +21,26 @@ pub struct Unit {
     pub partials: Option<usize>,
 }
 
-/// The pieces of one step. Its vectors keep their memory from step to step.
+/// What the cutting depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// Query heads.
+    pub heads: usize,
+    /// KV heads that they share.
+    pub kv_heads: usize,
+    /// Pieces of work, over all KV heads, below which long contexts are split.
+    pub wanted: usize,
+}
+
+/// The pieces of one layer. Its vectors keep their memory from step to step.
 #[derive(Debug, Default)]
 pub struct Units {
     /// Pieces, to be run for each KV head.
     pub pieces: Vec<Unit>,
-    /// Ranges of `pieces` whose partial results belong together: one for each split token.
+    /// Ranges of `pieces` whose partial results belong together: one for each split row.
     pub splits: Vec<Range<usize>>,
-    sequence_of: Vec<usize>,
+    /// Whether each piece may write K and V of its own tokens: no other piece reads them.
+    pub own_keys: bool,
 }
 
 impl Units {
@@ -37,50 +49,50 @@ impl Units {
         Self {
             pieces: Vec::with_capacity(tokens + PARTIAL_ROWS),
             splits: Vec::with_capacity(tokens),
-            sequence_of: Vec::with_capacity(tokens),
+            own_keys: false,
         }
     }
 
-    /// Which sequence a token belongs to.
-    pub fn sequence_of(&self, token: usize) -> usize {
-        self.sequence_of[token]
-    }
-
-    /// Cuts up a batch. `heads` query heads share `kv_heads`; single tokens with long contexts are
-    /// split by chunks while there are fewer pieces than `wanted` and memory for partial results.
-    pub fn plan(&mut self, batch: &Batch, heads: usize, kv_heads: usize, wanted: usize) {
+    /// Cuts up the rows `spans` of each sequence, whose tokens are `tokens`. Single rows with long
+    /// contexts are split by chunks while there are fewer pieces than wanted and memory for partial
+    /// results.
+    pub fn plan(
+        &mut self,
+        batch: &Batch,
+        tokens: &[u32],
+        spans: impl Iterator<Item = Range<usize>>,
+        cut: &Cut,
+    ) {
         self.pieces.clear();
         self.splits.clear();
-        self.sequence_of.clear();
-        let block = (MAX_ROWS / (heads / kv_heads)).max(1);
-        let split_all = batch.sequences.len() * kv_heads < wanted;
+        self.own_keys = true;
+        let block = (MAX_ROWS / (cut.heads / cut.kv_heads)).max(1);
+        let split_all = batch.sequences.len() * cut.kv_heads < cut.wanted;
         let mut partials = 0;
-        for (sequence, span) in batch.sequences.iter().enumerate() {
-            self.sequence_of.extend(span.tokens.clone().map(|_| sequence));
-            let mut first = span.tokens.start;
-            while first < span.tokens.end {
-                let tokens = first..span.tokens.end.min(first + block);
-                let length = batch.positions[tokens.end - 1] as usize + 1;
+        for (sequence, span) in spans.enumerate() {
+            let in_step = batch.sequences[sequence].tokens.len();
+            self.own_keys &= span.len() == in_step && in_step <= block;
+            let is_single = span.len() == 1;
+            let mut first = span.start;
+            while first < span.end {
+                let rows = first..span.end.min(first + block);
+                first = rows.end;
+                let length = batch.positions[tokens[rows.end - 1] as usize] as usize + 1;
                 let chunks = length.div_ceil(CHUNK);
-                first = tokens.end;
-                let rows = heads * chunks;
-                if split_all
-                    && span.tokens.len() == 1
-                    && chunks > 1
-                    && partials + rows <= PARTIAL_ROWS
-                {
+                let needed = cut.heads * chunks;
+                if split_all && is_single && chunks > 1 && partials + needed <= PARTIAL_ROWS {
                     let start = self.pieces.len();
                     self.pieces.extend((0..chunks).map(|chunk| Unit {
                         sequence,
-                        tokens: tokens.clone(),
+                        rows: rows.clone(),
                         chunks: chunk..chunk + 1,
-                        partials: Some(partials + chunk * heads),
+                        partials: Some(partials + chunk * cut.heads),
                     }));
                     self.splits.push(start..self.pieces.len());
-                    partials += rows;
+                    partials += needed;
                 } else {
                     let chunks = 0..chunks;
-                    self.pieces.push(Unit { sequence, tokens, chunks, partials: None });
+                    self.pieces.push(Unit { sequence, rows, chunks, partials: None });
                 }
             }
         }
@@ -97,18 +109,19 @@ mod tests {
             batch.push_sequence(&vec![0; tokens], &[], kv_len);
         }
         let mut units = Units::new(1024);
-        units.plan(&batch, heads, kv_heads, wanted);
+        let tokens: Vec<u32> = (0..batch.tokens.len() as u32).collect();
+        let spans = batch.sequences.iter().map(|span| span.tokens.clone());
+        units.plan(&batch, &tokens, spans, &Cut { heads, kv_heads, wanted });
         units
     }
 
     #[test]
-    fn every_token_attends_to_every_chunk_once() {
+    fn every_row_attends_to_every_chunk_once() {
         let units = plan(&[(0, 100), (300, 1), (700, 1), (5, 3)], 9, 3, 16);
         let mut seen = vec![0; 105];
         for unit in &units.pieces {
-            for token in unit.tokens.clone() {
-                assert_eq!(units.sequence_of(token), unit.sequence);
-                seen[token] += unit.chunks.len();
+            for row in unit.rows.clone() {
+                seen[row] += unit.chunks.len();
             }
         }
         assert_eq!(seen[100], 301usize.div_ceil(CHUNK));

@@ -43,6 +43,7 @@ impl Simd for Portable {
     type F = [f32; LANES];
     type I = [i32; LANES];
     type B = [u8; 64];
+    const REGISTERS: usize = 8;
 
     fn splat(self, x: f32) -> Self::F {
         [x; LANES]
@@ -135,5 +136,24 @@ impl Simd for Portable {
         dot(acc, weights, x, |weight| i32::from(weight) - 128)
     }
 
+    fn lookup(self, table: &[u8; 16], indices: Self::B) -> Self::B {
+        indices.map(|index| table[index as usize])
+    }
+
+    fn splat_pair(self, x: u32) -> Self::B {
+        let bytes = x.to_le_bytes();
+        std::array::from_fn(|index| bytes[index % 4])
+    }
+    fn even(self, x: Self::B) -> Self::F {
+        std::array::from_fn(|lane| f32::from_le_bytes([0, 0, x[lane * 4], x[lane * 4 + 1]]))
+    }
+    fn odd(self, x: Self::B) -> Self::F {
+        std::array::from_fn(|lane| f32::from_le_bytes([0, 0, x[lane * 4 + 2], x[lane * 4 + 3]]))
+    }
+
     fn prefetch<T>(self, _x: *const T) {}
+
+    fn load_i8(self, x: &[i8; LANES]) -> Self::F {
+        map(*x, f32::from)
+    }
 }

@@ -67,6 +67,11 @@ pub fn q8_0(row: &[u8], b: usize) -> RowBlock {
     RowBlock { q, scale: [half(block); 2], offset: [0.0; 2] }
 }
 
+/// `IQ4_NL`: 18 bytes; `q` are indices.
+pub fn iq4_nl(row: &[u8], b: usize) -> RowBlock {
+    q4_0(row, b)
+}
+
 /// `Q2_K`: 84 bytes for 256 columns.
 pub fn q2_k(row: &[u8], b: usize) -> RowBlock {
     let block = &row[b / 8 * 84..][..84];

@@ -2,34 +2,33 @@
 
 use std::mem::MaybeUninit;
 
-use super::{AnyTile, RowBlock, blocks::Decode};
+use super::{AnyPair, RowBlock, blocks::Decode};
 use crate::activation::BLOCK;
+use crate::error::CpuError;
 use crate::simd::LANES;
+use crate::slab::{Slab, SlabVec};
 
 /// Output rows of a panel: two tiles side by side.
 pub const PANEL_ROWS: usize = 2 * LANES;
-
-/// Two tiles with the same columns; the second continues the rows of the first.
-pub type Pair<T> = [T; 2];
 
 /// Packs `rows` rows of `columns` columns to `[panels][columns / 32]` pairs of tiles; rows beyond
 /// the last are zero.
 ///
 /// `bytes` must hold the whole matrix; `columns` is a multiple of 32.
-pub fn pack<T: AnyTile>(
+pub fn pack<T: AnyPair>(
     bytes: &[u8],
     rows: usize,
     columns: usize,
     decode: Decode,
     threads: usize,
-) -> Vec<Pair<T>> {
+    slab: &Slab,
+) -> Result<SlabVec<T>, CpuError> {
     let (blocks, panels) = (columns / BLOCK, rows.div_ceil(PANEL_ROWS));
     let row_bytes = bytes.len() / rows.max(1);
-    let mut pairs = Vec::with_capacity(panels * blocks);
+    let mut pairs = slab.uninit(panels * blocks)?;
     let chunk = panels.div_ceil(threads.max(1)).max(1) * blocks;
     std::thread::scope(|scope| {
-        let all = &mut pairs.spare_capacity_mut()[..panels * blocks];
-        for (index, part) in all.chunks_mut(chunk.max(1)).enumerate() {
+        for (index, part) in pairs.chunks_mut(chunk.max(1)).enumerate() {
             let first = index * chunk / blocks;
             scope.spawn(move || {
                 for (panel, pairs) in part.chunks_mut(blocks).enumerate() {
@@ -39,28 +38,27 @@ pub fn pack<T: AnyTile>(
             });
         }
     });
-    // SAFETY: the threads have written every element of the first `panels * blocks`.
-    unsafe { pairs.set_len(panels * blocks) };
-    pairs
+    // SAFETY: the threads have written every element.
+    Ok(unsafe { pairs.assume_init() })
 }
 
 /// Packs the panel that starts at `first_row`.
-fn pack_panel<T: AnyTile>(
+fn pack_panel<T: AnyPair>(
     bytes: &[u8],
     rows: usize,
     row_bytes: usize,
     first_row: usize,
     decode: Decode,
-    pairs: &mut [MaybeUninit<Pair<T>>],
+    pairs: &mut [MaybeUninit<T>],
 ) {
-    let tile = |first: usize, block: usize| {
+    let lanes = |first: usize, block: usize| {
         let mut lanes = [RowBlock::default(); LANES];
         for (lane, row) in lanes.iter_mut().zip(first..rows) {
             *lane = decode(&bytes[row * row_bytes..(row + 1) * row_bytes], block);
         }
-        T::pack(&lanes)
+        lanes
     };
     for (block, pair) in pairs.iter_mut().enumerate() {
-        pair.write([tile(first_row, block), tile(first_row + LANES, block)]);
+        pair.write(T::pack(&[lanes(first_row, block), lanes(first_row + LANES, block)]));
     }
 }

@@ -3,6 +3,8 @@
 //! Unpacked they are eight vectors of 64 bytes; byte `4 * r + c` of vector `g` is row `r`,
 //! column `4 * g + c`.
 
+use tgi_model::storage::IQ4_NL_VALUES;
+
 use super::RowBlock;
 use crate::simd::{LANES, Simd};
 
@@ -112,6 +114,37 @@ impl Four {
             }
         }
         Self(out)
+    }
+}
+
+/// Four bits a weight that index [`IQ4_NL_VALUES`]; unpacked they are those values plus 128.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(32))]
+pub struct Indexed(Four);
+
+/// [`IQ4_NL_VALUES`] plus 128.
+const BIASED_VALUES: [u8; 16] = {
+    let mut biased = [0; 16];
+    let mut index = 0;
+    while index < 16 {
+        biased[index] = (IQ4_NL_VALUES[index] as u8) ^ 0x80;
+        index += 1;
+    }
+    biased
+};
+
+impl Quants for Indexed {
+    #[inline(always)]
+    fn unpack<S: Simd>(&self, simd: S) -> [S::B; 8] {
+        let mut x = self.0.unpack(simd);
+        for x in &mut x {
+            *x = simd.lookup(&BIASED_VALUES, *x);
+        }
+        x
+    }
+
+    fn pack(rows: &[RowBlock; LANES]) -> Self {
+        Self(Four::pack(rows))
     }
 }
 
@@ -234,6 +267,10 @@ mod tests {
     }
 
     fn check<Q: Quants>(bits: u32, seed: &[u8]) {
+        check_values::<Q>(bits, seed, i32::from);
+    }
+
+    fn check_values<Q: Quants>(bits: u32, seed: &[u8], value: impl Fn(u8) -> i32) {
         let mut rows = [RowBlock::default(); LANES];
         for (lane, row) in rows.iter_mut().enumerate() {
             for (column, q) in row.q.iter_mut().enumerate() {
@@ -243,8 +280,9 @@ mod tests {
         let packed = Q::pack(&rows);
         for isa in Isa::available() {
             let out = isa.run(RoundTrip(&packed));
-            for (index, value) in out.iter().enumerate() {
-                assert_eq!(*value, i32::from(rows[index % LANES].q[index / LANES]), "{isa:?}");
+            for (index, unpacked) in out.iter().enumerate() {
+                let q = rows[index % LANES].q[index / LANES];
+                assert_eq!(*unpacked, value(q), "{isa:?}");
             }
         }
     }
@@ -260,6 +298,9 @@ mod tests {
             check::<Five>(5, &seed);
             check::<Six>(6, &seed);
             check::<Eight>(7, &seed);
+            check_values::<Indexed>(4, &seed, |index| {
+                i32::from(IQ4_NL_VALUES[usize::from(index)]) + 128
+            });
         }
     }
 }

@@ -1,15 +1,17 @@
 //! Small random models and a driver that keeps the pages of a few sequences.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod golden;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::quantized::GgmlDType;
-use half::f16;
+use half::{bf16, f16};
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::weights::{Stored, TensorSource};
-use tgi_backend_cpu::{CpuBackend, CpuOptions};
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_model::spec::*;
 use tgi_model::{ModelError, ModelSpec, Role};
 
@@ -140,11 +142,15 @@ impl RandomWeights {
         let mut tensors = HashMap::new();
         let mut put = |role, layer, rows: usize, columns: usize| {
             let mut bytes = Vec::new();
+            let size = if rows == 1 { 0.5 } else { 1.5 / (columns as f32).sqrt() };
             if rows == 1 || dtype == GgmlDType::F32 {
-                let size = if rows == 1 { 0.5 } else { 1.5 / (columns as f32).sqrt() };
                 let start = if rows == 1 { 0.3 } else { 0.0 };
                 for _ in 0..rows * columns {
                     bytes.extend((start + random.unit() * size).to_le_bytes());
+                }
+            } else if dtype == GgmlDType::BF16 {
+                for _ in 0..rows * columns {
+                    bytes.extend(bf16::from_f32(random.unit() * size).to_le_bytes());
                 }
             } else {
                 assert_eq!(dtype, GgmlDType::Q8_0);
@@ -174,14 +180,30 @@ impl TensorSource for RandomWeights {
     fn stored(&self, role: Role, layer: Option<usize>) -> Result<Stored<'_>, ModelError> {
         let (rows, columns, bytes) = &self.tensors[&(role, layer)];
         let dtype = if *rows == 1 { GgmlDType::F32 } else { self.dtype };
-        Ok(Stored { dtype, rows: *rows, columns: *columns, bytes: bytes.as_slice().into() })
+        Ok(Stored {
+            dtype: dtype.into(),
+            rows: *rows,
+            columns: *columns,
+            bytes: bytes.as_slice().into(),
+        })
     }
 }
 
 /// A backend of these weights.
 pub fn backend(spec: &ModelSpec, weights: &RandomWeights, isa: Isa, threads: usize) -> CpuBackend {
-    let options =
-        CpuOptions { pages: 128, batch_tokens: 512, logit_rows: 512, threads: Some(threads) };
+    backend_with(spec, weights, isa, threads, KvFormat::F16)
+}
+
+/// The same with a KV cache of some format.
+pub fn backend_with(
+    spec: &ModelSpec,
+    weights: &RandomWeights,
+    isa: Isa,
+    threads: usize,
+    kv: KvFormat,
+) -> CpuBackend {
+    let threads = Some(threads);
+    let options = CpuOptions { pages: 128, batch_tokens: 512, logit_rows: 512, threads, kv };
     CpuBackend::from_source(spec, weights, &options, isa).unwrap()
 }
 
@@ -204,20 +226,34 @@ impl Sequence {
 
 /// Runs one step with the next `counts[i]` tokens of each sequence.
 pub fn step(backend: &mut CpuBackend, sequences: &mut [Sequence], counts: &[usize]) {
+    step_wanting(backend, sequences, counts, || true);
+}
+
+/// The same; `wants` says of token after token whether its logits are wanted. Where they are not,
+/// the sequence gets an empty row.
+pub fn step_wanting(
+    backend: &mut CpuBackend,
+    sequences: &mut [Sequence],
+    counts: &[usize],
+    mut wants: impl FnMut() -> bool,
+) {
     let mut batch = Batch::default();
     for (sequence, &count) in sequences.iter().zip(counts) {
         if count > 0 {
             let tokens = &sequence.tokens[sequence.done..sequence.done + count];
             let first = batch.push_sequence(tokens, &sequence.pages, sequence.done);
-            batch.logit_rows.extend((first..first + count).map(|row| row as u32));
+            let rows = (first..first + count).map(|row| row as u32);
+            batch.logit_rows.extend(rows.filter(|_| wants()));
         }
     }
     let logits = backend.forward(&batch).unwrap();
-    let mut row = 0;
+    let mut token = 0;
     for (sequence, &count) in sequences.iter_mut().zip(counts) {
         for _ in 0..count {
-            sequence.logits.push(logits.row(row).iter().map(|x| x.to_bits()).collect());
-            row += 1;
+            let row = batch.logit_rows.binary_search(&token).ok();
+            let bits = row.map(|row| logits.row(row).iter().map(|x| x.to_bits()).collect());
+            sequence.logits.push(bits.unwrap_or_default());
+            token += 1;
         }
         sequence.done += count;
     }

@@ -4,13 +4,17 @@ use super::*;
 
 /// Takes pages for `tokens`, keeps them, and lets them go.
 fn keep(tree: &mut PrefixTree, pool: &mut PagePool, tokens: &[u32]) -> Vec<u32> {
+    keep_under(Salt::default(), tree, pool, tokens)
+}
+
+fn keep_under(salt: Salt, tree: &mut PrefixTree, pool: &mut PagePool, tokens: &[u32]) -> Vec<u32> {
     let mut pages = Vec::new();
-    let found = tree.acquire(tokens, &mut pages, pool).tokens;
+    let found = tree.acquire(salt, tokens, &mut pages, pool).tokens;
     assert_eq!(found, pages.len() * PAGE_TOKENS);
     while pages.len() * PAGE_TOKENS < tokens.len() {
         pages.push(pool.allocate().unwrap());
     }
-    tree.insert(tokens, &mut pages, pool);
+    tree.insert(salt, tokens, &mut pages, pool);
     for &page in &pages {
         pool.release(page);
     }
@@ -18,8 +22,17 @@ fn keep(tree: &mut PrefixTree, pool: &mut PagePool, tokens: &[u32]) -> Vec<u32> 
 }
 
 fn find(tree: &mut PrefixTree, pool: &mut PagePool, tokens: &[u32]) -> (Match, Vec<u32>) {
+    find_under(Salt::default(), tree, pool, tokens)
+}
+
+fn find_under(
+    salt: Salt,
+    tree: &mut PrefixTree,
+    pool: &mut PagePool,
+    tokens: &[u32],
+) -> (Match, Vec<u32>) {
     let mut pages = Vec::new();
-    let found = tree.acquire(tokens, &mut pages, pool);
+    let found = tree.acquire(salt, tokens, &mut pages, pool);
     for &page in &pages {
         pool.release(page);
     }
@@ -47,8 +60,8 @@ fn a_second_copy_of_a_page_gives_way_to_the_first() {
     let tokens: Vec<u32> = (0..32).collect();
     let mut first = vec![pool.allocate().unwrap()];
     let mut second = vec![pool.allocate().unwrap()];
-    tree.insert(&tokens, &mut first, &mut pool);
-    tree.insert(&tokens, &mut second, &mut pool);
+    tree.insert(Salt::default(), &tokens, &mut first, &mut pool);
+    tree.insert(Salt::default(), &tokens, &mut second, &mut pool);
     assert_eq!(first, second);
     assert_eq!((pool.used(), pool.free()), (1, 7));
 }
@@ -61,12 +74,38 @@ fn eviction_takes_the_coldest_leaf_and_spares_held_pages() {
     keep(&mut tree, &mut pool, &cold);
     keep(&mut tree, &mut pool, &warm);
     let mut held = Vec::new();
-    tree.acquire(&cold[..32], &mut held, &mut pool);
+    tree.acquire(Salt::default(), &cold[..32], &mut held, &mut pool);
     assert!(tree.evict(&mut pool));
     assert_eq!(find(&mut tree, &mut pool, &cold).0.tokens, 32);
     assert!(tree.evict(&mut pool) && tree.evict(&mut pool));
     assert!(!tree.evict(&mut pool), "the last page is held");
     assert_eq!((pool.used(), pool.idle(), pool.free()), (1, 0, 7));
+}
+
+#[test]
+fn a_prompt_is_found_under_its_own_salt_only() {
+    let (mut tree, mut pool) = (PrefixTree::new(), PagePool::new(8));
+    let tokens: Vec<u32> = (0..40).collect();
+    let [ours, theirs] = [Some("ours"), Some("theirs")].map(Salt::of);
+    let pages = keep_under(ours, &mut tree, &mut pool, &tokens);
+    for salt in [theirs, Salt::default()] {
+        assert_eq!(find_under(salt, &mut tree, &mut pool, &tokens).0, Match::default());
+    }
+    assert_eq!(keep_under(theirs, &mut tree, &mut pool, &tokens).len(), 2);
+    assert_eq!(pool.idle(), 4, "each has pages of its own");
+    assert_eq!(find_under(ours, &mut tree, &mut pool, &tokens).1, pages[..1]);
+}
+
+#[test]
+fn a_salt_leaves_nothing_behind_when_its_pages_are_evicted() {
+    let (mut tree, mut pool) = (PrefixTree::new(), PagePool::new(4));
+    let tokens: Vec<u32> = (0..100).collect();
+    for key in 0..1000 {
+        keep_under(Salt::of(Some(&key.to_string())), &mut tree, &mut pool, &tokens);
+        while tree.evict(&mut pool) {}
+        assert!(tree.roots.is_empty());
+    }
+    assert_eq!(tree.nodes.len(), 5, "a root and four pages, over and over");
 }
 
 /// Longest common prefix of `tokens` with any of `kept`, where diverging pages count.
@@ -78,9 +117,13 @@ proptest! {
     #[test]
     fn the_longest_kept_prefix_is_found(
         kept in prop::collection::vec(prop::collection::vec(0..2_u32, 1..100), 1..12),
+        foreign in prop::collection::vec(prop::collection::vec(0..2_u32, 1..100), 0..4),
         wanted in prop::collection::vec(0..2_u32, 1..100),
     ) {
         let (mut tree, mut pool) = (PrefixTree::new(), PagePool::new(64));
+        for tokens in &foreign {
+            keep_under(Salt::of(Some("foreign")), &mut tree, &mut pool, tokens);
+        }
         for tokens in &kept {
             keep(&mut tree, &mut pool, tokens);
         }

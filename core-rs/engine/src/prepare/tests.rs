@@ -3,7 +3,7 @@ use super::*;
 const LIMITS: TokenLimits = TokenLimits { input: 10, total: 16 };
 
 fn prepared(inputs: &str, parameters: Parameters) -> Result<Prepared, String> {
-    let request = Request { inputs: inputs.into(), parameters };
+    let request = Request { inputs: inputs.into(), parameters, cache_salt: None };
     prepare(&request, &tgi_backend_scripted::tokenizer(), LIMITS).map_err(|error| error.to_string())
 }
 

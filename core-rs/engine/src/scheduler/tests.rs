@@ -4,7 +4,7 @@ use tgi_backend::Batch;
 
 use super::*;
 use crate::{
-    Parameters, Profile, generation::Generation, prepare::Prepared, registry::Registry,
+    Parameters, Profile, generation::Generation, prepare::Prepared, registry::Registry, salt::Salt,
     sequence::Sequence,
 };
 
@@ -37,7 +37,7 @@ impl Fixture {
 
     fn submit_with(&mut self, id: u32, prompt: usize, new: usize, details: bool) {
         let tokens = (0..prompt as u32).map(|place| place + 1000 * id).collect();
-        let prepared = Prepared { tokens, max_new_tokens: new, seed: None };
+        let prepared = Prepared { tokens, max_new_tokens: new, seed: None, salt: Salt::default() };
         let generation = Generation::new(&Parameters::default(), &prepared, Profile::V0_3);
         let ticket = self.registry.open(id).unwrap();
         self.scheduler.enqueue(Sequence::new(ticket, prepared, 0, details, generation));
@@ -256,4 +256,41 @@ fn a_failed_page_copy_costs_only_its_tokens() {
     fixture.submit(1, 50, 5);
     fixture.scheduler.plan(&mut fixture.batch, &mut |_, _| false);
     assert_eq!(fixture.scheduler.running[0].take, 50 - 32);
+}
+
+/// Steps with decodes only, of sequences whose text repeats; returns what each of them takes.
+fn drafting(sequences: u32) -> Vec<usize> {
+    let mut fixture =
+        Fixture::new(Limits { speculate: 4, prefill_tokens: 256, batch_tokens: 256, ..ROOMY });
+    for id in 1..=sequences {
+        fixture.submit(id, 16, 99);
+    }
+    fixture.plan();
+    fixture.complete();
+    for sequence in &mut fixture.scheduler.running {
+        for place in 0..sequence.tokens.len() {
+            sequence.tokens[place] = place as u32 % 5;
+        }
+    }
+    fixture.plan().into_iter().map(|(_, take)| take).collect()
+}
+
+#[test]
+fn drafts_share_what_a_step_computes_for_nothing() {
+    assert_eq!(drafting(1), [5]);
+    assert_eq!(drafting(2), [4, 4]);
+    assert_eq!(drafting(3), [3, 3, 2]);
+    assert_eq!(drafting(7), [2, 1, 1, 1, 1, 1, 1]);
+}
+
+#[test]
+fn a_step_that_is_bound_by_computing_has_no_drafts() {
+    assert_eq!(drafting(8), [1; 8]);
+    let mut fixture = Fixture::new(Limits { speculate: 4, batch_tokens: 512, ..ROOMY });
+    fixture.submit(1, 8, 99);
+    fixture.plan();
+    fixture.complete();
+    fixture.scheduler.running[0].tokens.copy_from_slice(&[1, 2, 3, 1, 2, 3, 1, 2, 3]);
+    fixture.submit(2, 50, 9);
+    assert_eq!(fixture.plan(), [(1, 1), (2, 50)], "a prompt fills the step");
 }

@@ -1,6 +1,8 @@
 //! What the tests of the engine share: a sink that keeps everything, and a core to step by hand.
 #![allow(dead_code, missing_docs)]
 
+pub mod schedule;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -13,6 +15,7 @@ use tgi_engine::{
     Core, EngineConfig, Event, EventSink, FailureKind, FinishReason, Intake, Profile, Progress,
     Request, StepReport, TokenInfo, Usage,
 };
+use tgi_model::Tokenizer;
 
 /// A token with its logprob as bits, so that equal means equal in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,7 @@ impl From<&TokenInfo<'_>> for Token {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     Done(FinishReason, Option<u64>),
+    Rendered(String),
     Failed(FailureKind, String),
 }
 
@@ -86,6 +90,7 @@ impl EventSink for Recorder {
             | Event::Token { request, .. }
             | Event::Text { request, .. }
             | Event::Done { request, .. }
+            | Event::Rendered { request, .. }
             | Event::Failed { request, .. } => request,
         };
         if let Event::Done { usage, .. } = event {
@@ -113,6 +118,10 @@ impl EventSink for Recorder {
             }
             Event::Done { finish_reason, seed, .. } => {
                 story.end = Some(End::Done(finish_reason, seed));
+            }
+            Event::Rendered { prompt, .. } => {
+                assert_eq!(*story, Story::default(), "a prompt comes alone");
+                story.end = Some(End::Rendered(prompt.to_owned()));
             }
             Event::Failed { kind, message, .. } => {
                 story.end = Some(End::Failed(kind, message.to_owned()));
@@ -221,9 +230,17 @@ impl Bench {
     }
 
     pub fn over(backend: Box<dyn Backend>, config: &EngineConfig) -> Self {
+        Self::of_model(backend, Arc::new(tokenizer()), config)
+    }
+
+    pub fn of_model(
+        backend: Box<dyn Backend>,
+        tokenizer: Arc<Tokenizer>,
+        config: &EngineConfig,
+    ) -> Self {
         let recorder = Recorder::default();
         let sink = Box::new(recorder.clone());
-        let (core, intake) = Core::open(backend, Arc::new(tokenizer()), config, sink).unwrap();
+        let (core, intake) = Core::open(backend, tokenizer, config, sink).unwrap();
         Self { core, intake, recorder }
     }
 

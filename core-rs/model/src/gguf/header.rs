@@ -1,12 +1,13 @@
 //! Checks a header before any reader trusts it.
 
-use std::collections::{HashMap, HashSet};
-use std::ops::Range;
+use std::collections::{BTreeMap, HashSet};
 
+use super::Tensor;
 use super::cursor::Cursor;
 use super::dtype::storage_type;
 use super::layout::{self, Placement};
 use crate::error::Defect;
+use crate::storage::StorageType;
 
 const MAGIC: &[u8] = b"GGUF";
 /// Longest name of a tensor, bytes (`GGML_MAX_NAME`).
@@ -34,8 +35,9 @@ const ARRAY: u32 = 9;
 const UINT32: u32 = 4;
 const BOOL: u32 = 7;
 
-/// Checks everything but the weights; gives each tensor's bytes by its name.
-pub(super) fn check(bytes: &[u8]) -> Result<HashMap<&str, Range<usize>>, Defect> {
+/// Checks everything but the weights; gives the tensors by their names, and the length of what
+/// comes before their descriptions, bytes.
+pub(super) fn check(bytes: &[u8]) -> Result<(BTreeMap<String, Tensor>, usize), Defect> {
     let mut cursor = Cursor::new(bytes);
     check_magic(&mut cursor)?;
     let tensor_count = cursor.u64("the tensor count")?;
@@ -43,8 +45,16 @@ pub(super) fn check(bytes: &[u8]) -> Result<HashMap<&str, Range<usize>>, Defect>
     check_count(tensor_count, MIN_TENSOR_BYTES, "tensors", &cursor)?;
     check_count(entry_count, MIN_ENTRY_BYTES, "metadata entries", &cursor)?;
     let alignment = check_metadata(&mut cursor, entry_count)?;
-    let placements = check_tensors(&mut cursor, tensor_count)?;
-    layout::check(placements, cursor.position() as u64, alignment, bytes.len() as u64)
+    let metadata_end = cursor.position();
+    let (mut tensors, placements) = check_tensors(&mut cursor, tensor_count)?;
+    let ranges =
+        layout::check(placements, cursor.position() as u64, alignment, bytes.len() as u64)?;
+    for (name, range) in ranges {
+        if let Some(tensor) = tensors.get_mut(name) {
+            tensor.range = range;
+        }
+    }
+    Ok((tensors, metadata_end))
 }
 
 fn check_magic(cursor: &mut Cursor) -> Result<(), Defect> {
@@ -173,23 +183,27 @@ fn check_array(
     Ok(())
 }
 
-fn check_tensors<'a>(cursor: &mut Cursor<'a>, count: u64) -> Result<Vec<Placement<'a>>, Defect> {
-    let mut names = HashSet::new();
+type Described<'a> = (BTreeMap<String, Tensor>, Vec<Placement<'a>>);
+
+/// Reads what the tensors are and where they claim to lie; their ranges are still empty.
+fn check_tensors<'a>(cursor: &mut Cursor<'a>, count: u64) -> Result<Described<'a>, Defect> {
+    let mut tensors = BTreeMap::new();
     let mut placements = Vec::new();
     for _ in 0..count {
         let name = cursor.name(MAX_TENSOR_NAME, "a tensor name")?;
-        if !names.insert(name) {
+        let (shape, storage, bytes) = check_shape(cursor, name)?;
+        let tensor = Tensor { name: name.to_owned(), dtype: storage, shape, range: 0..0 };
+        if tensors.insert(name.to_owned(), tensor).is_some() {
             return Err(Defect::damaged(format!("tensor {name:?} is there twice")));
         }
-        let bytes = check_shape(cursor, name)?;
         let offset = cursor.u64(name)?;
         placements.push(Placement { name, offset, bytes });
     }
-    Ok(placements)
+    Ok((tensors, placements))
 }
 
-/// Checks dimensions and type; gives the tensor's size, bytes.
-fn check_shape(cursor: &mut Cursor, name: &str) -> Result<u64, Defect> {
+/// Checks dimensions and type; gives the shape, row-major, the type, and the size in bytes.
+fn check_shape(cursor: &mut Cursor, name: &str) -> Result<(Vec<usize>, StorageType, u64), Defect> {
     let dims = cursor.u32(name)?;
     if !(1..=MAX_DIMS).contains(&dims) {
         return Err(Defect::damaged(format!(
@@ -197,22 +211,25 @@ fn check_shape(cursor: &mut Cursor, name: &str) -> Result<u64, Defect> {
         )));
     }
     let row = cursor.u64(name)?;
-    let mut numbers = row;
+    let (mut numbers, mut shape) = (row, vec![row as usize]);
     for _ in 1..dims {
         let dim = cursor.u64(name)?;
         numbers = numbers.checked_mul(dim).ok_or_else(|| too_large(name))?;
+        shape.insert(0, dim as usize);
     }
     if numbers == 0 {
         return Err(Defect::damaged(format!("tensor {name} has a dimension of 0")));
     }
-    let storage = storage_type(cursor.u32(name)?, name)?;
-    if !row.is_multiple_of(storage.block) {
-        let (kind, block) = (storage.name, storage.block);
+    let entry = storage_type(cursor.u32(name)?, name)?;
+    let (block, size) = (entry.storage.block_size() as u64, entry.storage.type_size() as u64);
+    if !row.is_multiple_of(block) {
+        let kind = entry.name;
         return Err(Defect::damaged(format!(
             "tensor {name} has rows of {row} numbers, {kind} needs a multiple of {block}"
         )));
     }
-    (numbers / storage.block).checked_mul(storage.bytes).ok_or_else(|| too_large(name))
+    let bytes = (numbers / block).checked_mul(size).ok_or_else(|| too_large(name))?;
+    Ok((shape, entry.storage, bytes))
 }
 
 fn too_large(name: &str) -> Defect {

@@ -1,7 +1,8 @@
 //! GGUF files, versions 2 and 3 (<https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>).
 //!
 //! A file is untrusted. [`header::check`] walks its header and vouches for every count, length,
-//! type and range; only then candle's reader turns the header into values.
+//! type and range, and reads the tensors' descriptions; only then candle's reader turns keys and
+//! values into values.
 
 mod cursor;
 mod dtype;
@@ -14,11 +15,14 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::ops::Range;
 
-use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Content;
 
 use crate::error::Defect;
+use crate::storage::StorageType;
 use metadata::Metadata;
+
+/// Where a file counts its tensors, after magic number and version.
+const TENSOR_COUNT: Range<usize> = 8..16;
 
 /// What a tensor is and where it lies.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ pub(crate) struct Tensor {
     /// Name in the file.
     pub name: String,
     /// How its numbers are stored.
-    pub dtype: GgmlDType,
+    pub dtype: StorageType,
     /// Row-major, `[rows, columns]` or `[n]`.
     pub shape: Vec<usize>,
     /// Its bytes in the file.
@@ -44,16 +48,11 @@ pub(crate) struct Header {
 
 /// Checks a file's bytes and reads its header.
 pub(crate) fn read(bytes: &[u8]) -> Result<Header, Defect> {
-    let ranges = header::check(bytes)?;
-    let content = Content::read(&mut Cursor::new(bytes))
+    let (tensors, metadata_end) = header::check(bytes)?;
+    // Candle refuses a file with a tensor of a type that it lacks: it is shown none.
+    let mut metadata = bytes[..metadata_end].to_vec();
+    metadata[TENSOR_COUNT].fill(0);
+    let content = Content::read(&mut Cursor::new(metadata))
         .map_err(|error| Defect::damaged(format!("its header cannot be read: {error}")))?;
-    let mut tensors = BTreeMap::new();
-    for (name, info) in content.tensor_infos {
-        let range = ranges.get(name.as_str()).cloned().ok_or_else(|| {
-            Defect::damaged(format!("tensor {name:?} has a name that readers disagree about"))
-        })?;
-        let (dtype, shape) = (info.ggml_dtype, info.shape.into_dims());
-        tensors.insert(name.clone(), Tensor { name, dtype, shape, range });
-    }
     Ok(Header { metadata: Metadata::new(content.metadata), tensors })
 }

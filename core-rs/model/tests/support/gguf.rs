@@ -37,6 +37,7 @@ pub struct File {
 /// ggml's numbers of the types that the fixtures use.
 pub const F32: u32 = 0;
 pub const Q8_0: u32 = 8;
+pub const IQ4_NL: u32 = 20;
 
 impl File {
     /// Adds or replaces an entry.
@@ -55,7 +56,11 @@ impl File {
     /// Adds a tensor of `[rows, columns]` or `[n]`.
     pub fn add(&mut self, name: &str, shape: &[usize], code: u32) -> &mut Self {
         let numbers: usize = shape.iter().product();
-        let bytes = if code == Q8_0 { numbers / 32 * 34 } else { numbers * 4 };
+        let bytes = match code {
+            Q8_0 => numbers / 32 * 34,
+            IQ4_NL => numbers / 32 * 18,
+            _ => numbers * 4,
+        };
         let dims = shape.iter().rev().map(|&dim| dim as u64).collect();
         self.tensors.push(Tensor { name: name.to_owned(), dims, code, bytes, offset: None });
         self

@@ -1,0 +1,137 @@
+//! What a configuration would take and serve, found without loading the weights: for `tgi plan`.
+
+use serde::Serialize;
+use tgi_backend_cpu::isa::Isa;
+
+use crate::backends::{candle_isa, candle_needs, cpu_needs, open_model, scripted_needs};
+use crate::config::Config;
+use crate::errors::OpenError;
+use crate::memory::available_bytes;
+use crate::plan::{LargestStep, Needs, check, draft};
+use crate::stats::MemoryPlan;
+
+/// Facts of a plan that nobody has carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Survey {
+    backend: String,
+    isa: &'static str,
+    dtype: &'static str,
+    architecture: String,
+    chat_template: bool,
+    /// Positions that the model knows, tokens.
+    context: usize,
+    max_input_tokens: usize,
+    max_total_tokens: usize,
+    max_batch_prefill_tokens: usize,
+    max_batch_total_tokens: usize,
+    max_batch_size: usize,
+    plan: MemoryPlan,
+    /// Why it cannot be carried out, one sentence that names the flag to change.
+    problem: Option<String>,
+}
+
+/// A model as the survey sees it.
+struct Subject {
+    isa: &'static str,
+    dtype: &'static str,
+    architecture: String,
+    chat_template: bool,
+}
+
+/// The [`Survey`] of the configuration in `json`, as JSON.
+///
+/// # Errors
+/// Every [`OpenError`] but those that a [`Survey`] carries as its problem.
+pub fn survey(json: &[u8]) -> Result<String, OpenError> {
+    let config = Config::from_json(json)?;
+    Ok(serde_json::to_string(&of(&config, available_bytes())?)?)
+}
+
+fn of(config: &Config, available: u64) -> Result<Survey, OpenError> {
+    let with_model = |isa, dtype, model: &tgi_model::Model| Subject {
+        isa,
+        dtype,
+        architecture: model.spec.architecture.clone(),
+        chat_template: model.chat_template.is_some(),
+    };
+    match config.backend.as_str() {
+        "candle" => {
+            let model = open_model(config)?;
+            let subject = with_model(candle_isa(), "float32", &model);
+            finish(config, subject, &candle_needs(&model), available)
+        }
+        "cpu" => {
+            let model = open_model(config)?;
+            let subject = with_model(Isa::best().name(), "int8", &model);
+            finish(config, subject, &cpu_needs(config, &model), available)
+        }
+        "scripted" => {
+            let options = config.scripted.clone().unwrap_or_default();
+            let architecture = "scripted".to_owned();
+            let subject =
+                Subject { isa: "none", dtype: "float32", architecture, chat_template: false };
+            finish(config, subject, &scripted_needs(&options), available)
+        }
+        other => Err(OpenError::Backend(other.to_owned())),
+    }
+}
+
+fn finish<A: Fn(LargestStep) -> u64>(
+    config: &Config,
+    subject: Subject,
+    needs: &Needs<A>,
+    available: u64,
+) -> Result<Survey, OpenError> {
+    let plan = draft(config, needs, available)?;
+    Ok(Survey {
+        backend: config.backend.clone(),
+        isa: subject.isa,
+        dtype: subject.dtype,
+        architecture: subject.architecture,
+        chat_template: subject.chat_template,
+        context: needs.context,
+        max_input_tokens: plan.max_input_tokens,
+        max_total_tokens: plan.max_total_tokens,
+        max_batch_prefill_tokens: plan.max_batch_prefill_tokens,
+        max_batch_total_tokens: plan.max_batch_total_tokens,
+        max_batch_size: plan.max_batch_size,
+        plan: MemoryPlan::new(&plan),
+        problem: check(&plan, config).err().map(|error| error.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::backends::load;
+    use crate::config::tests::config;
+
+    #[test]
+    fn a_survey_says_what_a_load_then_takes() {
+        let config = config(&json!({"scripted": {"pages": 16, "context": 300}}));
+        let survey = of(&config, 1 << 30).unwrap();
+        let loaded = load(&config, 1 << 30).unwrap();
+        assert_eq!(survey.plan, MemoryPlan::new(&loaded.plan));
+        assert_eq!(survey.max_total_tokens, loaded.plan.max_total_tokens);
+        assert_eq!((survey.context, survey.problem), (300, None));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_surveyed_all_the_same() {
+        let config = config(&json!({"maxBatchTotalTokens": 1_000_000}));
+        let survey = of(&config, 1 << 20).unwrap();
+        let problem = survey.problem.unwrap();
+        assert!(problem.starts_with("Cannot plan the memory"), "{problem}");
+        assert!(problem.contains("lower --max-batch-total-tokens to "), "{problem}");
+    }
+
+    #[test]
+    fn a_model_that_cannot_be_read_has_no_survey() {
+        let config = config(&json!({"backend": "cpu", "modelPath": "/nowhere/a.gguf"}));
+        let message = of(&config, 1 << 30).unwrap_err().to_string();
+        assert!(message.starts_with("Cannot open /nowhere/a.gguf"), "{message}");
+    }
+}

@@ -1,0 +1,152 @@
+//! Random schedules of requests, and what must hold of them on any backend.
+
+use proptest::prelude::*;
+use tgi_engine::{Parameters, Progress, Request};
+
+use super::{Bench, Story};
+
+/// Longest sequence of these tests; every pool holds at least that.
+pub const TOTAL_TOKENS: usize = 160;
+/// Steps after which a schedule has starved someone.
+pub const MOST_STEPS: usize = 20_000;
+
+/// A request, and when what happens to it.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    pub request: Request,
+    /// Step.
+    pub arrives: usize,
+    /// Steps after its arrival.
+    pub cancelled: Option<usize>,
+    /// Steps after its arrival, and for how many.
+    pub paused: Option<(usize, usize)>,
+}
+
+/// Prompts of a few families, so that prefixes are shared, end inside a page, and diverge.
+fn prompt() -> impl Strategy<Value = String> {
+    const FAMILIES: [&str; 3] = [
+        "You are a helpful assistant. QZQZQZQZQZ the word and the water é日本 🙂 people call them. ",
+        "QXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQXQX",
+        "1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3",
+    ];
+    (0..3_usize, 1..70_usize, "[a-zA-Z0-9 ]{0,40}").prop_map(|(family, head, tail)| {
+        let head: String = FAMILIES[family].chars().take(head).collect();
+        head + &tail
+    })
+}
+
+fn parameters() -> impl Strategy<Value = Parameters> {
+    let sampling = prop_oneof![
+        Just(None),
+        (any::<u64>(), 0.5..1.5_f32, 1..60_u32, 0.3..1.0_f32).prop_map(Some)
+    ];
+    let penalty = prop::option::weighted(0.2, 1.01..1.5_f32);
+    let stop = prop::option::weighted(0.3, "[a-e ]");
+    let flags = (prop::bool::weighted(0.2), any::<bool>());
+    (sampling, penalty, stop, flags, 0..4_u32, 1..40_u32).prop_map(
+        |(sampling, penalty, stop, (details, ignore_eos), top, new)| Parameters {
+            seed: sampling.map(|(seed, ..)| seed),
+            temperature: sampling.map(|(_, temperature, ..)| temperature),
+            top_k: sampling.map(|(.., top_k, _)| top_k),
+            top_p: sampling.map(|(.., top_p)| top_p),
+            repetition_penalty: penalty,
+            stop: stop.into_iter().collect(),
+            top_n_tokens: top,
+            decoder_input_details: details,
+            ignore_eos,
+            max_new_tokens: Some(new),
+            ..Parameters::default()
+        },
+    )
+}
+
+/// A request that comes, and may be paused or cancelled.
+pub fn visit() -> impl Strategy<Value = Visit> {
+    let cancelled = prop::option::weighted(0.2, 0..30_usize);
+    let paused = prop::option::weighted(0.2, (0..20_usize, 1..40_usize));
+    let salt = prop::option::weighted(0.3, "[ab]");
+    (prompt(), parameters(), salt, 0..40_usize, cancelled, paused).prop_map(
+        |(inputs, parameters, cache_salt, arrives, cancelled, paused)| Visit {
+            request: Request { inputs, parameters, cache_salt },
+            arrives,
+            cancelled,
+            paused,
+        },
+    )
+}
+
+/// Runs all visits on a bench of `pages` pages; every event after a cancel fails the test.
+pub fn run_together(
+    mut bench: Bench,
+    pages: usize,
+    visits: &[Visit],
+) -> Result<Bench, TestCaseError> {
+    let mut open = 0;
+    for step in 0..MOST_STEPS {
+        for (id, visit) in (0..).zip(visits) {
+            if visit.arrives == step {
+                bench.submit(id, &visit.request);
+                open += 1;
+            }
+            if visit.cancelled.is_some_and(|after| visit.arrives + after == step) {
+                bench.intake.cancel(id);
+            }
+            if visit.paused.is_some_and(|(after, _)| visit.arrives + after == step) {
+                bench.intake.pause(id);
+            }
+            if visit.paused.is_some_and(|(after, long)| visit.arrives + after + long == step) {
+                bench.intake.resume(id);
+            }
+        }
+        let told: Vec<Story> = cancelled_before(visits, step).map(|id| bench.story(id)).collect();
+        let progress = bench.core.step();
+        for (id, before) in cancelled_before(visits, step).zip(told) {
+            prop_assert_eq!(bench.story(id), before, "told after the cancel");
+        }
+        let [used, idle, free] = bench.core.pages();
+        prop_assert_eq!(used + idle + free, pages);
+        let all_came = open == visits.len();
+        if all_came && bench.intake.open_requests() == 0 {
+            prop_assert_eq!(used, 0, "pages without a sequence");
+            return Ok(bench);
+        }
+        let resumes = visits.iter().any(|visit| {
+            visit.paused.is_some_and(|(after, long)| visit.arrives + after + long > step)
+        });
+        prop_assert!(
+            !all_came || resumes || matches!(progress, Progress::Worked),
+            "idle with open requests"
+        );
+    }
+    Err(TestCaseError::fail("someone starves"))
+}
+
+/// Requests whose cancel came at `step` or before.
+fn cancelled_before(visits: &[Visit], step: usize) -> impl Iterator<Item = u32> {
+    (0..).zip(visits).filter_map(move |(id, visit)| {
+        visit.cancelled.filter(|after| visit.arrives + after <= step).map(|_| id)
+    })
+}
+
+/// Whether `part` is what `whole` was at some time.
+pub fn is_beginning(part: &Story, whole: &Story) -> bool {
+    whole.prompt.starts_with(&part.prompt) && whole.tokens.starts_with(&part.tokens)
+}
+
+/// Every request was told what it is told alone; of one that was cancelled, the beginning.
+pub fn check_against_alone(
+    bench: &Bench,
+    visits: &[Visit],
+    mut alone: impl FnMut(&Visit) -> Story,
+) -> Result<(), TestCaseError> {
+    for (id, visit) in (0..).zip(visits) {
+        let (among, alone) = (bench.story(id), alone(visit));
+        if among.end.is_none() {
+            prop_assert!(visit.cancelled.is_some(), "request {} has no end", id);
+            prop_assert!(is_beginning(&among, &alone));
+        } else {
+            prop_assert_eq!(among, alone);
+        }
+    }
+    Ok(())
+}

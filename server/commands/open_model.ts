@@ -1,0 +1,70 @@
+/** From flags to an open core: shared by every command that computes. */
+
+import { Engine } from "../../ffi/engine.ts";
+import { type CoreLibrary, openLibrary } from "../../ffi/library.ts";
+import { StartError } from "../errors.ts";
+import { progressOutput } from "../model_source/progress.ts";
+import { type ModelFile, resolveModel } from "../model_source/resolve.ts";
+import type { FlagValues } from "../options.ts";
+import { showLoading } from "../terminal/loading.ts";
+import type { CommandContext } from "./context.ts";
+import { ExitCode } from "./exit_code.ts";
+import { engineConfig } from "./parts.ts";
+
+/** The model's file; null for the scripted backend, or when the signal called the search off. */
+export async function findModel(
+  values: FlagValues,
+  context: CommandContext,
+  signal: AbortSignal,
+): Promise<ModelFile | null> {
+  if (values.backend === "scripted") return null;
+  try {
+    return await resolveModel(values, {
+      variables: context.variables,
+      signal,
+      output: progressOutput(values),
+    });
+  } catch (error) {
+    if (signal.aborted) return null;
+    throw error;
+  }
+}
+
+/** The library; a failure ends the process with its own code. */
+export function openCore(): Promise<CoreLibrary> {
+  return withExitCode(ExitCode.library, openLibrary);
+}
+
+/** Opens the core over the model. */
+export async function openEngine(values: FlagValues, model: ModelFile | null): Promise<Engine> {
+  const library = await openCore();
+  const config = engineConfig(values, model?.path ?? null);
+  using _loading = showLoading(model?.path ?? null, progressOutput(values));
+  return await withExitCode(ExitCode.model, () => Engine.open(config, library));
+}
+
+/**
+ * Opens the core for one person: memory for one sequence. Null when the signal called it off.
+ *
+ * @throws StartError when there is no model, or no room for it.
+ */
+export async function openForOne(
+  values: FlagValues,
+  context: CommandContext,
+  signal: AbortSignal,
+): Promise<Engine | null> {
+  const model = await findModel(values, context, signal);
+  if (signal.aborted) return null;
+  const one = { maxConcurrentRequests: 1, maxBatchSize: 1, validationWorkers: 1 };
+  return await openEngine({ ...values, ...one }, model);
+}
+
+/** Does the work; when it fails to start the process ends with this code. */
+export async function withExitCode<T>(code: number, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    throw new StartError(error.message, code, { cause: error });
+  }
+}

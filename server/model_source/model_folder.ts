@@ -1,0 +1,45 @@
+/** Folders that models are written to. */
+
+import { modelError } from "./model_error.ts";
+
+/**
+ * Makes the folder, with those above it.
+ *
+ * @throws StartError with exit code 3, one sentence, when it cannot be.
+ */
+export async function makeModelFolder(folder: string): Promise<void> {
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw cannotStore(folder, error);
+  }
+}
+
+/** Makes a folder for a while inside another one, and fails as {@link makeModelFolder} does. */
+export async function makeStagingFolder(folder: string): Promise<string> {
+  await makeModelFolder(folder);
+  try {
+    return await Deno.makeTempDir({ dir: folder, prefix: ".fetch-" });
+  } catch (error) {
+    throw cannotStore(folder, error);
+  }
+}
+
+/** Why a folder or a file in it could not be written. */
+export function whyNotWritten(error: unknown): string {
+  if (error instanceof Deno.errors.NotADirectory || error instanceof Deno.errors.AlreadyExists) {
+    return "a file stands in its way";
+  }
+  if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
+    return "this user may not write there";
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+function cannotStore(folder: string, error: unknown): Error {
+  return modelError(
+    `Cannot store models in ${folder}: ${whyNotWritten(error)}; set HF_HOME and XDG_CACHE_HOME ` +
+      "to folders of yours, or name a .gguf file by --model-id.",
+    error,
+  );
+}

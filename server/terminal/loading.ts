@@ -1,0 +1,44 @@
+/**
+ * How far the loading of a model is. The core loads in one call; what this process holds in memory
+ * against the size of the file tells how far it is, close enough for a bar.
+ */
+
+import { followTransfer, type ProgressOutput } from "../model_source/progress.ts";
+
+/** A model that loads faster than this needs no bar, ms. */
+const PATIENCE_MILLIS = 700;
+/** How often the memory is looked at, ms. */
+const LOOK_MILLIS = 100;
+
+/** Shows the loading of the file at `path`, until it is disposed of. */
+export function showLoading(path: string | null, output: ProgressOutput): Disposable {
+  const total = path === null ? 0 : sizeOf(path);
+  const before = Deno.memoryUsage().rss;
+  const progress = followTransfer("Loading the model", output);
+  let shown = false;
+  const look = () => {
+    shown = true;
+    const held = Math.max(0, Deno.memoryUsage().rss - before);
+    // The last part is said when it is there.
+    progress.update(Math.min(held, total * 0.99), total);
+  };
+  let timer = setTimeout(() => {
+    timer = setInterval(look, LOOK_MILLIS);
+  }, PATIENCE_MILLIS);
+  if (total === 0) clearTimeout(timer);
+  return {
+    [Symbol.dispose]() {
+      clearInterval(timer);
+      if (shown) progress.update(total, total);
+      progress.end();
+    },
+  };
+}
+
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0; // The core says what is wrong with it.
+  }
+}

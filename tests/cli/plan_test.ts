@@ -1,0 +1,56 @@
+import { equal, match, ok } from "node:assert/strict";
+import { runInPipe } from "./pipe.ts";
+import { openTerminal } from "./terminal.ts";
+
+const MODEL = new URL("../fixtures/tiny-llama.gguf", import.meta.url).pathname;
+const PLAN = ["plan", "--model-id", MODEL, "--backend", "cpu"];
+
+Deno.test("a terminal gets the plan on one screen, without loading the model", async () => {
+  await using terminal = openTerminal(PLAN);
+  equal(await terminal.ended, 0);
+  const text = terminal.screen().join("\n");
+  match(text, /^\/\S+tiny-llama\.gguf: llama, context \d+ tokens\nBackend cpu \(\S+\)$/m);
+  for (const row of ["Weights", "KV cache", "Working space", "Needed", "Available"]) {
+    match(text, new RegExp(`^  ${row} +[\\d.]+ [MG]B`, "m"));
+  }
+  match(text, /^It fits\.\nLongest sequence: \d+ tokens; \d+ would fit \(--max-total-tokens\)\.$/m);
+  ok(terminal.screen().length <= 24);
+});
+
+Deno.test("--json has the numbers, the same that a start then takes", async () => {
+  const { code, stdout, stderr } = await runInPipe([...PLAN, "--json", "--max-total-tokens", "64"]);
+  equal(code, 0);
+  equal(stderr, "");
+  const plan = JSON.parse(stdout);
+  equal(plan.maxTotalTokens, 64);
+  equal(plan.problem, null);
+  ok(plan.plan.weightsBytes > 0 && plan.fit.longest >= 64);
+});
+
+Deno.test("what does not fit is exit code 3, with the flag to change", async () => {
+  const args = [...PLAN, "--max-batch-total-tokens", "4000000000"];
+  const [people, json] = await Promise.all([runInPipe(args), runInPipe([...args, "--json"])]);
+  equal(people.code, 3);
+  match(
+    people.stdout,
+    /^It does not fit\. Cannot plan the memory: .*lower --max-batch-total-tokens/m,
+  );
+  equal(json.code, 3);
+  match(JSON.parse(json.stdout).problem, /lower --max-batch-total-tokens to \d+ or less$/);
+});
+
+Deno.test("a model that is missing is one sentence and exit code 3", async () => {
+  const { code, stdout, stderr } = await runInPipe(["plan", "--model-id", "/nowhere/a.gguf"]);
+  equal(code, 3);
+  equal(stdout, "");
+  equal(
+    stderr,
+    "error: Cannot open the model /nowhere/a.gguf: there is no such file; check --model-id.\n",
+  );
+});
+
+Deno.test("a full disk under the plan is one sentence", async () => {
+  const { code, stderr } = await runInPipe(PLAN, { shell: '"$@" > /dev/full' });
+  equal(code, 1);
+  match(stderr, /^error: Cannot write to standard output: the disk is full/);
+});
