@@ -11,8 +11,11 @@ export type ErrorType =
   | "overloaded"
   | "generation"
   | "incomplete_generation"
+  | "healthcheck"
   | "template_error"
-  | "healthcheck";
+  | "tool_error"
+  | "not_found"
+  | "unauthorized";
 
 /** A failure with the status and body that TGI documents for it. */
 export class TgiError extends Error {
@@ -37,13 +40,72 @@ export class TgiError extends Error {
 export class ValidationError extends TgiError {
   override readonly name: string = "ValidationError";
 
-  constructor(message: string, status = 422, options?: ErrorOptions) {
+  /** Field of the body that is at fault, where one is. */
+  readonly param: string | null;
+
+  constructor(
+    message: string,
+    status = 422,
+    options: ErrorOptions & { readonly param?: string } = {},
+  ) {
     super(status, "validation", message, options);
+    this.param = options.param ?? null;
   }
 
   /** A parameter out of bounds, with TGI's prefix. */
   static ofInput(message: string): ValidationError {
     return new ValidationError(`Input validation error: ${message}`);
+  }
+
+  /** A field out of bounds on the OpenAI routes: 422, which they answer as 400. */
+  static ofParam(param: string, message: string): ValidationError {
+    return new ValidationError(message, 422, { param });
+  }
+}
+
+/** The tools cannot be used: 422. */
+export class ToolError extends TgiError {
+  override readonly name = "ToolError";
+
+  constructor(message: string) {
+    super(422, "tool_error", `Tool error: ${message}`);
+  }
+}
+
+/** The messages cannot be made into a prompt: 422. */
+export class TemplateError extends TgiError {
+  override readonly name = "TemplateError";
+
+  constructor(message: string) {
+    super(422, "template_error", `Template error: ${message}`);
+  }
+}
+
+/** There is no such path or model: 404. */
+export class NotFoundError extends TgiError {
+  override readonly name = "NotFoundError";
+
+  /** `code` is OpenAI's word for what is missing. */
+  constructor(message: string, readonly code: "model_not_found" | null = null) {
+    super(404, "not_found", message);
+  }
+}
+
+/** The path has no such method: 405. */
+export class MethodError extends TgiError {
+  override readonly name = "MethodError";
+
+  constructor(method: string, readonly allow: string) {
+    super(405, "not_found", `Cannot ${method} here: only ${allow} are answered`);
+  }
+}
+
+/** The key is missing or wrong: 401. */
+export class UnauthorizedError extends TgiError {
+  override readonly name = "UnauthorizedError";
+
+  constructor() {
+    super(401, "unauthorized", "Send a key of this server as `Authorization: Bearer KEY`");
   }
 }
 
@@ -70,15 +132,6 @@ export class GenerationError extends TgiError {
 
   constructor(message: string, options?: ErrorOptions) {
     super(424, "generation", `Request failed during generation: ${message}`, options);
-  }
-}
-
-/** The model has no chat template, or it refuses the messages: 422. */
-export class TemplateError extends TgiError {
-  override readonly name = "TemplateError";
-
-  constructor(message: string) {
-    super(422, "template_error", `Template error: ${message}`);
   }
 }
 

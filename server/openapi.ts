@@ -4,18 +4,37 @@
  */
 
 import { z } from "zod";
+import { ChatMessage, ChatRequest, ChatTool, ResponseFormat } from "./schemas/chat.ts";
+import { CompletionRequest } from "./schemas/completion.ts";
 import { CompatGenerateRequest, GenerateParameters, GenerateRequest } from "./schemas/generate.ts";
+import { Grammar } from "./schemas/grammar.ts";
+import { StreamOptions } from "./schemas/openai.ts";
 import {
+  ChatCompletion,
+  ChatCompletionChunk,
+  Completion,
+  CompletionChoice,
+  Model,
+  ModelList,
+  OpenAiError,
+  ToolCallJson,
+  Usage,
+} from "./schemas/openai_responses.ts";
+import {
+  BestOfSequence,
+  ChatTokenizeResponse,
   Details,
   ErrorResponse,
   FinishReason,
   GenerateResponse,
   Info,
   PrefillToken,
+  SimpleToken,
   StreamDetails,
   StreamResponse,
   Token,
 } from "./schemas/responses.ts";
+import { VertexRequest, VertexResponse } from "./schemas/vertex.ts";
 
 type Json = Record<string, unknown>;
 
@@ -34,7 +53,7 @@ export function openApiDocument(): Json {
       license: { name: "Apache 2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
       version: "0.3.1",
     },
-    paths: { ...generationPaths(), ...servicePaths() },
+    paths: { ...generationPaths(), ...openAiPaths(), ...cloudPaths(), ...servicePaths() },
     components: { schemas: componentSchemas() },
     tags: [{ name: TAG, description: "Hugging Face Text Generation Inference API" }],
   };
@@ -72,6 +91,105 @@ function generationPaths(): Json {
         reply: events,
         errorTypes: [EVENTS_TYPE, JSON_TYPE],
       }),
+    },
+  };
+}
+
+function openAiPaths(): Json {
+  const models = { [JSON_TYPE]: content(reference("ModelList")) };
+  const one = { [JSON_TYPE]: content(reference("Model")) };
+  return {
+    "/v1/chat/completions": {
+      post: openAiGeneration("chat_completions", "Generate a turn of a chat", "ChatRequest", {
+        [JSON_TYPE]: content(reference("ChatCompletion")),
+        [EVENTS_TYPE]: content(reference("ChatCompletionChunk")),
+      }),
+    },
+    "/v1/completions": {
+      post: openAiGeneration("completions", "Generate completions", "CompletionRequest", {
+        [JSON_TYPE]: content(reference("Completion")),
+        [EVENTS_TYPE]: content(reference("Completion")),
+      }),
+    },
+    "/v1/models": {
+      get: operation("openai_get_models", "Get the model that is served", {
+        200: { description: "A list of one", content: models },
+      }),
+    },
+    "/v1/models/{id}": {
+      get: {
+        ...operation("openai_get_model", "Get a model by its id", {
+          200: { description: "The model", content: one },
+          404: openAiErrorContent("Any other model"),
+        }),
+        parameters: [{ name: "id", in: "path", required: true, schema: { type: "string" } }],
+      },
+    },
+  };
+}
+
+/** Statuses that the OpenAI routes answer, with what leads to them. */
+const OPENAI_ERRORS: Readonly<Record<number, string>> = {
+  400: "The body cannot be read, or a field is out of bounds",
+  401: "The key is missing or wrong",
+  413: "The body is too large",
+  415: "The body is no JSON",
+  429: "Too few generations are free",
+  500: "The generation failed",
+};
+
+function openAiGeneration(id: string, summary: string, body: string, reply: Json): Json {
+  const errors = Object.entries(OPENAI_ERRORS)
+    .map(([status, description]) => [status, openAiErrorContent(description)]);
+  const requestBody = { content: { [JSON_TYPE]: content(reference(body)) }, required: true };
+  const replies = { 200: { description: "Generated", content: reply } };
+  return { ...operation(id, summary, { ...replies, ...Object.fromEntries(errors) }), requestBody };
+}
+
+function openAiErrorContent(description: string): Json {
+  return { description, content: { [JSON_TYPE]: content(reference("OpenAiError")) } };
+}
+
+function cloudPaths(): Json {
+  const json = (schema: Json) => ({ [JSON_TYPE]: content(schema) });
+  const either = (names: readonly string[]) => ({ oneOf: names.map(reference) });
+  const route = (id: string, summary: string, body: string, reply: Json) =>
+    generation({ id, summary, body, reply, errorTypes: [JSON_TYPE] });
+  const bodies = either(["CompatGenerateRequest", "ChatRequest", "CompletionRequest"]);
+  const replies = either(["ChatCompletion", "Completion"]);
+  return {
+    "/tokenize": {
+      post: route(
+        "tokenize",
+        "Tokenize inputs",
+        "GenerateRequest",
+        json({ type: "array", items: reference("SimpleToken") }),
+      ),
+    },
+    "/chat_tokenize": {
+      post: route(
+        "get_chat_tokenize",
+        "Template and tokenize a chat",
+        "ChatRequest",
+        json(reference("ChatTokenizeResponse")),
+      ),
+    },
+    "/invocations": {
+      post: {
+        ...route("sagemaker_compatibility", "Generate as SageMaker calls it", "ChatRequest", {
+          ...json({ anyOf: [replies, { type: "array", items: reference("GenerateResponse") }] }),
+          [EVENTS_TYPE]: content(either(["StreamResponse", "ChatCompletionChunk", "Completion"])),
+        }),
+        requestBody: { content: json(bodies), required: true },
+      },
+    },
+    "/vertex": {
+      post: route(
+        "vertex_compatibility",
+        "Generate as Vertex AI calls it",
+        "VertexRequest",
+        json(reference("VertexResponse")),
+      ),
     },
   };
 }
@@ -162,8 +280,33 @@ function reference(name: string): Json {
 
 /** All zod schemas as OpenAPI 3.0 schemas, under the names of their `meta`. */
 function componentSchemas(): Json {
-  const requests = [GenerateParameters, GenerateRequest, CompatGenerateRequest];
+  const requests = [
+    GenerateParameters,
+    GenerateRequest,
+    CompatGenerateRequest,
+    Grammar,
+    ChatMessage,
+    ChatTool,
+    ResponseFormat,
+    StreamOptions,
+    ChatRequest,
+    CompletionRequest,
+    VertexRequest,
+  ];
   const responses = [
+    BestOfSequence,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatTokenizeResponse,
+    Completion,
+    CompletionChoice,
+    Model,
+    ModelList,
+    OpenAiError,
+    SimpleToken,
+    ToolCallJson,
+    Usage,
+    VertexResponse,
     Details,
     ErrorResponse,
     FinishReason,

@@ -151,9 +151,10 @@ Deno.test("TGI's formats of the KV cache are accepted with a warning, unknown on
 });
 
 Deno.test("a key comes as a flag or as a variable, and is never empty", () => {
-  assert.equal(read(["--api-key", "secret"]).values.apiKey, "secret");
-  assert.equal(read([], { API_KEY: "secret" }).values.apiKey, "secret");
-  assert.equal(read([]).values.apiKey, null);
+  assert.deepEqual(read(["--api-key", "a", "--api-key=b"]).values.apiKey, ["a", "b"]);
+  assert.deepEqual(read([], { API_KEY: "secret" }).values.apiKey, ["secret"]);
+  assert.deepEqual(read([]).values.apiKey, []);
+  assert.equal(read([], { API_KEY_FILE: "/keys" }).values.apiKeyFile, "/keys");
   assert.match(refusal(["--api-key", ""]), /^--api-key .*cannot be used/);
 });
 

@@ -13,6 +13,8 @@ export interface ServerOptions {
   readonly computeType: string;
   /** Permits: generations that may be open at a time. */
   readonly maxConcurrentRequests: number;
+  /** TGI's watermark: share of the vocabulary that is lifted, and what is added to its logits. */
+  readonly watermark: { readonly gamma: number; readonly delta: number };
   readonly maxBestOf: number;
   readonly maxStopSequences: number;
   readonly maxTopNTokens: number;
@@ -22,10 +24,12 @@ export interface ServerOptions {
   readonly payloadLimit: number;
   /** TGI's own way: a stream that fails before its first event answers 200 and an event. */
   readonly streamErrorsAsEvents: boolean;
+  /** A field of a `/v1` body that would be ignored is refused. */
+  readonly strict: boolean;
   /** Origins that browsers may call from; `*` is any, none turns CORS off. */
   readonly corsAllowOrigin: readonly string[];
-  /** What `Authorization: Bearer` must carry to generate; null asks for nothing. */
-  readonly apiKey: string | null;
+  /** What `Authorization: Bearer` must carry, one of them; none asks for nothing. */
+  readonly apiKeys: readonly string[];
   /**
    * Host names that a request may address, without port, IPv6 in brackets; null is any. A list
    * on a loopback address stops web pages that reach it by DNS rebinding.

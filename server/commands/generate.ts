@@ -61,7 +61,7 @@ async function answererFor(
   signal: AbortSignal,
   resources: AsyncDisposableStack,
 ): Promise<Answerer | null> {
-  if (values.url !== null) return fromServer(values.url, values.apiKey);
+  if (values.url !== null) return fromServer(values.url, values.apiKey[0] ?? null);
   const engine = await openForOne(values, context, signal);
   if (engine === null) return null;
   resources.defer(() => engine.close());

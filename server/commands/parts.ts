@@ -54,12 +54,13 @@ function scriptedConfig(values: FlagValues): ScriptedConfig {
   };
 }
 
-/** What the HTTP side needs to know. */
+/** What the HTTP side needs to know; `apiKeys` are those of the flags and of the file. */
 export function serverOptions(
   values: FlagValues,
   model: ModelFile | null,
   info: EngineInfo,
   version: string,
+  apiKeys: readonly string[] = values.apiKey,
 ): ServerOptions {
   return {
     version,
@@ -68,6 +69,7 @@ export function serverOptions(
     modelSha: model?.commit ?? null,
     computeType: values.computeType ?? `${info.device}+${info.backend}`,
     maxConcurrentRequests: values.maxConcurrentRequests,
+    watermark: { gamma: values.watermarkGamma, delta: values.watermarkDelta },
     maxBestOf: values.maxBestOf,
     maxStopSequences: values.maxStopSequences,
     maxTopNTokens: values.maxTopNTokens,
@@ -75,15 +77,25 @@ export function serverOptions(
     validationWorkers: values.validationWorkers,
     payloadLimit: values.payloadLimit,
     streamErrorsAsEvents: values.streamErrorsAsEvents,
+    strict: values.strict,
     corsAllowOrigin: values.corsAllowOrigin,
-    apiKey: values.apiKey,
+    apiKeys,
     allowedHosts: allowedHosts(values),
   };
 }
 
 function allowedHosts({ allowedHost, hostname }: FlagValues): readonly string[] | null {
   if (allowedHost.length > 0) return allowedHost;
-  const own = hostname.includes(":") ? `[${hostname}]` : hostname;
-  const loopback = LOOPBACK_NAMES.includes(own) || own.startsWith("127.");
-  return loopback ? [...new Set([...LOOPBACK_NAMES, own])] : null;
+  return isLoopback(hostname) ? [...new Set([...LOOPBACK_NAMES, nameOf(hostname)])] : null;
+}
+
+/** Whether an address is reached from this machine alone. */
+export function isLoopback(hostname: string): boolean {
+  const own = nameOf(hostname);
+  return LOOPBACK_NAMES.includes(own) || own.startsWith("127.");
+}
+
+/** An address as URLs have it: IPv6 in brackets. */
+function nameOf(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
 }

@@ -3,16 +3,19 @@
 import { getLogger } from "@logtape/logtape";
 import type { Engine } from "../../ffi/engine.ts";
 import { createApp } from "../app.ts";
+import { readKeys } from "../api_keys.ts";
+import { NoTemplate } from "../chat/no_template.ts";
 import { StartError } from "../errors.ts";
 import { LOG_CATEGORY } from "../log.ts";
 import type { FlagValues, Settings } from "../options.ts";
 import type { ServerOptions } from "../server_options.ts";
+import { NoTokenizer } from "../tokenizer.ts";
 import { awaitStop, drain } from "../shutdown.ts";
 import { bytesText } from "../terminal/bytes.ts";
 import type { CommandContext } from "./context.ts";
 import { ExitCode } from "./exit_code.ts";
 import { findModel, openEngine } from "./open_model.ts";
-import { serverOptions } from "./parts.ts";
+import { isLoopback, serverOptions } from "./parts.ts";
 import { whyNotBound } from "./why_not_bound.ts";
 
 const log = getLogger([LOG_CATEGORY]);
@@ -29,6 +32,8 @@ export async function serve(
 ): Promise<number> {
   using stop = awaitStop();
   for (const warning of warnings) log.warn`${warning}`;
+  const apiKeys = await readKeys(values.apiKey, values.apiKeyFile);
+  warnWhenOpen(values, apiKeys);
   const model = await findModel(values, context, stop.signal);
   if (model !== null) log.info`Model: ${model.path} (${model.origin})`;
   if (stop.signal.aborted) {
@@ -41,8 +46,9 @@ export async function serve(
   await using unopened = new AsyncDisposableStack();
   unopened.defer(() => engine.close());
   describeEngine(engine);
-  const options = serverOptions(values, model, engine.info, context.version);
-  const server = listen(createApp({ engine, options }).fetch, values, options);
+  const [chat, tokenizer] = [new NoTemplate(), new NoTokenizer()];
+  const options = serverOptions(values, model, engine.info, context.version, apiKeys);
+  const server = listen(createApp({ engine, chat, tokenizer, options }).fetch, values, options);
   await stop.asked;
   unopened.move();
   const graceMillis = values.gracefulTerminationTimeout * 1000;
@@ -51,6 +57,13 @@ export async function serve(
   if (finished) log.info`Stopped; every request was answered`;
   else log.warn`Stopped; requests that were still open have ended as incomplete`;
   return ExitCode.ok;
+}
+
+/** A server that anyone on the network may use is told of: it may be meant. */
+function warnWhenOpen({ hostname }: FlagValues, apiKeys: readonly string[]): void {
+  if (apiKeys.length > 0 || isLoopback(hostname)) return;
+  log
+    .warn`Anyone who reaches ${hostname} may use this server: set --api-key or --api-key-file, or listen on 127.0.0.1`;
 }
 
 /** Writing and starting programs serve the fetching of models alone. */

@@ -15,6 +15,8 @@ export const exposedHeaders: readonly string[] = [
   "x-time-per-token",
   "x-prompt-tokens",
   "x-generated-tokens",
+  "x-request-id",
+  "x-ignored-params",
 ];
 
 /** Headers known before the first token. */

@@ -9,7 +9,9 @@ import type {
 } from "../../ffi/types.ts";
 import { TgiError } from "../errors.ts";
 import type { FailureReason, Metrics } from "../metrics/metrics.ts";
+import { type Caller, NOBODY } from "../caller.ts";
 import type { Permit, Permits } from "../permits.ts";
+import { logFailure, logSuccess } from "./request_log.ts";
 import { type Timings, timingsOf } from "./timings.ts";
 
 /** The label under which an error is counted. */
@@ -29,20 +31,45 @@ export class OpenRequest {
   #ended = false;
   #unlisten: () => void = () => {};
 
-  private constructor(readonly metrics: Metrics, readonly permit: Permit) {}
+  private constructor(
+    readonly metrics: Metrics,
+    readonly permit: Permit,
+    readonly caller: Caller,
+  ) {}
 
   /** Counts the request and takes its permit; throws `OverloadedError` when none is free. */
-  static admit(metrics: Metrics, permits: Permits): OpenRequest {
+  static admit(metrics: Metrics, permits: Permits, caller: Caller = NOBODY): OpenRequest {
     metrics.arrived();
     try {
-      return new OpenRequest(metrics, permits.acquire());
+      return new OpenRequest(metrics, permits.acquire(), caller);
     } catch (error) {
       metrics.failed(reasonOf(error));
+      logFailure(error, caller);
       throw error;
     }
   }
 
-  /** Gives the job to the core. When `signal` aborts, the request is dropped and `gone` called. */
+  /**
+   * Admits what `first` asks for beyond itself, so that there are `count`: one permit for each
+   * generation, all or none. Throws `OverloadedError` when too few permits are free.
+   */
+  static admitAll(first: OpenRequest, permits: Permits, count: number): OpenRequest[] {
+    const all = [first];
+    try {
+      while (all.length < count) {
+        all.push(OpenRequest.admit(first.metrics, permits, first.caller));
+      }
+      return all;
+    } catch (error) {
+      for (const open of all) open.fail(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Gives the job to the core, unless the request has ended with others of its group. When `signal`
+   * aborts, the request is dropped and `gone` called.
+   */
   submit(
     engine: TextEngine,
     job: GenerateJob,
@@ -50,8 +77,9 @@ export class OpenRequest {
     signal: AbortSignal,
     gone: () => void,
   ): void {
+    if (this.#ended) return gone();
     this.#submittedAt = performance.now();
-    this.#job = { engine, id: engine.submit(job, sink) };
+    this.#job = { engine, id: engine.submit(this.#salted(job), sink) };
     const abort = () => {
       this.drop();
       gone();
@@ -71,13 +99,18 @@ export class OpenRequest {
   succeed(done: DoneRecord): Timings {
     const clock = { arrivedAt: this.#arrivedAt, validation: this.#validation };
     const timings = timingsOf(done, clock);
-    if (this.#end()) this.metrics.succeeded(done, timings);
+    if (this.#end()) {
+      this.metrics.succeeded(done, timings);
+      logSuccess(done, timings, this.caller);
+    }
     return timings;
   }
 
   /** The request ended with an error, before or in the core. */
   fail(error: unknown): void {
-    if (this.#end()) this.metrics.failed(reasonOf(error));
+    if (!this.#end()) return;
+    this.metrics.failed(reasonOf(error));
+    logFailure(error, this.caller);
   }
 
   /** The client is gone or too slow: frees the sequence. */
@@ -95,6 +128,12 @@ export class OpenRequest {
   /** Lets a paused sequence go on. */
   resume(): void {
     if (!this.#ended) this.#job?.engine.resume(this.#job.id);
+  }
+
+  /** Prompts of one key are cached apart from those of another. */
+  #salted(job: GenerateJob): GenerateJob {
+    const { cacheSalt } = this.caller;
+    return cacheSalt === null ? job : { ...job, cache_salt: cacheSalt };
   }
 
   /** Whether this call ended the request. */

@@ -2,16 +2,18 @@
 
 import type { GenerateJob, JobParameters } from "../../ffi/types.ts";
 import type { GenerateParameters, GenerateRequest } from "../schemas/generate.ts";
+import { toJobGrammar } from "../schemas/grammar.ts";
+import type { ServerOptions } from "../server_options.ts";
 
 /** What a route asks for beyond the body. */
 export interface RouteDefaults {
   readonly profile: "0.3.1" | "3.3";
+  /** Strength of the watermark where a body asks for one. */
+  readonly watermark: ServerOptions["watermark"];
   /** `return_full_text` where the body has none. */
   readonly returnFullText: boolean;
   /** 0.3.1's `/generate`: details bring the prefill unless the body says otherwise. */
   readonly prefillWithDetails: boolean;
-  /** Who shares cached prompts with this request; null is everyone without a salt. */
-  readonly cacheSalt: string | null;
 }
 
 /** A generation as the sinks need it. */
@@ -37,11 +39,10 @@ export function toGenerationRequest(
     job: {
       inputs: body.inputs,
       parameters: {
-        ...jobParameters(parameters, defaults.profile),
+        ...jobParameters(parameters, defaults),
         do_sample: parameters.do_sample ?? (defaults.profile === "3.3" && !body.parameters),
         decoder_input_details: prefill,
       },
-      ...(defaults.cacheSalt === null ? {} : { cache_salt: defaults.cacheSalt }),
     },
     prompt: (parameters.return_full_text ?? defaults.returnFullText) ? body.inputs : "",
     details: parameters.details === true || parameters.decoder_input_details === true,
@@ -51,7 +52,10 @@ export function toGenerationRequest(
 }
 
 /** Numbers that the core holds as f32 are rounded here, so that both sides check the same value. */
-function jobParameters(parameters: GenerateParameters, profile: "0.3.1" | "3.3"): JobParameters {
+function jobParameters(
+  parameters: GenerateParameters,
+  { profile, watermark }: RouteDefaults,
+): JobParameters {
   return {
     temperature: toF32(parameters.temperature),
     repetition_penalty: toF32(parameters.repetition_penalty),
@@ -64,6 +68,31 @@ function jobParameters(parameters: GenerateParameters, profile: "0.3.1" | "3.3")
     stop: parameters.stop ?? [],
     seed: parameters.seed ?? null,
     top_n_tokens: parameters.top_n_tokens ?? 0,
+    ...extensions(parameters, watermark),
+  };
+}
+
+/** What only few requests have; absent keeps the job short. */
+function extensions(
+  parameters: GenerateParameters,
+  watermark: RouteDefaults["watermark"],
+): JobParameters {
+  const { grammar, min_p: minP } = parameters;
+  const plain = {
+    logit_bias: parameters.logit_bias,
+    min_new_tokens: parameters.min_new_tokens,
+    ignore_eos: parameters.ignore_eos,
+    raw_logprobs: parameters.raw_logprobs,
+    stop_anywhere: parameters.stop_anywhere,
+    include_stop_str: parameters.include_stop_str,
+  };
+  return {
+    ...Object.fromEntries(
+      Object.entries(plain).filter(([, value]) => value !== null && value !== undefined),
+    ),
+    ...(typeof minP === "number" ? { min_p: Math.fround(minP) } : {}),
+    ...(parameters.watermark === true ? { watermark } : {}),
+    ...(grammar ? { grammar: toJobGrammar(grammar) } : {}),
   };
 }
 
@@ -77,8 +106,8 @@ function toF32(value: number | null | undefined): number | null {
   return typeof value === "number" ? Math.fround(value) : null;
 }
 
-/** Code points, without an array of them. */
-function countCharacters(text: string): number {
+/** Unicode characters, without an array of them. */
+export function countCharacters(text: string): number {
   let count = 0;
   for (const _ of text) count += 1;
   return count;

@@ -3,9 +3,9 @@ import { toGenerationRequest } from "./request.ts";
 
 const defaults = {
   profile: "0.3.1",
+  watermark: { gamma: 0.5, delta: 2 },
   returnFullText: false,
   prefillWithDetails: true,
-  cacheSalt: null,
 } as const;
 
 Deno.test("a bare prompt becomes TGI's defaults", () => {
@@ -33,11 +33,6 @@ Deno.test("a bare prompt becomes TGI's defaults", () => {
     topTokens: false,
     characters: 2,
   });
-});
-
-Deno.test("a salt goes into the job", () => {
-  const { job } = toGenerationRequest({ inputs: "hi" }, { ...defaults, cacheSalt: "abc" });
-  assert.equal(job.cache_salt, "abc");
 });
 
 Deno.test("decoder_input_details implies details", () => {

@@ -62,12 +62,32 @@ export interface GenerationParts {
   readonly topTokens: readonly string[] | null;
 }
 
-/** `details` of a whole generation. */
-export function detailsJson(done: DoneRecord, parts: GenerationParts): string {
-  const top = parts.topTokens ? `,"top_tokens":${arrayJson(parts.topTokens)}` : "";
-  return `{${detailsHead(done)},"prefill":${arrayJson(parts.prefill)},"tokens":${
-    arrayJson(parts.tokens)
-  }${top}}`;
+/** `details` of a whole generation; `bestOf` has its further sequences, each already JSON. */
+export function detailsJson(
+  done: DoneRecord,
+  parts: GenerationParts & { readonly bestOf?: readonly string[] | null },
+): string {
+  const bestOf = parts.bestOf ? `,"best_of_sequences":${arrayJson(parts.bestOf)}` : "";
+  return `{${detailsHead(done)},${tokensJson(parts)}${bestOf}${topTokensJson(parts)}}`;
+}
+
+/** One of `best_of_sequences`. */
+export function bestOfSequenceJson(
+  text: string,
+  done: DoneRecord,
+  parts: GenerationParts,
+): string {
+  return `{"generated_text":${JSON.stringify(text)},${detailsHead(done)},${tokensJson(parts)}${
+    topTokensJson(parts)
+  }}`;
+}
+
+function tokensJson({ prefill, tokens }: GenerationParts): string {
+  return `"prefill":${arrayJson(prefill)},"tokens":${arrayJson(tokens)}`;
+}
+
+function topTokensJson({ topTokens }: GenerationParts): string {
+  return topTokens ? `,"top_tokens":${arrayJson(topTokens)}` : "";
 }
 
 /** The last keys of an event. */

@@ -72,6 +72,22 @@ export function count(
   return { ...rest, placeholder: "N", parse: (text) => wholeNumber(text, min, max) };
 }
 
+/** A number in `[min, max]`. */
+export function decimal(
+  words: Words & { readonly fallback: number; readonly min: number; readonly max: number },
+): Flag<number> {
+  const { min, max, ...rest } = words;
+  return {
+    ...rest,
+    placeholder: "NUMBER",
+    parse: (text) => {
+      const number = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
+      if (number >= min && number <= max) return number;
+      throw new RangeError(`a number from ${min} to ${max}`);
+    },
+  };
+}
+
 /** A count that is found at start when it is not given. */
 export function optionalCount(words: Words & { readonly min?: number }): Flag<number | null> {
   const { min = 1, ...rest } = words;

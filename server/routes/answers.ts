@@ -1,10 +1,10 @@
 /** The two ways to answer a generation, and what they share. */
 
 import type { z } from "zod";
-import { cacheSalt } from "../auth.ts";
+import { callerOf } from "../caller.ts";
 import type { AppContext } from "../context.ts";
 import { BodyError, IncompleteGenerationError, TgiError } from "../errors.ts";
-import { collect, type Collected } from "../generation/collect.ts";
+import { collectBestOf, type Collected, responseJson } from "../generation/collect.ts";
 import { computeHeaders, generationHeaders } from "../generation/headers.ts";
 import { OpenRequest } from "../generation/open_request.ts";
 import {
@@ -19,14 +19,12 @@ import { validate } from "../schemas/validate.ts";
 import { event, eventStreamHeaders } from "../sse.ts";
 
 /** What a route adds to the defaults of the server. */
-export type RouteChoices = Omit<RouteDefaults, "profile" | "cacheSalt">;
+export type RouteChoices = Omit<RouteDefaults, "profile" | "watermark">;
 
 /** A request with its permit and its body. */
 export interface Admitted<Body> {
   readonly open: OpenRequest;
   readonly body: Body;
-  /** Of its key, when keys are asked for. */
-  readonly cacheSalt: string | null;
 }
 
 /** Takes a permit, then reads the body: a saturated server reads nothing. Throws a `TgiError`. */
@@ -35,14 +33,9 @@ export async function admit<Body>(
   request: Request,
   schema: z.ZodType<Body>,
 ): Promise<Admitted<Body>> {
-  const open = OpenRequest.admit(context.metrics, context.permits);
+  const open = OpenRequest.admit(context.metrics, context.permits, callerOf(request));
   try {
-    const { apiKey, payloadLimit } = context.options;
-    return {
-      open,
-      body: await readJson(request, schema, payloadLimit),
-      cacheSalt: apiKey === null ? null : cacheSalt(request.headers),
-    };
+    return { open, body: await readJson(request, schema, context.options.payloadLimit) };
   } catch (error) {
     open.fail(error);
     throw error;
@@ -52,17 +45,19 @@ export async function admit<Body>(
 /** Generates all, then answers with `wrap` around TGI's `GenerateResponse`. Throws a `TgiError`. */
 export async function answerWhole(
   context: AppContext,
-  admitted: Admitted<GenerateRequest>,
+  { open, body }: Admitted<GenerateRequest>,
   signal: AbortSignal,
   choices: RouteChoices,
   wrap: (json: string) => string = (json) => json,
 ): Promise<Response> {
-  const { open } = admitted;
-  const { request, result } = await orFail(open, async () => {
-    const request = prepare(context, admitted, choices, false);
-    return { request, result: await collect(context.engine, open, request, signal) };
+  const { request, results } = await orFail(open, async () => {
+    const request = prepare(context, body, choices, false);
+    const opens = OpenRequest.admitAll(open, context.permits, body.parameters?.best_of ?? 1);
+    return { request, results: await collectBestOf(context.engine, opens, request, signal) };
   });
-  return new Response(wrap(result.json), { headers: wholeHeaders(context, request, result) });
+  const [best, ...others] = results;
+  const headers = wholeHeaders(context, request, best);
+  return new Response(wrap(responseJson(best, others)), { headers });
 }
 
 function wholeHeaders(context: AppContext, request: GenerationRequest, result: Collected) {
@@ -76,18 +71,17 @@ function wholeHeaders(context: AppContext, request: GenerationRequest, result: C
 /** Answers with events. Throws a `TgiError` when the generation fails before its first event. */
 export async function answerStream(
   context: AppContext,
-  admitted: Admitted<GenerateRequest>,
+  { open, body }: Admitted<GenerateRequest>,
   signal: AbortSignal,
   choices: RouteChoices,
 ): Promise<Response> {
-  const { open } = admitted;
   const { computeType, streamErrorsAsEvents } = context.options;
   const options = {
     keepAliveMillis: context.keepAliveMillis,
     errorsAsEvents: streamErrorsAsEvents,
   };
   return await orFail(open, async () => {
-    const request = prepare(context, admitted, choices, true);
+    const request = prepare(context, body, choices, true);
     const events = await stream(context.engine, open, request, signal, options);
     const headers = { ...eventStreamHeaders, ...computeHeaders(computeType, request.characters) };
     return new Response(events, { headers });
@@ -115,20 +109,23 @@ export function errorResponse(error: TgiError): Response {
 }
 
 /** Checks the bounds and makes the job. Throws a `ValidationError`. */
-function prepare(
+export function prepare(
   context: AppContext,
-  { body, cacheSalt }: Admitted<GenerateRequest>,
+  body: GenerateRequest,
   choices: RouteChoices,
   isStream: boolean,
 ): GenerationRequest {
-  const { maxStopSequences, maxTopNTokens, profile } = context.options;
-  const { maxInputTokens } = context.engine.info;
-  validate(body, { maxStopSequences, maxTopNTokens, maxInputTokens }, isStream);
-  return toGenerationRequest(body, { ...choices, profile, cacheSalt });
+  const { profile, watermark } = context.options;
+  const { maxInputTokens, vocab } = context.engine.info;
+  validate(body, { ...context.options, maxInputTokens, vocab }, isStream);
+  return toGenerationRequest(body, { ...choices, profile, watermark });
 }
 
 /** Ends the request when `work` throws before the core has taken it. */
-async function orFail<Result>(open: OpenRequest, work: () => Promise<Result>): Promise<Result> {
+export async function orFail<Result>(
+  open: OpenRequest,
+  work: () => Promise<Result>,
+): Promise<Result> {
   try {
     return await work();
   } catch (error) {

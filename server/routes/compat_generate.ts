@@ -11,9 +11,11 @@ import type { z } from "zod";
 
 type CompatRequest = z.output<typeof compatGenerateRequest>;
 
-/** TGI's compatible route; the prompt comes back with the text unless the body says otherwise. */
+/** The prompt comes back with the text unless the body says otherwise. */
+const CHOICES = { returnFullText: true, prefillWithDetails: false };
+
+/** TGI's compatible route. */
 export function compatGenerate(context: AppContext) {
-  const choices = { returnFullText: true, prefillWithDetails: false };
   return async (c: Context): Promise<Response> => {
     const request = c.req.raw;
     let admitted: Admitted<CompatRequest>;
@@ -23,13 +25,22 @@ export function compatGenerate(context: AppContext) {
       // Nobody knows yet whether it streams: the status must tell.
       return streamFailure(error, request, false);
     }
-    if (admitted.body.stream !== true) {
-      return await answerWhole(context, admitted, request.signal, choices, (json) => `[${json}]`);
-    }
-    try {
-      return await answerStream(context, admitted, request.signal, choices);
-    } catch (error) {
-      return streamFailure(error, request, context.options.streamErrorsAsEvents);
-    }
+    return await answerCompat(context, admitted, request);
   };
+}
+
+/** A list of one, or a stream, as the body says. */
+export async function answerCompat(
+  context: AppContext,
+  admitted: Admitted<CompatRequest>,
+  request: Request,
+): Promise<Response> {
+  if (admitted.body.stream !== true) {
+    return await answerWhole(context, admitted, request.signal, CHOICES, (json) => `[${json}]`);
+  }
+  try {
+    return await answerStream(context, admitted, request.signal, CHOICES);
+  } catch (error) {
+    return streamFailure(error, request, context.options.streamErrorsAsEvents);
+  }
 }

@@ -5,6 +5,12 @@ import { BodyError } from "../errors.ts";
 import { deserialize } from "./deserialize.ts";
 import { parseExactJson } from "./exact_json.ts";
 
+/** serde_json's own limit of nesting, TGI's. */
+const MAX_DEPTH = 128;
+
+/** Code units of `"`, `\`, `[` and `{`; the closing brackets come two after. */
+const [QUOTE, BACKSLASH, BRACKET, BRACE] = [0x22, 0x5c, 0x5b, 0x7b];
+
 /**
  * Reads a JSON body of at most `limit` bytes. Throws {@link BodyError}: 415 for another content
  * type, 413 past the limit, 400 for malformed JSON, 422 for a wrong type.
@@ -49,9 +55,28 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
 /** UTF-8 JSON to values. */
 function parse(bytes: Uint8Array): unknown {
   try {
-    return parseExactJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    if (isDeeper(text, MAX_DEPTH)) {
+      throw new SyntaxError(`recursion limit exceeded: more than ${MAX_DEPTH} levels`);
+    }
+    return parseExactJson(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BodyError(`Failed to parse the request body as JSON: ${reason}`, 400, { cause });
   }
+}
+
+/** Whether arrays and objects nest deeper than `limit`; looks at marks alone, before any parsing. */
+function isDeeper(json: string, limit: number): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < json.length; at += 1) {
+    const unit = json.charCodeAt(at);
+    if (unit === QUOTE) inString = !inString;
+    else if (inString) at += unit === BACKSLASH ? 1 : 0;
+    else if (unit === BRACKET || unit === BRACE) depth += 1;
+    else if (unit === BRACKET + 2 || unit === BRACE + 2) depth -= 1;
+    if (depth > limit) return true;
+  }
+  return false;
 }

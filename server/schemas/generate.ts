@@ -1,7 +1,8 @@
 /** Request bodies of the native routes. The `meta` of each field is TGI's own document. */
 
 import { z } from "zod";
-import { bool, f32, i32, text, u32, u64, usize } from "./scalars.ts";
+import { Grammar } from "./grammar.ts";
+import { biases, bool, f32, i32, text, u32, u64, usize } from "./scalars.ts";
 
 /** TGI's generation parameters; null is the same as absent everywhere but in `max_new_tokens`. */
 export const GenerateParameters = z.object({
@@ -10,7 +11,7 @@ export const GenerateParameters = z.object({
     default: "null",
     example: 1,
     exclusiveMinimum: 0,
-    description: "Only 1 is supported",
+    description: "Generations of which the likeliest is returned, the others in the details",
   }),
   temperature: f32.nullish().meta({
     type: "number",
@@ -82,7 +83,7 @@ export const GenerateParameters = z.object({
     minimum: 0,
     description: "Keeps only the last tokens of the prompt",
   }),
-  watermark: bool.nullish().meta({ default: "false", description: "Only false is supported" }),
+  watermark: bool.nullish().meta({ default: "false", example: true }),
   details: bool.nullish().meta({ default: "true", description: "Absent is false" }),
   decoder_input_details: bool.nullish().meta({
     default: "false",
@@ -101,12 +102,38 @@ export const GenerateParameters = z.object({
     minimum: 0,
     description: "Most likely tokens to report at each place",
   }),
-  grammar: z.unknown().nullish().meta({
+  grammar: Grammar.nullish().meta({ default: "null" }),
+  adapter_id: text.nullish().meta({
     default: "null",
-    nullable: true,
-    description: "Only null is supported",
+    description: "Only null: no adapter can be loaded",
   }),
-  adapter_id: text.nullish().meta({ default: "null", description: "Only null is supported" }),
+  min_p: f32.nullish().meta({
+    type: "number",
+    format: "float",
+    minimum: 0,
+    maximum: 1,
+    description: "Extension: keeps tokens that are at least this part as likely as the likeliest",
+  }),
+  logit_bias: biases.nullish().meta({
+    type: "object",
+    additionalProperties: { type: "number" },
+    description: "Extension: added to the logits, by token id",
+  }),
+  min_new_tokens: u32.nullish().meta({
+    type: "integer",
+    format: "int32",
+    description: "Extension: the text cannot end before so many tokens",
+  }),
+  ignore_eos: bool.nullish().meta({ description: "Extension: generates on past the end" }),
+  raw_logprobs: bool.nullish().meta({
+    description: "Extension: logprobs of the model, before temperature and the rest",
+  }),
+  stop_anywhere: bool.nullish().meta({
+    description: "Extension: a stop sequence counts also inside a token",
+  }),
+  include_stop_str: bool.nullish().meta({
+    description: "Extension: false leaves the stop sequence out of the text",
+  }),
 }, { error: "struct GenerateParameters" }).meta({ id: "GenerateParameters" });
 
 /** A body as {@link GenerateParameters} reads it. */

@@ -28,13 +28,25 @@ export const Token = z.object({
 /** A prompt token; the first has no logprob. */
 export const PrefillToken = z.object({ id, text: piece, logprob }).meta({ id: "PrefillToken" });
 
-/** Details of a whole generation. */
-export const Details = z.object({
+const generated = {
   finish_reason: FinishReason,
   generated_tokens: count,
   seed,
   prefill: z.array(PrefillToken).optional(),
   tokens: z.array(Token).optional(),
+};
+
+/** A further generation of `best_of`. */
+export const BestOfSequence = z.object({
+  generated_text: piece,
+  ...generated,
+  top_tokens: z.array(z.array(Token)).optional(),
+}).meta({ id: "BestOfSequence" });
+
+/** Details of a whole generation. */
+export const Details = z.object({
+  ...generated,
+  best_of_sequences: z.array(BestOfSequence).optional(),
   top_tokens: z.array(z.array(Token)).optional(),
 }).meta({ id: "Details" });
 
@@ -89,3 +101,13 @@ export const Info = z.object({
   model_dtype: z.string().meta({ example: "float32" }),
   model_device_type: z.string().meta({ example: "cpu" }),
 }).meta({ id: "Info" });
+
+/** A token of `POST /tokenize`; offsets are UTF-8 bytes of the text. */
+export const SimpleToken = z.object({ id, text: piece, start: count, stop: count })
+  .meta({ id: "SimpleToken" });
+
+/** Body of `POST /chat_tokenize`. */
+export const ChatTokenizeResponse = z.object({
+  tokenize_response: z.array(SimpleToken),
+  templated_text: z.string(),
+}).meta({ id: "ChatTokenizeResponse" });

@@ -34,3 +34,17 @@ export const bool = z.boolean({ error: "a boolean" });
 
 /** Text. */
 export const text = z.string({ error: "a string" });
+
+/** -2^63 to 2^64 - 1, exact: OpenAI's seeds are i64, TGI's u64. */
+export const anySeed = z.custom<bigint>(
+  (value) => typeof value === "bigint" && value >= -(1n << 63n) && value < 1n << 64n,
+  { error: "u64" },
+);
+
+/** Numbers by token id. */
+export const biases = z.custom<Readonly<Record<string, number>>>(
+  (value) =>
+    typeof value === "object" && value !== null && !Array.isArray(value) &&
+    Object.values(value).every((bias) => typeof bias === "number"),
+  { error: "a map from token id to number" },
+);

@@ -5,11 +5,17 @@ import type { GenerateParameters, GenerateRequest } from "./generate.ts";
 
 /** Limits that a request is checked against. */
 export interface Limits {
+  readonly maxBestOf: number;
   readonly maxStopSequences: number;
   readonly maxTopNTokens: number;
   /** Longest prompt, tokens. */
   readonly maxInputTokens: number;
+  /** Tokens of the vocabulary. */
+  readonly vocab: number;
 }
+
+/** Most biases of a request: each is looked at for every token. */
+export const MAX_BIASES = 1024;
 
 /** Whether the rule is broken, and TGI's words for it. */
 type Rule = readonly [broken: boolean, message: string];
@@ -21,10 +27,11 @@ type Rule = readonly [broken: boolean, message: string];
 export function validate(request: GenerateRequest, limits: Limits, stream: boolean): void {
   const parameters = request.parameters ?? {};
   const rules = [
-    ...streamRules(parameters, stream),
+    ...streamRules(parameters, limits, stream),
     ...samplingRules(parameters),
     ...lengthRules(request.inputs, parameters, limits),
-    ...unsupportedRules(parameters),
+    ...extensionRules(parameters, limits),
+    ...adapterRules(parameters),
   ];
   const first = rules.find(([broken]) => broken);
   if (first) throw ValidationError.ofInput(first[1]);
@@ -37,17 +44,33 @@ function outside(value: number | null | undefined, within: (value: number) => bo
 
 const isPositive = (value: number) => value > 0;
 
-function streamRules(parameters: GenerateParameters, stream: boolean): Rule[] {
-  const isSingle = (parameters.best_of ?? 1) === 1;
-  return stream
-    ? [
-      [!isSingle, "`best_of` != 1 is not supported when streaming tokens"],
+/** What cannot be streamed, and what best_of wants. */
+function streamRules(parameters: GenerateParameters, limits: Limits, stream: boolean): Rule[] {
+  const bestOf = parameters.best_of ?? 1;
+  if (stream) {
+    return [
+      [bestOf !== 1, "`best_of` != 1 is not supported when streaming tokens"],
       [
         parameters.decoder_input_details === true,
         "`decoder_input_details` == true is not supported when streaming tokens",
       ],
-    ]
-    : [[!isSingle, "`best_of` != 1 is not allowed for this endpoint"]];
+    ];
+  }
+  const { maxBestOf } = limits;
+  return [
+    [maxBestOf === 1 && bestOf !== 1, "`best_of` != 1 is not allowed for this endpoint"],
+    [
+      bestOf === 0 || bestOf > maxBestOf,
+      `\`best_of\` must be > 0 and <= ${maxBestOf}. Given: ${bestOf}`,
+    ],
+    [bestOf > 1 && !isSampling(parameters), "you must use sampling when `best_of` is > 1"],
+  ];
+}
+
+/** TGI's test for best_of: any of these asks for sampling. */
+function isSampling(parameters: GenerateParameters): boolean {
+  const { do_sample, temperature, top_k, top_p, typical_p } = parameters;
+  return do_sample === true || [temperature, top_k, top_p, typical_p].some(isGiven);
 }
 
 function samplingRules(parameters: GenerateParameters): Rule[] {
@@ -85,6 +108,10 @@ function lengthRules(inputs: string, parameters: GenerateParameters, limits: Lim
       `\`stop\` supports up to ${maxStopSequences} stop sequences. Given: ${stops}`,
     ],
     [
+      (parameters.best_of ?? 1) > 1 && isGiven(parameters.seed),
+      "`seed` must not be set when `best_of` > 1",
+    ],
+    [
       topN > maxTopNTokens,
       `\`top_n_tokens\` must be >= 0 and <= ${maxTopNTokens}. Given: ${topN}`,
     ],
@@ -96,12 +123,36 @@ function lengthRules(inputs: string, parameters: GenerateParameters, limits: Lim
   ];
 }
 
-function unsupportedRules(parameters: GenerateParameters): Rule[] {
+/** Parameters that TGI does not have. */
+function extensionRules(parameters: GenerateParameters, { vocab }: Limits): Rule[] {
+  const biases = Object.entries(parameters.logit_bias ?? {});
+  const isToken = (id: string) => /^(0|[1-9]\d{0,9})$/.test(id) && Number(id) < vocab;
   return [
-    [parameters.watermark === true, "watermark is not supported"],
-    [isGiven(parameters.adapter_id), "adapter_id is not supported"],
-    [isGiven(parameters.grammar), "grammar is not supported"],
+    [
+      outside(parameters.min_p, (value) => value >= 0 && value <= 1),
+      "`min_p` must be >= 0.0 and <= 1.0",
+    ],
+    [
+      biases.length > MAX_BIASES,
+      `\`logit_bias\` must have at most ${MAX_BIASES} entries. Given: ${biases.length}`,
+    ],
+    [
+      !biases.every(([id]) => isToken(id)),
+      `\`logit_bias\` must name token ids below ${vocab}`,
+    ],
+    [
+      biases.some(([, bias]) => !(bias >= -100 && bias <= 100)),
+      "`logit_bias` must be >= -100.0 and <= 100.0",
+    ],
   ];
+}
+
+/** No adapter is loaded, so that every id is unknown. TGI answers with the base model instead. */
+function adapterRules({ adapter_id }: GenerateParameters): Rule[] {
+  return [[
+    isGiven(adapter_id),
+    `unknown adapter \`${adapter_id}\`: none is loaded, leave \`adapter_id\` out`,
+  ]];
 }
 
 function isGiven(value: unknown): boolean {

@@ -1,66 +1,121 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { OpenAiError } from "../../server/schemas/openai_responses.ts";
 import { post, start } from "./harness.ts";
 
-const KEY = "s3cret-key";
-const BODY = { inputs: "one two", parameters: { max_new_tokens: 1 } };
-const GENERATING = ["/", "/generate", "/generate_stream"];
+const KEYS = ["s3cret-key", "other-key"];
+const OPEN = ["/health", "/ping"];
 
-Deno.test("without a key every generating route answers 401 with an empty body", async () => {
-  const { app } = start({ apiKey: KEY });
-  const refused = [{}, { authorization: "Bearer wrong" }, { authorization: `Basic ${KEY}` }, {
-    authorization: "Bearer",
-  }, { authorization: `Bearer ${KEY.toUpperCase()}` }];
-  for (const path of GENERATING) {
-    for (const headers of refused) {
-      const response = await post(app, path, BODY, headers as Record<string, string>);
-      assert.equal(response.status, 401, `${path} ${JSON.stringify(headers)}`);
-      assert.equal(await response.text(), "");
-      assert.equal(response.headers.get("www-authenticate"), "Bearer");
+const authorized = (key: string) => ({ authorization: `Bearer ${key}` });
+
+const wrong: readonly Record<string, string>[] = [
+  {},
+  { authorization: "Bearer wrong" },
+  { authorization: `Basic ${KEYS[0]}` },
+  { authorization: "Bearer" },
+  { authorization: `Bearer ${KEYS[0]?.toUpperCase()}` },
+  { authorization: `Bearer ${KEYS[0]} ${KEYS[1]}` },
+  { authorization: KEYS[0]! },
+];
+
+/** Method and path of every route, as the server itself lists them. */
+function everyRoute() {
+  const { app } = start();
+  const paths = app.routes.filter(({ path }) => path !== "/*").map(({ path }) => path);
+  const concrete = new Set(paths.map((path) => path.replace(/:id\{.*\}$/, "fake/model")));
+  return [...concrete].flatMap((path) =>
+    ["GET", "POST", "PUT"].map((method) => ({ method, path }))
+  );
+}
+
+Deno.test("every route but /health and /ping asks for a key", async () => {
+  const { app, engine } = start({ apiKeys: KEYS });
+  const routes = everyRoute();
+  assert.ok(routes.length > 50, `${routes.length} routes`);
+  for (const { method, path } of routes) {
+    for (const headers of wrong) {
+      const response = await app.request(path, { method, headers });
+      const isOpen = OPEN.includes(path);
+      assert.equal(response.status === 401, !isOpen, `${method} ${path}`);
+      await response.body?.cancel();
+    }
+  }
+  assert.equal(engine.requests.length, 0);
+});
+
+Deno.test("paths that do not exist ask for a key, too, also such that look like the open ones", async () => {
+  const { app } = start({ apiKeys: KEYS });
+  for (const path of ["/nothing", "/v1/nothing", "/health/", "/ping/x", "/Health", "//health"]) {
+    assert.equal((await app.request(path)).status, 401, path);
+  }
+  assert.equal((await app.request("/nothing", { headers: authorized(KEYS[0]!) })).status, 404);
+});
+
+Deno.test("a native refusal is TGI's empty 401, one on /v1 is OpenAI's error", async () => {
+  const { app } = start({ apiKeys: KEYS });
+  const native = await post(app, "/generate", { inputs: "a" });
+  assert.deepEqual([native.status, await native.text()], [401, ""]);
+  assert.equal(native.headers.get("www-authenticate"), "Bearer");
+  const openAi = await post(app, "/v1/completions", { prompt: "a" });
+  assert.equal(OpenAiError.parse(await openAi.json()).error.code, "invalid_api_key");
+  assert.equal(openAi.headers.get("www-authenticate"), "Bearer");
+});
+
+Deno.test("any of the keys opens every generating route", async () => {
+  const { app } = start({ apiKeys: KEYS });
+  const bodies = {
+    "/": { inputs: "a" },
+    "/generate": { inputs: "a" },
+    "/generate_stream": { inputs: "a" },
+    "/v1/completions": { prompt: "a" },
+    "/v1/chat/completions": { messages: [{ role: "user", content: "a" }] },
+    "/tokenize": { inputs: "a" },
+    "/vertex": { instances: [{ inputs: "a" }] },
+    "/invocations": { inputs: "a" },
+  };
+  for (const key of KEYS) {
+    for (const [path, body] of Object.entries(bodies)) {
+      const response = await post(app, path, body, authorized(key));
+      assert.equal(response.status, 200, path);
+      await response.text();
     }
   }
 });
 
-Deno.test("with the key every generating route answers", async () => {
-  const { app } = start({ apiKey: KEY });
-  for (const path of GENERATING) {
-    const response = await post(app, path, BODY, { authorization: `Bearer ${KEY}` });
-    assert.equal(response.status, 200, path);
-    await response.text();
-  }
+Deno.test("a failure behind a right key keeps its own status", async () => {
+  const { app } = start({ apiKeys: KEYS });
+  const response = await post(app, "/generate", "{", authorized(KEYS[0]!));
+  assert.equal(response.status, 400);
+  assert.match(await response.text(), /"error_type":"validation"/);
 });
 
-Deno.test("a job carries a hash of its key, whatever the case of the scheme", async () => {
-  const { app, engine } = start({ apiKey: KEY });
-  for (const scheme of ["Bearer", "Bearer ", "bearer"]) {
-    const headers = { authorization: `${scheme} ${KEY}` };
-    await (await post(app, "/generate", BODY, headers)).text();
+Deno.test("each key has a prefix cache of its own, and the key is not in its salt", async () => {
+  const { app, engine } = start({ apiKeys: KEYS });
+  for (const key of [KEYS[0]!, KEYS[1]!, KEYS[0]!]) {
+    await (await post(app, "/generate", { inputs: "a" }, authorized(key))).text();
   }
+  const body = { prompt: "a", n: 2 };
+  await (await post(app, "/v1/completions", body, authorized(KEYS[1]!))).text();
   const salts = engine.requests.map(({ job }) => job.cache_salt);
-  assert.ok(salts.length > 0);
-  for (const salt of salts) {
-    assert.equal(salt, createHash("sha256").update(KEY).digest("base64"));
-  }
+  assert.deepEqual(salts, [salts[0], salts[1], salts[0], salts[1], salts[1]]);
+  assert.notEqual(salts[0], salts[1]);
+  assert.ok(salts.every((salt) => salt !== undefined && !KEYS.some((key) => salt.includes(key))));
 });
 
-Deno.test("without --api-key a key changes nothing about the cache", async () => {
-  const { app, engine } = start({});
-  await (await post(app, "/generate", BODY, { authorization: "Bearer any" })).text();
+Deno.test("without keys there is one cache for all", async () => {
+  const { app, engine } = start();
+  await (await post(app, "/generate", { inputs: "a" }, authorized("any"))).text();
   assert.equal(engine.requests[0]?.job.cache_salt, undefined);
 });
 
-Deno.test("probes, metrics and documents need no key", async () => {
-  const { app } = start({ apiKey: KEY });
-  for (const path of ["/", "/health", "/ping", "/info", "/metrics", "/api-doc/openapi.json"]) {
-    const response = await app.request(path);
-    assert.equal(response.status, 200, path);
-    await response.body?.cancel();
-  }
-});
-
-Deno.test("a failure behind a right key keeps its own status", async () => {
-  const { app } = start({ apiKey: KEY });
-  const response = await post(app, "/generate", "{", { authorization: `Bearer ${KEY}` });
-  assert.equal(response.status, 400);
-  assert.match(await response.text(), /"error_type":"validation"/);
+Deno.test("a browser's preflight needs no key, the request after it does", async () => {
+  const { app } = start({ apiKeys: KEYS, corsAllowOrigin: ["http://a.example"] });
+  const headers = {
+    origin: "http://a.example",
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "authorization,content-type",
+  };
+  const preflight = await app.request("/generate", { method: "OPTIONS", headers });
+  assert.equal(preflight.status, 204);
+  assert.match(preflight.headers.get("access-control-allow-headers") ?? "", /authorization/);
+  assert.equal((await post(app, "/generate", { inputs: "a" })).status, 401);
 });

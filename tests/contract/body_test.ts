@@ -172,3 +172,17 @@ Deno.test("a body that breaks off is a 400", async () => {
   assert.equal(response.status, 400);
   assert.match((await response.json()).error, /^Failed to buffer the request body: /);
 });
+
+Deno.test("nesting beyond serde's 128 levels is malformed, brackets in strings do not count", async () => {
+  const { app } = start();
+  const nested = (levels: number) =>
+    `{"inputs":"a","x":${"[".repeat(levels)}${"]".repeat(levels)}}`;
+  const deep = await post(app, "/generate", nested(128));
+  assert.equal(deep.status, 400);
+  assert.match(await deep.text(), /recursion limit exceeded/);
+  for (const body of [nested(127), JSON.stringify({ inputs: '"\\[{'.repeat(200) })]) {
+    const response = await post(app, "/generate", body);
+    assert.notEqual(response.status, 400, body.slice(0, 40));
+    await response.body?.cancel();
+  }
+});

@@ -77,6 +77,8 @@ export class FakeEngine implements TextEngine {
   alive = true;
   /** What `submit` throws. */
   refusal: Error | null = null;
+  /** Texts of the tokens that every request gets, then the end; null for the usual words. */
+  reply: readonly string[] | null = null;
   #pumping = false;
 
   /** An automatic fake steps by itself; any other waits for {@link FakeEngine.step}. */
@@ -90,7 +92,7 @@ export class FakeEngine implements TextEngine {
       id,
       job,
       sink,
-      promptTokens: job.inputs.split(" "),
+      promptTokens: job.input_ids?.map((id) => `#${id}`) ?? job.inputs.split(" "),
       texts: [],
       state: "waiting",
       isPaused: false,
@@ -175,12 +177,17 @@ export class FakeEngine implements TextEngine {
       const failure = kind === "fail" ? "generation" : kind;
       return this.#fail(request, { kind: failure, message: "scripted failure" });
     }
-    texts.push(job.inputs.includes("<big>") ? "x".repeat(16384) : wordAt(texts.length));
+    texts.push(job.inputs.includes("<big>") ? "x".repeat(16384) : this.#textAt(texts.length));
     sink.token(generated(texts, job.parameters.top_n_tokens ?? 0));
-    const reason = finishReason(job.inputs, texts.length, limit);
+    const isSaid = texts.length === this.reply?.length;
+    const reason = isSaid ? "eos_token" : finishReason(job.inputs, texts.length, limit);
     if (reason === null) return;
     request.state = "done";
     sink.done(doneRecord(request, reason));
+  }
+
+  #textAt(place: number): string {
+    return this.reply === null ? wordAt(place) : this.reply[place] ?? "";
   }
 
   #fail(request: FakeRequest, record: FailedRecord): void {

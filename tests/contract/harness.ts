@@ -4,6 +4,7 @@ import type { Hono } from "hono";
 import { createApp } from "../../server/app.ts";
 import type { ServerOptions } from "../../server/server_options.ts";
 import { FakeEngine } from "./fake_engine.ts";
+import { FakeRenderer, FakeTokenizer } from "./fake_text.ts";
 
 /** Options of a server as TGI's launcher starts it. */
 export const options: ServerOptions = {
@@ -13,6 +14,7 @@ export const options: ServerOptions = {
   modelSha: null,
   computeType: "cpu",
   maxConcurrentRequests: 4,
+  watermark: { gamma: 0.5, delta: 2 },
   maxBestOf: 1,
   maxStopSequences: 4,
   maxTopNTokens: 5,
@@ -20,8 +22,9 @@ export const options: ServerOptions = {
   validationWorkers: 2,
   payloadLimit: 2000,
   streamErrorsAsEvents: false,
+  strict: false,
   corsAllowOrigin: [],
-  apiKey: null,
+  apiKeys: [],
   allowedHosts: null,
 };
 
@@ -29,15 +32,27 @@ export const options: ServerOptions = {
 export interface TestServer {
   readonly app: Hono;
   readonly engine: FakeEngine;
+  readonly chat: FakeRenderer;
 }
 
 /** A server whose core steps by itself unless `automatic` is false. */
 export function start(
-  changes: Partial<ServerOptions> & { automatic?: boolean; keepAliveMillis?: number } = {},
+  changes: Partial<ServerOptions> & {
+    automatic?: boolean;
+    keepAliveMillis?: number;
+    template?: string | null;
+  } = {},
 ): TestServer {
-  const { automatic = true, keepAliveMillis = 15_000, ...rest } = changes;
+  const { automatic = true, keepAliveMillis = 15_000, template = "", ...rest } = changes;
   const engine = new FakeEngine(automatic);
-  return { engine, app: createApp({ engine, options: { ...options, ...rest }, keepAliveMillis }) };
+  const chat = new FakeRenderer(template);
+  const tokenizer = new FakeTokenizer();
+  const all = { ...options, ...rest };
+  return {
+    engine,
+    chat,
+    app: createApp({ engine, chat, tokenizer, options: all, keepAliveMillis }),
+  };
 }
 
 /** Sends JSON, or text as it is. */

@@ -58,7 +58,8 @@ Deno.test("every documented operation is served", async () => {
   const paths = openApiDocument().paths as Record<string, Record<string, unknown>>;
   for (const [path, operations] of Object.entries(paths)) {
     for (const method of Object.keys(operations)) {
-      const { status } = await app.request(path, { method: method.toUpperCase() });
+      const served = path.replace("{id}", "fake/model");
+      const { status } = await app.request(served, { method: method.toUpperCase() });
       assert.ok(status !== 404 && status !== 405, `${method} ${path} is ${status}`);
     }
   }

@@ -61,21 +61,26 @@ Deno.test("an allowed origin may call and read the headers, any other may not", 
   assert.equal(
     headers.get("access-control-expose-headers"),
     "x-compute-type,x-compute-time,x-compute-characters,x-total-time,x-validation-time," +
-      "x-queue-time,x-inference-time,x-time-per-token,x-prompt-tokens,x-generated-tokens",
+      "x-queue-time,x-inference-time,x-time-per-token,x-prompt-tokens,x-generated-tokens," +
+      "x-request-id,x-ignored-params",
   );
   assert.equal((await ask("http://b.example")).get("access-control-allow-origin"), null);
 });
 
-Deno.test("a preflight is answered with TGI's methods and header", async () => {
+Deno.test("a preflight is answered with TGI's methods and the headers that were asked for", async () => {
   const { app } = start({ corsAllowOrigin: ["*"] });
   const response = await app.request("/generate", {
     method: "OPTIONS",
-    headers: { origin: "http://a.example", "access-control-request-method": "POST" },
+    headers: {
+      origin: "http://a.example",
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "content-type,authorization",
+    },
   });
   assert.equal(response.status, 204);
   assert.equal(response.headers.get("access-control-allow-origin"), "*");
   assert.equal(response.headers.get("access-control-allow-methods"), "GET,POST");
-  assert.equal(response.headers.get("access-control-allow-headers"), "content-type");
+  assert.equal(response.headers.get("access-control-allow-headers"), "content-type,authorization");
 });
 
 Deno.test("errors and streams carry the origin, too", async () => {

@@ -20,7 +20,7 @@ Deno.test("a stream is one event a token, byte for byte", async () => {
 
 Deno.test("the headers of a stream are TGI's, and keep proxies from gathering", async () => {
   const { app } = start();
-  const response = await post(app, "/generate_stream", { inputs: "añ" });
+  const response = await post(app, "/generate_stream", { inputs: "añ" }, { "x-request-id": "1" });
   await response.text();
   assert.deepEqual(Object.fromEntries(response.headers), {
     "cache-control": "no-cache",
@@ -28,6 +28,7 @@ Deno.test("the headers of a stream are TGI's, and keep proxies from gathering", 
     "x-accel-buffering": "no",
     "x-compute-characters": "2",
     "x-compute-type": "cpu",
+    "x-request-id": "1",
   });
 });
 

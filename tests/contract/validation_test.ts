@@ -33,9 +33,14 @@ const refused: readonly (readonly [Record<string, unknown>, string])[] = [
   [{ top_n_tokens: 6 }, "`top_n_tokens` must be >= 0 and <= 5. Given: 6"],
   [{ truncate: 0 }, "`truncate` must be strictly positive and less than 32. Given: 0"],
   [{ truncate: 33 }, "`truncate` must be strictly positive and less than 32. Given: 33"],
-  [{ watermark: true }, "watermark is not supported"],
-  [{ adapter_id: "x" }, "adapter_id is not supported"],
-  [{ grammar: { type: "regex", value: "a" } }, "grammar is not supported"],
+  [{ min_p: 1.1 }, "`min_p` must be >= 0.0 and <= 1.0"],
+  [{ logit_bias: { "100": 1 } }, "`logit_bias` must name token ids below 100"],
+  [{ logit_bias: { "1": 101 } }, "`logit_bias` must be >= -100.0 and <= 100.0"],
+  [{ adapter_id: "x" }, "unknown adapter `x`: none is loaded, leave `adapter_id` out"],
+  [
+    { grammar: { type: "regex", value: 1 } },
+    "grammar is not valid: the value of a regex grammar must be a text that is not empty",
+  ],
 ];
 
 for (const [parameters, message] of refused) {
@@ -59,8 +64,12 @@ Deno.test("values on the bounds are accepted", async () => {
     { stop: ["1", "2", "3", "4"] },
     { top_n_tokens: 5 },
     { truncate: 32 },
-    { watermark: false },
+    { watermark: true },
     { seed: 0 },
+    { min_p: 0 },
+    { min_p: 1 },
+    { logit_bias: { "99": -100 } },
+    { grammar: { type: "regex", value: "a" } },
   ];
   for (const parameters of accepted) {
     const response = await post(app, "/generate", { inputs: "a", parameters });
@@ -88,7 +97,7 @@ Deno.test("the first rule that is broken wins, in TGI's order", async () => {
     "stop",
     "top_n_tokens",
     "truncate",
-    "watermark",
+    "min_p",
     "adapter_id",
     "grammar",
   ];

@@ -81,3 +81,40 @@ Deno.test("a request that breaks the core fails alone, and the server goes on", 
   assert.equal(health.status, 200);
   await health.body?.cancel();
 });
+
+Deno.test("a server that the network reaches without a key says so, with a key it does not", async () => {
+  await using open = await startScripted(["--hostname", "0.0.0.0"]);
+  assert.match(open.log(), /WARN Anyone who reaches 0\.0\.0\.0 may use this server/);
+  const file = await Deno.makeTempFile();
+  await Deno.writeTextFile(file, "# keys\nsecret\n");
+  await using closed = await startScripted(["--hostname", "0.0.0.0", "--api-key-file", file]);
+  assert.doesNotMatch(closed.log(), /Anyone/);
+  const refused = await fetch(`http://127.0.0.1:${closed.port}/info`);
+  assert.equal(refused.status, 401);
+  await refused.body?.cancel();
+  const headers = { authorization: "Bearer secret" };
+  const info = await fetch(`http://127.0.0.1:${closed.port}/info`, { headers });
+  assert.equal(info.status, 200);
+  await info.body?.cancel();
+  await Deno.remove(file);
+});
+
+Deno.test("completions of the same seed are the same, whole as streamed", async () => {
+  await using server = await startScripted();
+  const ask = (extra: Record<string, unknown>) =>
+    fetch(`${server.url}/v1/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ prompt: ["Hello", "Bye"], max_tokens: 12, n: 2, seed: 5, ...extra }),
+    });
+  const { choices } = await (await ask({})).json();
+  const texts = ["", "", "", ""];
+  const lines = (await (await ask({ stream: true })).text()).trim().split("\n\n");
+  assert.equal(lines.pop(), "data: [DONE]");
+  for (const line of lines) {
+    const [choice] = JSON.parse(line.slice("data: ".length)).choices;
+    texts[choice.index] += choice.text;
+  }
+  assert.deepEqual(choices.map(({ text }: { text: string }) => text), texts);
+  assert.equal(new Set(texts).size, 4);
+});

@@ -1,0 +1,73 @@
+/**
+ * For models whose template knows no tools, and for every call that is forced: a JSON array of
+ * `{"name", "arguments"}`. A system message tells the model of it; a grammar holds it to it.
+ */
+
+import type { Grammar } from "../../../ffi/types.ts";
+import type { JsonObject } from "../messages.ts";
+import { JsonCallReader } from "./json_calls.ts";
+import type { Tool, ToolFormat } from "./format.ts";
+
+/** The array, or one object of it, is the whole turn. */
+export const generic: ToolFormat = {
+  name: "generic",
+  matches: () => true,
+  markers: [],
+  reader: (tools) =>
+    new JsonCallReader({ open: null, close: null, bare: true, named: false }, tools),
+};
+
+/** The conversation with a first message that tells of the tools. */
+export function describeTools(
+  messages: readonly JsonObject[],
+  tools: readonly Tool[],
+): readonly JsonObject[] {
+  const text = "You may call these functions:\n" +
+    tools.map(({ definition }) => JSON.stringify(definition, plainNumber)).join("\n") +
+    "\nTo call functions, answer with a JSON array alone, one object for each call: " +
+    '[{"name": "the function", "arguments": {"the argument": "its value"}}]. ' +
+    "Otherwise answer in plain text.";
+  const [first, ...rest] = messages;
+  if (first?.role !== "system") return [{ role: "system", content: text }, ...messages];
+  return [{ ...first, content: `${first.content ?? ""}\n\n${text}` }, ...rest];
+}
+
+/** The grammar of a turn that calls at least one of `tools`, and no more than one unless `many`. */
+export function callGrammar(tools: readonly Tool[], many: boolean): Grammar {
+  const definitions = tools.map(({ parameters }, index) =>
+    [`tool${index}`, moveReferences(parameters, `#/$defs/tool${index}`)] as const
+  );
+  const items = tools.map(({ name }, index) => ({
+    type: "object",
+    properties: { name: { const: name }, arguments: { $ref: `#/$defs/tool${index}` } },
+    required: ["name", "arguments"],
+    additionalProperties: false,
+  }));
+  return {
+    type: "json_schema",
+    value: {
+      type: "array",
+      items: items.length === 1 ? items[0] : { anyOf: items },
+      minItems: 1,
+      ...(many ? {} : { maxItems: 1 }),
+      $defs: Object.fromEntries(definitions),
+    },
+  };
+}
+
+/** A schema that becomes a part of another: what it refers to in itself has moved along. */
+function moveReferences(value: unknown, root: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => moveReferences(item, root));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => {
+      const isLocal = key === "$ref" && typeof inner === "string" && /^#(\/|$)/.test(inner);
+      return [key, isLocal ? root + inner.slice(1) : moveReferences(inner, root)];
+    }),
+  );
+}
+
+/** Bodies are read with exact integers under the key `seed`. */
+function plainNumber(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? Number(value) : value;
+}

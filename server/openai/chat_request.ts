@@ -1,0 +1,177 @@
+/** From the body of a chat to jobs and how their turns are read. */
+
+import type { GenerateJob, Grammar } from "../../ffi/types.ts";
+import { continuedText, cutAfter, type JsonObject, plainMessage } from "../chat/messages.ts";
+import { opensReasoning, type ReasoningTags, reasoningTags } from "../chat/reasoning.ts";
+import type { ChatRenderer } from "../chat/renderer.ts";
+import { responseGrammar } from "../chat/response_format.ts";
+import { type ToolChoice, toolChoice } from "../chat/tools/choice.ts";
+import type { ToolFormat } from "../chat/tools/format.ts";
+import { callGrammar, describeTools, generic } from "../chat/tools/generic.ts";
+import { pickFormat } from "../chat/tools/pick.ts";
+import type { AppContext } from "../context.ts";
+import { TemplateError, ToolError, ValidationError } from "../errors.ts";
+import type { ChatRequest } from "../schemas/chat.ts";
+import { checkCount } from "./completion_request.ts";
+import { checkShared, sharedParameters } from "./parameters.ts";
+
+/** OpenAI's most for `top_logprobs`. */
+const MAX_TOP_LOGPROBS = 20;
+
+/** Variables of a template that a request cannot set: they are the server's. */
+const RESERVED = new Set([
+  "messages",
+  "tools",
+  "add_generation_prompt",
+  "continue_final_message",
+  "bos_token",
+  "eos_token",
+  "chat_template",
+  "raise_exception",
+  "strftime_now",
+  "range",
+  "namespace",
+  "dict",
+  "debug",
+]);
+
+/** How the text of a turn is read. */
+export interface TurnShape {
+  readonly logprobs: boolean;
+  /** Null when no tool may be called. */
+  readonly tools: {
+    readonly format: ToolFormat;
+    readonly names: ReadonlySet<string>;
+    /** Whether a turn may have more than one call. */
+    readonly many: boolean;
+  } | null;
+  /** Null when the model does not reason. */
+  readonly reasoning: { readonly tags: ReasoningTags; readonly inside: boolean } | null;
+}
+
+/** A checked body. */
+export interface ChatPlan {
+  /** One for each choice. */
+  readonly jobs: readonly GenerateJob[];
+  readonly shape: TurnShape;
+  /** The prompt, as the template has written it. */
+  readonly prompt: string;
+}
+
+/** Checks a body, renders its messages and plans its generations. Throws a `TgiError`. */
+export async function planChat(body: ChatRequest, context: AppContext): Promise<ChatPlan> {
+  const { maxStopSequences } = context.options;
+  checkShared(body, { maxStopSequences, vocab: context.engine.info.vocab });
+  checkChat(body);
+  const choices = body.n ?? 1;
+  checkCount(choices, context.permits.limit);
+  const choice = toolChoice(body);
+  const grammar = turnGrammar(body, choice);
+  const format = pickFormat(context.chat.template);
+  const prompt = await renderChat(body, choice, format, context.chat);
+  const jobs = Array.from({ length: choices }, (_, index) => chatJob(body, prompt, grammar, index));
+  return { jobs, shape: turnShape(body, choice, format, context.chat, prompt), prompt };
+}
+
+function checkChat(body: ChatRequest): void {
+  const top = body.top_logprobs ?? 0;
+  if (top > MAX_TOP_LOGPROBS) {
+    const words = `\`top_logprobs\` must be >= 0 and <= ${MAX_TOP_LOGPROBS}. Given: ${top}`;
+    throw ValidationError.ofParam("top_logprobs", words);
+  }
+  if (top > 0 && body.logprobs !== true) {
+    const words = "`top_logprobs` is only for `logprobs` == true";
+    throw ValidationError.ofParam("top_logprobs", words);
+  }
+  for (const name of ["max_tokens", "max_completion_tokens"] as const) {
+    if (body[name] !== 0) continue;
+    throw ValidationError.ofParam(name, `\`${name}\` must be strictly positive. Given: 0`);
+  }
+}
+
+/** A forced call, or the format that was asked for; both at once cannot be held. */
+function turnGrammar(body: ChatRequest, choice: ToolChoice): Grammar | null {
+  const grammar = responseGrammar(body.response_format);
+  if (grammar !== null && choice.tools.length > 0) {
+    throw new ToolError("Grammar and tools are mutually exclusive");
+  }
+  return choice.forced ? callGrammar(choice.tools, choice.many) : grammar;
+}
+
+/** The prompt of a body's messages. Throws a `TgiError`. */
+export async function renderChat(
+  body: ChatRequest,
+  { tools }: ToolChoice,
+  format: ToolFormat,
+  renderer: ChatRenderer,
+): Promise<string> {
+  const plain = body.messages.map(plainMessage);
+  const isTold = format === generic && tools.length > 0;
+  const continued = body.continue_final_message === true ? continuedText(plain) : null;
+  const prompt = await renderer.render({
+    messages: isTold ? describeTools(plain, tools) : plain,
+    tools: isTold || tools.length === 0 ? null : tools.map(({ definition }) => definition),
+    addGenerationPrompt: generationPrompt(body),
+    variables: templateVariables(body.chat_template_kwargs ?? {}),
+  });
+  if (continued === null) return prompt;
+  const cut = cutAfter(prompt, continued);
+  if (cut === null) {
+    throw new TemplateError("it does not show the last message: cannot go on with it");
+  }
+  return cut;
+}
+
+function generationPrompt(body: ChatRequest): boolean {
+  if (body.continue_final_message !== true) return body.add_generation_prompt ?? true;
+  if (body.add_generation_prompt !== true) return false;
+  throw ValidationError.ofParam(
+    "add_generation_prompt",
+    "`add_generation_prompt` and `continue_final_message` exclude each other",
+  );
+}
+
+function templateVariables(variables: JsonObject): JsonObject {
+  const reserved = Object.keys(variables).find((name) => RESERVED.has(name));
+  if (reserved === undefined) return variables;
+  throw ValidationError.ofParam(
+    "chat_template_kwargs",
+    `\`chat_template_kwargs\` cannot set \`${reserved}\`: the name is the server's own`,
+  );
+}
+
+function chatJob(
+  body: ChatRequest,
+  prompt: string,
+  grammar: Grammar | null,
+  index: number,
+): GenerateJob {
+  const isLogged = body.logprobs === true;
+  return {
+    inputs: prompt,
+    parameters: {
+      ...sharedParameters(body, index),
+      max_new_tokens: body.max_completion_tokens ?? body.max_tokens ?? null,
+      add_special_tokens: false,
+      top_n_tokens: isLogged ? body.top_logprobs ?? 0 : 0,
+      ...(isLogged ? { raw_logprobs: true } : {}),
+      ...(grammar === null ? {} : { grammar }),
+    },
+  };
+}
+
+function turnShape(
+  body: ChatRequest,
+  { tools, forced, many }: ToolChoice,
+  format: ToolFormat,
+  { template }: ChatRenderer,
+  prompt: string,
+): TurnShape {
+  const names = new Set(tools.map(({ name }) => name));
+  const tags = forced ? null : reasoningTags(template);
+  return {
+    logprobs: body.logprobs === true,
+    tools: tools.length === 0 ? null : { format: forced ? generic : format, names, many },
+    reasoning: tags && { tags, inside: opensReasoning(prompt, tags) },
+  };
+}
