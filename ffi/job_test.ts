@@ -20,6 +20,20 @@ Deno.test("nulls stay and absent parameters stay absent", () => {
   );
 });
 
+Deno.test("a grammar, a bias and a prompt of ids are written as the core reads them", () => {
+  const parameters: JobParameters = {
+    grammar: { type: "json_schema", value: { type: "object", required: ["b", "a"] } },
+    logit_bias: { "7": -1.5 },
+    watermark: { gamma: 0.5, delta: 2 },
+  };
+  equal(
+    new TextDecoder().decode(encodeJob({ inputs: "", input_ids: [1, 2], parameters })),
+    '{"inputs":"","input_ids":[1,2],"parameters":{"grammar":{"type":"json_schema","value":' +
+      '{"type":"object","required":["b","a"]}},"logit_bias":{"7":-1.5},' +
+      '"watermark":{"gamma":0.5,"delta":2}}}',
+  );
+});
+
 Deno.test("texts survive, but for lone surrogates", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
     deepEqual(JSON.parse(json(text, { stop: [text] })).parameters.stop, [text]);

@@ -106,12 +106,42 @@ export interface JobParameters {
   top_n_tokens?: number;
   decoder_input_details?: boolean;
   add_special_tokens?: boolean;
+  /** Under a grammar: past every end that the grammar leaves open. */
   ignore_eos?: boolean;
+  /** Every token keeps to it; one that is not valid or too large fails as `validation`. */
+  grammar?: Grammar | null;
+  /** TGI's watermark, with the numbers of `--watermark-gamma` and `--watermark-delta`. */
+  watermark?: { readonly gamma: number; readonly delta: number } | null;
+  /** Extension: least share of the best token's probability, 0 to 1; above 0 it samples. */
+  min_p?: number | null;
+  /** Extension: added to the logits of these token ids, -100 to 100; at most 1024 of them. */
+  logit_bias?: Readonly<Record<string, number>>;
+  /** Extension: OpenAI's, over the generated tokens; -2 to 2. */
+  presence_penalty?: number | null;
+  /** Extension: OpenAI's `frequency_penalty`, by count; `frequency_penalty` is TGI's. -2 to 2. */
+  openai_frequency_penalty?: number | null;
+  /** Extension: neither the end of sequence nor a stop sequence counts before. */
+  min_new_tokens?: number;
+  /** Extension: logprobs and top tokens of the model, before all warpers and the grammar. */
+  raw_logprobs?: boolean;
+  /** Extension: a stop sequence is found inside a token too, and the text is cut there. */
+  stop_anywhere?: boolean;
+  /** With `stop_anywhere`: whether the stop sequence stays in the text; it does when absent. */
+  include_stop_str?: boolean;
 }
+
+/** A grammar for the core. */
+export type Grammar =
+  /** A schema as an object or as its JSON text; `json_object` without one is any object. */
+  | { readonly type: "json_schema" | "json_object"; readonly value?: unknown }
+  /** A regular expression that the whole text matches, or a Lark grammar that begins at `start`. */
+  | { readonly type: "regex" | "lark"; readonly value: string };
 
 /** One generation. */
 export interface GenerateJob {
   inputs: string;
+  /** Prompt as token ids, taken as they are; then `inputs` is empty. */
+  input_ids?: readonly number[];
   parameters: JobParameters;
 }
 

@@ -80,6 +80,25 @@ fn a_core_opens_generates_closes_and_opens_again() {
 }
 
 #[test]
+fn a_job_carries_ids_a_grammar_and_every_extension() {
+    let _turn = turn();
+    let job = r#"{"inputs": "", "input_ids": [9, 10], "parameters": {"max_new_tokens": 40,
+        "grammar": {"type": "json_schema", "value": {"type": "object", "properties": {"the people":
+        {"type": "boolean"}}, "required": ["the people"], "additionalProperties": false}},
+        "watermark": {"gamma": 0.5, "delta": 2}, "min_p": 0.1, "logit_bias": {"300": -1.5},
+        "presence_penalty": 0.5, "openai_frequency_penalty": null, "min_new_tokens": 1,
+        "raw_logprobs": true, "stop": ["never"], "stop_anywhere": true,
+        "include_stop_str": false}}"#;
+    assert_eq!(open(CONFIG), 0);
+    assert_eq!(kinds_of(submit(job)).last(), Some(&5));
+    let broken = r#"{"inputs": "a", "parameters": {"grammar": {"type": "regex", "value": "("}}}"#;
+    assert_eq!(kinds_of(submit(broken)), [6]);
+    let unknown = r#"{"inputs": "a", "parameters": {"grammar": {"type": "xml", "value": "("}}}"#;
+    assert_eq!(submit(unknown), -errno::EINVAL);
+    assert_eq!(tgi_close(), 0);
+}
+
+#[test]
 fn without_an_open_core_every_call_says_so() {
     let _turn = turn();
     assert_eq!(submit(JOB), -errno::EPIPE);

@@ -114,21 +114,25 @@ impl Scheduler {
 
     /// Drafted tokens for decodes, from what is left; they never take a page.
     fn take_drafts(&mut self, budget: &mut Budget) {
-        if self.limits.speculate == 0 {
-            return;
-        }
         for sequence in &mut self.running {
-            if !sequence.is_decoding() || sequence.take == 0 {
+            let grammar = sequence.grammar.as_ref();
+            let forced = grammar.map_or::<&[u32], _>(&[], |grammar| grammar.forced());
+            let speculates = self.limits.speculate > 0 || !forced.is_empty();
+            if !speculates || !sequence.is_decoding() || sequence.take == 0 {
                 continue;
             }
-            let limit = self
-                .limits
-                .speculate
-                .min(sequence.max_new_tokens - sequence.generated() - 1)
+            let limit = (sequence.max_new_tokens - sequence.generated() - 1)
                 .min(sequence.page_room() - sequence.tokens.len())
                 .min(budget.tokens)
                 .min(budget.rows);
-            sequence.drafted = sequence.drafter.propose(&mut sequence.tokens, limit);
+            sequence.drafts_forced = !forced.is_empty();
+            sequence.drafted = if sequence.drafts_forced {
+                let forced = &forced[..forced.len().min(limit)];
+                sequence.tokens.extend_from_slice(forced);
+                forced.len()
+            } else {
+                sequence.drafter.propose(&mut sequence.tokens, limit.min(self.limits.speculate))
+            };
             sequence.take += sequence.drafted;
             budget.spend(sequence.drafted, sequence.drafted);
         }

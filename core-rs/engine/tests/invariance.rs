@@ -6,7 +6,10 @@ use common::{Bench, Circular, End, Spoiling, Story, config};
 use proptest::prelude::*;
 use tgi_backend::Backend;
 use tgi_backend_scripted::{ScriptedBackend, ScriptedOptions};
-use tgi_engine::{EngineConfig, FailureKind, FinishReason, Parameters, Profile, Progress, Request};
+use tgi_engine::{
+    EngineConfig, FailureKind, FinishReason, Grammar, GrammarKind, Parameters, Profile, Progress,
+    Request, Watermark,
+};
 
 /// Longest sequence of these tests; every pool holds at least that.
 const TOTAL_TOKENS: usize = 160;
@@ -63,6 +66,49 @@ fn prompt() -> impl Strategy<Value = String> {
     })
 }
 
+/// A grammar now and then: free text within bounds, forced text, recursion.
+fn grammar() -> impl Strategy<Value = Option<Grammar>> {
+    const GRAMMARS: [(GrammarKind, &str); 5] = [
+        (GrammarKind::Regex, "[a-zA-Z 日本é🙂\\n]*"),
+        (GrammarKind::Regex, "(the word of the water, )*(and|or) the people\\."),
+        (GrammarKind::JsonSchema, r#"{"type":"object"}"#),
+        (
+            GrammarKind::JsonSchema,
+            r#"{"type":"object","properties":{"the people of the water":{"type":"boolean"},
+                "text":{"type":"string","maxLength":20}},
+                "required":["the people of the water","text"],"additionalProperties":false}"#,
+        ),
+        (GrammarKind::Lark, "start: \"(\" start* \")\" | \" the\" | \" of\""),
+    ];
+    let one = prop::sample::select(GRAMMARS.to_vec());
+    prop::option::weighted(0.3, one.prop_map(|(kind, text)| Grammar { kind, text: text.into() }))
+}
+
+/// What TGI does not have.
+fn extensions() -> impl Strategy<Value = Parameters> {
+    let penalty = || prop::option::weighted(0.2, -2.0..2.0_f32);
+    let bias = prop::collection::btree_map(5..512_u32, -20.0..5.0_f32, 0..4);
+    let mark = prop::option::weighted(0.1, (0.2..0.8_f32, 0.5..4.0_f32));
+    let stop = (prop::bool::weighted(0.3), any::<bool>(), 0..5_u32);
+    let min_p = prop::option::weighted(0.2, 0.0..0.9_f32);
+    (penalty(), penalty(), bias, mark, stop, min_p, prop::bool::weighted(0.2)).prop_map(
+        |(presence, frequency, logit_bias, mark, (anywhere, include, least), min_p, raw)| {
+            Parameters {
+                presence_penalty: presence,
+                openai_frequency_penalty: frequency,
+                logit_bias,
+                watermark: mark.map(|(gamma, delta)| Watermark { gamma, delta }),
+                stop_anywhere: anywhere,
+                include_stop_str: include,
+                min_new_tokens: least,
+                min_p,
+                raw_logprobs: raw,
+                ..Parameters::default()
+            }
+        },
+    )
+}
+
 fn parameters() -> impl Strategy<Value = Parameters> {
     let sampling = prop_oneof![
         Just(None),
@@ -71,8 +117,10 @@ fn parameters() -> impl Strategy<Value = Parameters> {
     let penalty = prop::option::weighted(0.2, 1.01..1.5_f32);
     let stop = prop::option::weighted(0.3, "[a-e ]");
     let flags = (prop::bool::weighted(0.2), any::<bool>());
-    (sampling, penalty, stop, flags, 0..4_u32, 1..40_u32).prop_map(
-        |(sampling, penalty, stop, (details, ignore_eos), top, new)| Parameters {
+    let plain = (sampling, penalty, stop, flags, 0..4_u32, 1..40_u32);
+    let extensions = prop_oneof![3 => Just(Parameters::default()), 1 => extensions()];
+    (plain, grammar(), extensions).prop_map(
+        |((sampling, penalty, stop, (details, ignore_eos), top, new), grammar, extensions)| Parameters {
             seed: sampling.map(|(seed, ..)| seed),
             temperature: sampling.map(|(_, temperature, ..)| temperature),
             top_k: sampling.map(|(.., top_k, _)| top_k),
@@ -83,7 +131,9 @@ fn parameters() -> impl Strategy<Value = Parameters> {
             decoder_input_details: details,
             ignore_eos,
             max_new_tokens: Some(new),
-            ..Parameters::default()
+            min_new_tokens: extensions.min_new_tokens.min(new),
+            grammar,
+            ..extensions
         },
     )
 }
@@ -93,7 +143,7 @@ fn visit() -> impl Strategy<Value = Visit> {
     let paused = prop::option::weighted(0.2, (0..20_usize, 1..40_usize));
     (prompt(), parameters(), 0..40_usize, cancelled, paused).prop_map(
         |(inputs, parameters, arrives, cancelled, paused)| Visit {
-            request: Request { inputs, parameters },
+            request: Request { inputs, parameters, ..Request::default() },
             arrives,
             cancelled,
             paused,

@@ -1,0 +1,249 @@
+//! Output under a grammar, over the scripted backend.
+
+mod common;
+
+use std::path::Path;
+
+use common::{Bench, Circular, End, Story, config};
+use jsonschema::Draft;
+use serde_json::{Value, json};
+use tgi_backend_scripted::{EOS, ScriptedBackend, ScriptedOptions, tokenizer};
+use tgi_engine::{
+    EngineConfig, FailureKind, FinishReason, Grammar, GrammarKind, Invalid, Parameters, Profile,
+    Request,
+};
+
+fn lines(file: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file);
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A sampled request that leans towards ending what it began.
+fn request(kind: GrammarKind, text: &str, seed: u64) -> Request {
+    let tokenizer = tokenizer();
+    let closing = "\"}],".bytes().flat_map(|byte| {
+        tokenizer.encode(&char::from(byte).to_string(), false).unwrap()
+    });
+    let mut logit_bias: std::collections::BTreeMap<_, _> = closing.map(|id| (id, 8.0)).collect();
+    logit_bias.insert(EOS, 12.0);
+    let parameters = Parameters {
+        grammar: Some(Grammar { kind, text: text.into() }),
+        temperature: Some(1.0),
+        do_sample: true,
+        seed: Some(seed),
+        max_new_tokens: Some(3000),
+        logit_bias,
+        ..Parameters::default()
+    };
+    Request { inputs: "go".into(), parameters, ..Request::default() }
+}
+
+fn bench(speculate: usize) -> Bench {
+    let backend = Circular(ScriptedBackend::new(&ScriptedOptions::default()));
+    let config = EngineConfig { speculate, profile: Profile::V3_3, ..config() };
+    Bench::over(Box::new(backend), &config)
+}
+
+fn run(requests: &[Request]) -> Vec<Story> {
+    let mut bench = bench(2);
+    for (id, request) in (0..).zip(requests) {
+        bench.submit(id, request);
+    }
+    bench.run(10_000);
+    (0..requests.len() as u32).map(|id| bench.story(id)).collect()
+}
+
+fn refusal(kind: GrammarKind, text: &str) -> String {
+    let bench = bench(0);
+    let ticket = bench.intake.open(1).unwrap();
+    match bench.intake.prepare(ticket, &request(kind, text, 1)) {
+        Err(invalid @ Invalid::Grammar(_)) => invalid.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+const ENDED: Option<FinishReason> = Some(FinishReason::EosToken);
+
+fn finish(story: &Story) -> Option<FinishReason> {
+    match story.end {
+        Some(End::Done(reason, _)) => Some(reason),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_output_under_a_schema_is_valid() {
+    let schemas = lines("schemas.jsonl");
+    assert!(schemas.len() >= 40);
+    for entry in &schemas {
+        let (name, schema) = (&entry["name"], &entry["schema"]);
+        let validator = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .should_validate_formats(true)
+            .build(schema)
+            .unwrap();
+        let text = schema.to_string();
+        let requests: Vec<Request> =
+            (0..4).map(|seed| request(GrammarKind::JsonSchema, &text, seed)).collect();
+        for story in run(&requests) {
+            assert_eq!(finish(&story), ENDED, "{name}: {:?} {}", story.end, story.text);
+            let value: Value = serde_json::from_str(&story.text)
+                .unwrap_or_else(|error| panic!("{name}: {error}: {}", story.text));
+            let errors: Vec<String> =
+                validator.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{name}: {errors:?}: {}", story.text);
+        }
+    }
+}
+
+#[test]
+fn every_output_under_a_regular_expression_matches() {
+    for entry in lines("regexes.jsonl") {
+        let expression = entry["regex"].as_str().unwrap();
+        let whole = jsonschema::validator_for(&json!({ "pattern": format!("^(?:{expression})$") }));
+        let whole = whole.unwrap();
+        let requests: Vec<Request> =
+            (0..6).map(|seed| request(GrammarKind::Regex, expression, seed)).collect();
+        for story in run(&requests) {
+            assert_eq!(finish(&story), ENDED, "{}: {}", entry["name"], story.text);
+            assert!(whole.is_valid(&json!(story.text)), "{}: {}", entry["name"], story.text);
+        }
+    }
+}
+
+#[test]
+fn a_lark_grammar_is_kept_to() {
+    let grammar = "start: \"(\" start* \")\" | WORD\nWORD: \" the\" | \" of\"";
+    let requests: Vec<Request> =
+        (0..8).map(|seed| request(GrammarKind::Lark, grammar, seed)).collect();
+    let mut ended = 0;
+    for story in run(&requests) {
+        let mut depth = 0_i32;
+        let words = story.text.replace(" the", "").replace(" of", "");
+        for byte in words.bytes() {
+            depth += if byte == b'(' { 1 } else { -1 };
+            assert!(depth >= 0 && b"()".contains(&byte), "{}", story.text);
+        }
+        if finish(&story) == ENDED {
+            assert_eq!(depth, 0, "{}", story.text);
+            ended += 1;
+        }
+    }
+    assert!(ended > 0);
+}
+
+/// One step for each token that is not forced.
+#[test]
+fn forced_tokens_are_skipped_ahead_and_change_nothing() {
+    let schema = r#"{"type":"object","properties":{"the people of the water":{"type":"boolean"},
+        "another long name of a key":{"type":"boolean"}},"required":["the people of the water",
+        "another long name of a key"],"additionalProperties":false}"#;
+    let told = |options: &ScriptedOptions| {
+        let mut bench = Bench::new(options, &config());
+        bench.submit(1, &request(GrammarKind::JsonSchema, schema, 3));
+        bench.run(3000);
+        (bench.story(1), bench.recorder.steps(), bench.recorder.usage(1))
+    };
+    let (skipped, fewer, usage) = told(&ScriptedOptions::default());
+    // One row a step leaves no room for drafts.
+    let (slow, steps, _) = told(&ScriptedOptions { logit_rows: 1, ..<_>::default() });
+    assert_eq!(skipped, slow);
+    assert_eq!(finish(&skipped), ENDED);
+    assert_eq!(usage.accepted_tokens, usage.drafted_tokens, "what is forced is always right");
+    assert_eq!(steps - fewer, usage.accepted_tokens as usize);
+    assert!(fewer * 2 < steps, "{fewer} of {steps} steps");
+}
+
+#[test]
+fn the_end_comes_only_where_the_grammar_accepts_and_last() {
+    let mut ignoring = request(GrammarKind::Regex, "a{2,30}", 5);
+    ignoring.parameters.ignore_eos = true;
+    let mut least = request(GrammarKind::Regex, "a{2,30}", 5);
+    least.parameters.min_new_tokens = 9;
+    let stories = run(&[request(GrammarKind::Regex, "a{2,30}", 5), ignoring, least]);
+    let lengths: Vec<usize> = stories.iter().map(|story| story.text.len()).collect();
+    assert_eq!(lengths, [2, 30, 9], "the end is liked best, then refused while anything else goes");
+    for story in stories {
+        assert_eq!(finish(&story), ENDED);
+        let (last, others) = story.tokens.split_last().unwrap();
+        assert!(last.0.id == EOS && others.iter().all(|(token, _)| token.id != EOS));
+    }
+}
+
+#[test]
+fn raw_logprobs_are_those_of_the_model_even_where_the_grammar_leaves_no_choice() {
+    let mut raw = request(GrammarKind::Regex, "the word", 5);
+    raw.parameters.raw_logprobs = true;
+    let stories = run(&[request(GrammarKind::Regex, "the word", 5), raw]);
+    let ids = |story: &Story| story.tokens.iter().map(|(token, _)| token.id).collect::<Vec<_>>();
+    let probable = |story: &Story| {
+        story.tokens.iter().all(|(token, _)| f32::from_bits(token.logprob) == 0.0)
+    };
+    assert_eq!(ids(&stories[0]), ids(&stories[1]));
+    assert!(probable(&stories[0]) && !probable(&stories[1]));
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_with_the_reason() {
+    let schema = |text| refusal(GrammarKind::JsonSchema, text);
+    assert!(schema("{").starts_with("grammar is not valid: EOF while parsing"));
+    assert!(schema(r#"{"type":"object","not":{}}"#).contains("Unimplemented keys: [\"not\"]"));
+    assert!(schema(r##"{"$ref":"#/$defs/none"}"##).starts_with("grammar is not valid: "));
+    assert!(schema(r#"{"type":"thing"}"#).contains("thing"));
+    assert!(schema(r#"{"allOf":[{"const":1},{"const":2}]}"#).contains("nsatisfiable"));
+    assert!(refusal(GrammarKind::Regex, "(").starts_with("grammar is not valid: "));
+    assert!(refusal(GrammarKind::Lark, "begin: \"a\"").starts_with("grammar is not valid: "));
+}
+
+#[test]
+fn hostile_grammars_end_with_the_name_of_the_limit() {
+    let nested = |depth| ["{\"a\":".repeat(depth), "1".into(), "}".repeat(depth)].concat();
+    let chain: String = (0..6000).map(|id| format!("T{id}: T{}\n", id + 1)).collect();
+    let hostile = [
+        (GrammarKind::JsonSchema, format!("[{}]", "1,".repeat(300_000)), "at most 524288 bytes"),
+        (GrammarKind::JsonSchema, nested(5000), "recursion limit exceeded"),
+        (GrammarKind::Regex, "a".repeat(70_000), "at most 65536 bytes"),
+        (GrammarKind::Regex, "(a|b)*a(a|b){400}x".repeat(200), "`"),
+        (GrammarKind::Regex, "((((a{0,999}){0,999}){0,999}){0,999}){0,999}".into(), "`"),
+        (GrammarKind::Lark, format!("start: {}\"a\"{}", "(".repeat(200), ")".repeat(200)), "at most 128 deep"),
+        (GrammarKind::Lark, format!("start: T0\n{chain}T6000: \"a\"\n"), ""),
+        (GrammarKind::JsonSchema, r#"{"type":"string","minLength":100000000}"#.into(), "too large"),
+    ];
+    for (kind, text, limit) in hostile {
+        let bench = bench(0);
+        let ticket = bench.intake.open(1).unwrap();
+        let refused = bench.intake.prepare(ticket, &request(kind, &text, 1)).map(|_| ());
+        let shown = &text[..text.len().min(50)];
+        match refused {
+            Err(Invalid::Grammar(reason)) => {
+                assert!(reason.contains(limit) && reason.len() < 500, "{shown}: {reason}");
+                println!("{shown}: {reason}");
+            }
+            Ok(()) => println!("{shown}: served"),
+            Err(other) => panic!("{shown}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_grammar_that_fails_while_it_runs_ends_its_own_request_only() {
+    // Every state of the lexer differs from all others, so a mask costs more than it may.
+    let costly = "(.*(a|b).{40}(c|d).{40}){40}x";
+    let mut bench = bench(2);
+    bench.submit(1, &request(GrammarKind::JsonSchema, r#"{"type":"boolean"}"#, 1));
+    bench.submit(2, &request(GrammarKind::Regex, costly, 1));
+    bench.submit(3, &request(GrammarKind::Regex, "[a-z ]{5,60}", 1));
+    bench.run(10_000);
+    let alone = run(&[request(GrammarKind::Regex, "[a-z ]{5,60}", 1)]);
+    assert_eq!(bench.story(3), alone[0]);
+    assert_eq!(finish(&bench.story(1)), ENDED);
+    println!("{:?}", bench.story(2).end);
+    assert!(
+        matches!(&bench.story(2).end, Some(End::Failed(FailureKind::Validation, text))
+            if text.starts_with("grammar is not valid: ") && text.contains("limit `")),
+        "{:?}",
+        bench.story(2).end
+    );
+    assert_eq!(bench.core.pages()[0], 0);
+}
