@@ -62,7 +62,8 @@ fn pick(state: &GrammarState, random: u64) -> Option<u32> {
     let mask = state.mask(0).ok()?;
     let count: u64 = mask.iter().map(|word| u64::from(word.count_ones())).sum();
     let mut left = random.checked_rem(count)?;
-    let mut ids = (0..mask.len() as u32 * 32).filter(|id| mask[*id as usize / 32] >> (id % 32) & 1 == 1);
+    let mut ids =
+        (0..mask.len() as u32 * 32).filter(|id| mask[*id as usize / 32] >> (id % 32) & 1 == 1);
     ids.find(|_| {
         let found = left == 0;
         left = left.wrapping_sub(1);

@@ -28,7 +28,8 @@ impl Generation {
         let seed = prepared.seed.unwrap_or_default();
         let constrained = parameters.grammar.is_some();
         // Under a grammar the end of the text is the end, so it must not come by itself.
-        let ban = if constrained && parameters.ignore_eos { most } else { parameters.min_new_tokens };
+        let ban =
+            if constrained && parameters.ignore_eos { most } else { parameters.min_new_tokens };
         let sampler = Sampler::new(parameters, profile, &prepared.tokens, most, seed);
         let held = parameters.stop_anywhere && !parameters.stop.is_empty();
         Self {

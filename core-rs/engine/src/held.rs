@@ -5,10 +5,7 @@ use std::collections::VecDeque;
 use tgi_model::Tokenizer;
 
 use crate::{
-    detokenizer::Detokenizer,
-    event::TokenInfo,
-    request::Parameters,
-    sampler::Sampled,
+    detokenizer::Detokenizer, event::TokenInfo, request::Parameters, sampler::Sampled,
     stop_search::StopSearch,
 };
 

@@ -57,8 +57,7 @@ impl Intake {
         let parameters = &request.parameters;
         let grammar = parameters.grammar.as_ref().map(|grammar| self.grammars.compile(grammar));
         let grammar = grammar.transpose()?;
-        let generation =
-            Generation::new(parameters, &prepared, self.profile, self.tokenizer.eos());
+        let generation = Generation::new(parameters, &prepared, self.profile, self.tokenizer.eos());
         let details = parameters.decoder_input_details;
         let sequence = Sequence::new(ticket, prepared, self.speculate, details, generation);
         Ok(sequence.constrained_by(grammar))

@@ -162,8 +162,7 @@ impl Output {
             }
         };
         let sampler = &mut sequence.generation.sampler;
-        let sampled =
-            sampler.sample_allowed(logits, position as u32, allowed, &mut self.scratch);
+        let sampled = sampler.sample_allowed(logits, position as u32, allowed, &mut self.scratch);
         sampler.accept(sampled.id);
         self.text.clear();
         let piece = self.tokenizer.piece(sampled.id);

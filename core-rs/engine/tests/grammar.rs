@@ -22,9 +22,9 @@ fn lines(file: &str) -> Vec<Value> {
 /// A sampled request that leans towards ending what it began.
 fn request(kind: GrammarKind, text: &str, seed: u64) -> Request {
     let tokenizer = tokenizer();
-    let closing = "\"}],".bytes().flat_map(|byte| {
-        tokenizer.encode(&char::from(byte).to_string(), false).unwrap()
-    });
+    let closing = "\"}],"
+        .bytes()
+        .flat_map(|byte| tokenizer.encode(&char::from(byte).to_string(), false).unwrap());
     let mut logit_bias: std::collections::BTreeMap<_, _> = closing.map(|id| (id, 8.0)).collect();
     logit_bias.insert(EOS, 12.0);
     let parameters = Parameters {
@@ -177,9 +177,8 @@ fn raw_logprobs_are_those_of_the_model_even_where_the_grammar_leaves_no_choice()
     raw.parameters.raw_logprobs = true;
     let stories = run(&[request(GrammarKind::Regex, "the word", 5), raw]);
     let ids = |story: &Story| story.tokens.iter().map(|(token, _)| token.id).collect::<Vec<_>>();
-    let probable = |story: &Story| {
-        story.tokens.iter().all(|(token, _)| f32::from_bits(token.logprob) == 0.0)
-    };
+    let probable =
+        |story: &Story| story.tokens.iter().all(|(token, _)| f32::from_bits(token.logprob) == 0.0);
     assert_eq!(ids(&stories[0]), ids(&stories[1]));
     assert!(probable(&stories[0]) && !probable(&stories[1]));
 }
@@ -206,7 +205,11 @@ fn hostile_grammars_end_with_the_name_of_the_limit() {
         (GrammarKind::Regex, "a".repeat(70_000), "at most 65536 bytes"),
         (GrammarKind::Regex, "(a|b)*a(a|b){400}x".repeat(200), "`"),
         (GrammarKind::Regex, "((((a{0,999}){0,999}){0,999}){0,999}){0,999}".into(), "`"),
-        (GrammarKind::Lark, format!("start: {}\"a\"{}", "(".repeat(200), ")".repeat(200)), "at most 128 deep"),
+        (
+            GrammarKind::Lark,
+            format!("start: {}\"a\"{}", "(".repeat(200), ")".repeat(200)),
+            "at most 128 deep",
+        ),
         (GrammarKind::Lark, format!("start: T0\n{chain}T6000: \"a\"\n"), ""),
         (GrammarKind::JsonSchema, r#"{"type":"string","minLength":100000000}"#.into(), "too large"),
     ];

@@ -27,8 +27,7 @@ fn model() -> Model {
 /// Runs all requests together, with `speculate` drafted tokens.
 fn run(requests: &[Request], speculate: usize) -> Vec<Story> {
     let model = model();
-    let options =
-        CpuOptions { pages: 64, batch_tokens: 128, logit_rows: 32, threads: Some(1) };
+    let options = CpuOptions { pages: 64, batch_tokens: 128, logit_rows: 32, threads: Some(1) };
     let backend = CpuBackend::load(&model, &options).unwrap();
     let recorder = Recorder::default();
     let config = EngineConfig { speculate, profile: Profile::V3_3, ..config() };

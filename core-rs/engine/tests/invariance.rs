@@ -120,20 +120,22 @@ fn parameters() -> impl Strategy<Value = Parameters> {
     let plain = (sampling, penalty, stop, flags, 0..4_u32, 1..40_u32);
     let extensions = prop_oneof![3 => Just(Parameters::default()), 1 => extensions()];
     (plain, grammar(), extensions).prop_map(
-        |((sampling, penalty, stop, (details, ignore_eos), top, new), grammar, extensions)| Parameters {
-            seed: sampling.map(|(seed, ..)| seed),
-            temperature: sampling.map(|(_, temperature, ..)| temperature),
-            top_k: sampling.map(|(.., top_k, _)| top_k),
-            top_p: sampling.map(|(.., top_p)| top_p),
-            repetition_penalty: penalty,
-            stop: stop.into_iter().collect(),
-            top_n_tokens: top,
-            decoder_input_details: details,
-            ignore_eos,
-            max_new_tokens: Some(new),
-            min_new_tokens: extensions.min_new_tokens.min(new),
-            grammar,
-            ..extensions
+        |((sampling, penalty, stop, (details, ignore_eos), top, new), grammar, extensions)| {
+            Parameters {
+                seed: sampling.map(|(seed, ..)| seed),
+                temperature: sampling.map(|(_, temperature, ..)| temperature),
+                top_k: sampling.map(|(.., top_k, _)| top_k),
+                top_p: sampling.map(|(.., top_p)| top_p),
+                repetition_penalty: penalty,
+                stop: stop.into_iter().collect(),
+                top_n_tokens: top,
+                decoder_input_details: details,
+                ignore_eos,
+                max_new_tokens: Some(new),
+                min_new_tokens: extensions.min_new_tokens.min(new),
+                grammar,
+                ..extensions
+            }
         },
     )
 }

@@ -13,9 +13,7 @@ use llguidance::{
 use serde_json::{Value, json};
 use tgi_model::Tokenizer;
 
-use super::{
-    Grammar, GrammarKind, GrammarState, fault::explain, vocabulary::token_environment,
-};
+use super::{Grammar, GrammarKind, GrammarState, fault::explain, vocabulary::token_environment};
 use crate::prepare::Invalid;
 
 /// Longest schema, bytes of JSON.

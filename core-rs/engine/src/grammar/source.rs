@@ -45,8 +45,7 @@ impl<'de> Deserialize<'de> for Grammar {
             _ if text.starts_with('"') => string()?,
             _ => text.to_owned(),
         };
-        let kind =
-            if kind == GrammarKind::JsonObject { GrammarKind::JsonSchema } else { kind };
+        let kind = if kind == GrammarKind::JsonObject { GrammarKind::JsonSchema } else { kind };
         Ok(Self { kind, text })
     }
 }

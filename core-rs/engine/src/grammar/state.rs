@@ -89,9 +89,7 @@ impl GrammarState {
             let same = self.walked.iter().zip(tokens).take_while(|(left, right)| left == right);
             let same = same.count();
             let back = self.walked.len() - same;
-            self.matcher
-                .rollback(back)
-                .and_then(|()| self.matcher.consume_tokens(&tokens[same..]))
+            self.matcher.rollback(back).and_then(|()| self.matcher.consume_tokens(&tokens[same..]))
         };
         self.walked.clear();
         match fed {
