@@ -4,10 +4,11 @@ mod common;
 
 use std::path::Path;
 
-use common::{Bench, Circular, End, Story, config};
+use common::{Bench, End, Story, config};
 use jsonschema::Draft;
 use serde_json::{Value, json};
-use tgi_backend_scripted::{EOS, ScriptedBackend, ScriptedOptions, tokenizer};
+use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits};
+use tgi_backend_scripted::{EOS, ScriptedBackend, ScriptedOptions};
 use tgi_engine::{
     EngineConfig, FailureKind, FinishReason, Grammar, GrammarKind, Invalid, Parameters, Profile,
     Request,
@@ -19,30 +20,58 @@ fn lines(file: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A sampled request that leans towards ending what it began.
+/// The scripted backend, leaning towards ending what was begun: texts, lists, and the whole.
+struct Closing(ScriptedBackend);
+
+impl Backend for Closing {
+    fn name(&self) -> &'static str {
+        "closing"
+    }
+
+    fn capacity(&self) -> Capacity {
+        self.0.capacity()
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
+        let mut logits = self.0.forward(batch)?;
+        for index in 0..logits.rows() {
+            let row = logits.row_mut(index);
+            // The bytes stand behind five control tokens.
+            for byte in b"\"}]," {
+                row[5 + usize::from(*byte)] += 8.0;
+            }
+            row[EOS as usize] = 14.0;
+        }
+        Ok(logits)
+    }
+
+    fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        self.0.copy_page(from, to)
+    }
+
+    fn is_batch_invariant(&self) -> bool {
+        true
+    }
+}
+
 fn request(kind: GrammarKind, text: &str, seed: u64) -> Request {
-    let tokenizer = tokenizer();
-    let closing = "\"}],"
-        .bytes()
-        .flat_map(|byte| tokenizer.encode(&char::from(byte).to_string(), false).unwrap());
-    let mut logit_bias: std::collections::BTreeMap<_, _> = closing.map(|id| (id, 8.0)).collect();
-    logit_bias.insert(EOS, 12.0);
     let parameters = Parameters {
         grammar: Some(Grammar { kind, text: text.into() }),
-        temperature: Some(1.0),
         do_sample: true,
         seed: Some(seed),
         max_new_tokens: Some(3000),
-        logit_bias,
         ..Parameters::default()
     };
     Request { inputs: "go".into(), parameters, ..Request::default() }
 }
 
-fn bench(speculate: usize) -> Bench {
-    let backend = Circular(ScriptedBackend::new(&ScriptedOptions::default()));
+fn bench_with(options: &ScriptedOptions, speculate: usize) -> Bench {
     let config = EngineConfig { speculate, profile: Profile::V3_3, ..config() };
-    Bench::over(Box::new(backend), &config)
+    Bench::over(Box::new(Closing(ScriptedBackend::new(options))), &config)
+}
+
+fn bench(speculate: usize) -> Bench {
+    bench_with(&ScriptedOptions::default(), speculate)
 }
 
 fn run(requests: &[Request]) -> Vec<Story> {
@@ -140,7 +169,7 @@ fn forced_tokens_are_skipped_ahead_and_change_nothing() {
         "another long name of a key":{"type":"boolean"}},"required":["the people of the water",
         "another long name of a key"],"additionalProperties":false}"#;
     let told = |options: &ScriptedOptions| {
-        let mut bench = Bench::new(options, &config());
+        let mut bench = bench_with(options, 0);
         bench.submit(1, &request(GrammarKind::JsonSchema, schema, 3));
         bench.run(3000);
         (bench.story(1), bench.recorder.steps(), bench.recorder.usage(1))
@@ -157,11 +186,12 @@ fn forced_tokens_are_skipped_ahead_and_change_nothing() {
 
 #[test]
 fn the_end_comes_only_where_the_grammar_accepts_and_last() {
-    let mut ignoring = request(GrammarKind::Regex, "a{2,30}", 5);
+    let mut plain = request(GrammarKind::Regex, "a{2,30}", 5);
+    plain.parameters.do_sample = false;
+    let (mut ignoring, mut least) = (plain.clone(), plain.clone());
     ignoring.parameters.ignore_eos = true;
-    let mut least = request(GrammarKind::Regex, "a{2,30}", 5);
     least.parameters.min_new_tokens = 9;
-    let stories = run(&[request(GrammarKind::Regex, "a{2,30}", 5), ignoring, least]);
+    let stories = run(&[plain, ignoring, least]);
     let lengths: Vec<usize> = stories.iter().map(|story| story.text.len()).collect();
     assert_eq!(lengths, [2, 30, 9], "the end is liked best, then refused while anything else goes");
     for story in stories {

@@ -8,6 +8,7 @@ use llguidance::{
     Matcher, ParserFactory,
     api::{ParserLimits, TopLevelGrammar},
     earley::SlicedBiasComputer,
+    regex_to_lark,
     toktrie::InferenceCapabilities,
 };
 use serde_json::{Value, json};
@@ -147,7 +148,11 @@ fn bracket_depth(text: &str) -> usize {
 
 fn source(grammar: &Grammar) -> Result<TopLevelGrammar, String> {
     match grammar.kind {
-        GrammarKind::Regex => Ok(TopLevelGrammar::from_regex(unanchored(&grammar.text))),
+        GrammarKind::Regex => {
+            // `\d` and `\w` are ASCII, as in the patterns of schemas.
+            let expression = regex_to_lark(unanchored(&grammar.text), "dw");
+            Ok(TopLevelGrammar::from_lark(format!("start: /{expression}/")))
+        }
         GrammarKind::Lark => Ok(TopLevelGrammar::from_lark(grammar.text.clone())),
         GrammarKind::JsonSchema | GrammarKind::JsonObject => {
             let mut schema: Value =
