@@ -46,14 +46,18 @@ struct Waiting {
 }
 
 impl HeldTokens {
+    /// Takes the memory for as many tokens as a stop sequence has bytes, within reason.
     pub(crate) fn new(parameters: &Parameters) -> Self {
+        let longest = parameters.stop.iter().map(String::len).max().unwrap_or_default();
+        let tokens = longest.min(256) + 8;
+        let tops = tokens.saturating_mul(parameters.top_n_tokens as usize).min(4096);
         Self {
             search: StopSearch::new(parameters.stop.clone()),
             include_stop: parameters.include_stop_str,
             min_new_tokens: parameters.min_new_tokens,
-            waiting: VecDeque::with_capacity(16),
-            text: String::with_capacity(256),
-            tops: Vec::with_capacity(16),
+            waiting: VecDeque::with_capacity(tokens),
+            text: String::with_capacity(longest + 1024),
+            tops: Vec::with_capacity(tops),
             released: 0,
             found: false,
         }

@@ -226,37 +226,68 @@ fn what_cannot_be_read_is_refused_with_the_reason() {
 }
 
 #[test]
-fn hostile_grammars_end_with_the_name_of_the_limit() {
+fn grammars_that_are_too_large_are_refused_with_the_name_of_the_limit() {
     let nested = |depth| ["{\"a\":".repeat(depth), "1".into(), "}".repeat(depth)].concat();
-    let chain: String = (0..6000).map(|id| format!("T{id}: T{}\n", id + 1)).collect();
-    let hostile = [
+    let brackets = format!("start: {}\"a\"{}", "(".repeat(200), ")".repeat(200));
+    for (kind, text, limit) in [
         (GrammarKind::JsonSchema, format!("[{}]", "1,".repeat(300_000)), "at most 524288 bytes"),
         (GrammarKind::JsonSchema, nested(5000), "recursion limit exceeded"),
         (GrammarKind::Regex, "a".repeat(70_000), "at most 65536 bytes"),
-        (GrammarKind::Regex, "(a|b)*a(a|b){400}x".repeat(200), "`"),
-        (GrammarKind::Regex, "((((a{0,999}){0,999}){0,999}){0,999}){0,999}".into(), "`"),
+        (GrammarKind::Regex, "(".repeat(600) + &")".repeat(600), "nest"),
+        (GrammarKind::Lark, brackets, "at most 128 deep"),
+        (GrammarKind::Lark, format!("start: {}", "\"a\" ".repeat(20_000)), "at most 65536 bytes"),
+    ] {
+        let reason = refusal(kind, &text);
+        assert!(reason.contains(limit) && reason.len() < 500, "{reason}");
+    }
+}
+
+/// Whatever a grammar is, it is refused, served, or fails by a limit: nothing else happens.
+#[test]
+fn hostile_grammars_end_in_order() {
+    let chain: String = (0..3000).map(|id| format!("T{id}: T{}\n", id + 1)).collect();
+    let many: serde_json::Map<_, _> =
+        (0..5000).map(|id| (format!("key{id}"), json!({"type": ["string", "null"]}))).collect();
+    let options: Vec<Value> =
+        (0..300).map(|id| json!({"properties": {format!("k{id}"): {"minimum": id}}})).collect();
+    let wide = "(a|b)*a(a|b){400}x".repeat(200);
+    let deep = "((((a{0,999}){0,999}){0,999}){0,999}){0,999}";
+    let (mut refused, mut failed) = (0, 0);
+    for (kind, text) in [
+        (GrammarKind::Regex, wide),
+        (GrammarKind::Regex, deep.to_owned()),
+        (GrammarKind::Regex, "(.*a.{30}){30}".to_owned()),
+        (GrammarKind::Lark, format!("start: T0\n{chain}T3000: \"a\"\n")),
+        (GrammarKind::Lark, "start: start start | \"a\" | ".to_owned()),
+        (GrammarKind::JsonSchema, r#"{"type":"string","minLength":100000000}"#.to_owned()),
+        (GrammarKind::JsonSchema, json!({"properties": many}).to_string()),
         (
-            GrammarKind::Lark,
-            format!("start: {}\"a\"{}", "(".repeat(200), ")".repeat(200)),
-            "at most 128 deep",
+            GrammarKind::JsonSchema,
+            json!({"allOf": [{"anyOf": options}, {"anyOf": options}]}).to_string(),
         ),
-        (GrammarKind::Lark, format!("start: T0\n{chain}T6000: \"a\"\n"), ""),
-        (GrammarKind::JsonSchema, r#"{"type":"string","minLength":100000000}"#.into(), "too large"),
-    ];
-    for (kind, text, limit) in hostile {
-        let bench = bench(0);
-        let ticket = bench.intake.open(1).unwrap();
-        let refused = bench.intake.prepare(ticket, &request(kind, &text, 1)).map(|_| ());
-        let shown = &text[..text.len().min(50)];
-        match refused {
-            Err(Invalid::Grammar(reason)) => {
-                assert!(reason.contains(limit) && reason.len() < 500, "{shown}: {reason}");
-                println!("{shown}: {reason}");
+        (GrammarKind::JsonSchema, r##"{"$ref":"#"}"##.to_owned()),
+    ] {
+        let mut bench = bench(2);
+        let mut request = request(kind, &text, 1);
+        request.parameters.max_new_tokens = Some(40);
+        let prepared = bench.intake.prepare(bench.intake.open(1).unwrap(), &request);
+        match prepared {
+            Err(Invalid::Grammar(_)) => refused += 1,
+            Err(other) => panic!("{other}"),
+            Ok(sequence) => {
+                assert!(bench.intake.push(sequence));
+                bench.run(100);
+                match bench.story(1).end {
+                    Some(End::Failed(FailureKind::Validation, reason)) => {
+                        assert!(reason.contains("limit `"), "{reason}");
+                        failed += 1;
+                    }
+                    end => assert!(matches!(end, Some(End::Done(..))), "{end:?}"),
+                }
             }
-            Ok(()) => println!("{shown}: served"),
-            Err(other) => panic!("{shown}: {other}"),
         }
     }
+    assert!(refused > 0, "{failed} failed");
 }
 
 #[test]
@@ -271,7 +302,6 @@ fn a_grammar_that_fails_while_it_runs_ends_its_own_request_only() {
     let alone = run(&[request(GrammarKind::Regex, "[a-z ]{5,60}", 1)]);
     assert_eq!(bench.story(3), alone[0]);
     assert_eq!(finish(&bench.story(1)), ENDED);
-    println!("{:?}", bench.story(2).end);
     assert!(
         matches!(&bench.story(2).end, Some(End::Failed(FailureKind::Validation, text))
             if text.starts_with("grammar is not valid: ") && text.contains("limit `")),

@@ -134,6 +134,8 @@ fn parameters() -> impl Strategy<Value = Parameters> {
                 max_new_tokens: Some(new),
                 min_new_tokens: extensions.min_new_tokens.min(new),
                 grammar,
+                // It samples, so it needs a seed.
+                min_p: extensions.min_p.filter(|_| sampling.is_some()),
                 ..extensions
             }
         },

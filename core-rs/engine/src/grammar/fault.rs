@@ -13,16 +13,25 @@ const LIMIT_OF: [(&str, &str); 9] = [
     ("Too many items", "step_max_items"),
 ];
 
-/// The first line of an error, with the limit that was passed: neither traces nor what the
-/// request said goes further.
+/// Longest part of an error that is told, characters.
+const LONGEST_PART: usize = 160;
+
+/// The first line of an error, with the reason that the parser of expressions gives at the end and
+/// the limit that was passed: neither traces nor much of what the request said goes further.
 pub(super) fn explain(error: &str) -> String {
     let line = error.lines().next().unwrap_or_default();
     let line = line.strip_prefix("panic: ").unwrap_or(line).trim_end_matches("<non-verbose/>");
-    let limit = LIMIT_OF.iter().find(|(said, _)| line.contains(said)).map(|&(_, name)| name);
-    match limit {
-        Some(name) => format!("{line} (limit `{name}` = {})", value_of(name)),
-        None => line.to_owned(),
+    let mut told: String = line.chars().take(LONGEST_PART).collect();
+    if told.len() < line.len() {
+        told.push('…');
     }
+    if let Some(reason) = error.lines().skip(1).find_map(|line| line.strip_prefix("error: ")) {
+        told.extend(": ".chars().chain(reason.chars().take(LONGEST_PART)));
+    }
+    if let Some((_, name)) = LIMIT_OF.iter().find(|(said, _)| line.contains(said)) {
+        told += &format!(" (limit `{name}` = {})", value_of(name));
+    }
+    told
 }
 
 fn value_of(limit: &str) -> u64 {
@@ -55,5 +64,12 @@ mod tests {
     fn traces_stay_inside() {
         assert_eq!(explain("panic: no\n<backtrace>\n1: main"), "no");
         assert_eq!(explain("Unknown format: x"), "Unknown format: x");
+    }
+
+    #[test]
+    fn a_long_error_keeps_its_reason() {
+        let long = explain(&format!("bad {}\n  ((((\nerror: nested too deep", "(".repeat(900)));
+        assert!(long.starts_with("bad ((((") && long.ends_with("…: nested too deep"), "{long}");
+        assert!(long.len() < 250);
     }
 }
