@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tgi_core::errors::errno;
 use tgi_core::exports::{
-    tgi_abi_version, tgi_machine, tgi_alive, tgi_cancel, tgi_close, tgi_flow, tgi_last_error,
+    tgi_abi_version, tgi_alive, tgi_cancel, tgi_close, tgi_flow, tgi_last_error, tgi_machine,
     tgi_open, tgi_poll, tgi_stats, tgi_submit,
 };
 
@@ -82,6 +82,25 @@ fn a_core_opens_generates_closes_and_opens_again() {
         assert_eq!(kinds.into_iter().filter(|kind| *kind == 3).count(), 4);
         assert_eq!((tgi_close(), tgi_alive()), (0, 0));
     }
+}
+
+#[test]
+fn a_job_carries_ids_a_grammar_and_every_extension() {
+    let _turn = turn();
+    let job = r#"{"inputs": "", "input_ids": [9, 10], "parameters": {"max_new_tokens": 40,
+        "grammar": {"type": "json_schema", "value": {"type": "object", "properties": {"the people":
+        {"type": "boolean"}}, "required": ["the people"], "additionalProperties": false}},
+        "watermark": {"gamma": 0.5, "delta": 2}, "min_p": 0.1, "logit_bias": {"300": -1.5},
+        "presence_penalty": 0.5, "openai_frequency_penalty": null, "min_new_tokens": 1,
+        "raw_logprobs": true, "stop": ["never"], "stop_anywhere": true,
+        "include_stop_str": false}}"#;
+    assert_eq!(open(CONFIG), 0);
+    assert_eq!(kinds_of(submit(job)).last(), Some(&5));
+    let broken = r#"{"inputs": "a", "parameters": {"grammar": {"type": "regex", "value": "("}}}"#;
+    assert_eq!(kinds_of(submit(broken)), [6]);
+    let unknown = r#"{"inputs": "a", "parameters": {"grammar": {"type": "xml", "value": "("}}}"#;
+    assert_eq!(submit(unknown), -errno::EINVAL);
+    assert_eq!(tgi_close(), 0);
 }
 
 #[test]

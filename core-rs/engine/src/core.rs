@@ -14,6 +14,7 @@ use crate::{
     config::EngineConfig,
     engine::EngineError,
     event::{Event, EventSink, FailureKind, StepReport},
+    grammar::GrammarHelpers,
     intake::Intake,
     limits::Limits,
     output::Output,
@@ -39,6 +40,7 @@ pub struct Core {
     pub(crate) intake: Arc<Intake>,
     pub(crate) output: Output,
     batch: Batch,
+    grammars: GrammarHelpers,
     pub(crate) arrivals: Vec<Sequence>,
     pub(crate) pause_limit: Duration,
     /// Whether a sequence ended since the last report by a wish of the outside.
@@ -72,6 +74,7 @@ impl Core {
             intake: Arc::clone(&intake),
             output: Output::new(sink, tokenizer, capacity.vocab),
             batch: reserved(&limits),
+            grammars: GrammarHelpers::new(),
             arrivals: Vec::new(),
             pause_limit: config.pause_limit,
             dropped: false,
@@ -87,6 +90,7 @@ impl Core {
 
     /// Runs one step: every event of it is published once, at its end.
     pub fn step(&mut self) -> Progress {
+        self.grammars.finish(&mut self.scheduler.running);
         if self.intake.mailbox.take(&mut self.arrivals) {
             self.apply_wishes();
         }
@@ -110,6 +114,7 @@ impl Core {
     /// Runs the batch, and tells what came of it.
     fn compute(&mut self, report: &mut StepReport) {
         self.count_prompt_tokens(report);
+        self.grammars.begin_masks(&mut self.scheduler.running);
         let started = Instant::now();
         let logits = {
             let (backend, batch) = (&mut self.backend, &self.batch);
@@ -117,13 +122,19 @@ impl Core {
         };
         let computed = Instant::now();
         report.forward = computed - started;
+        self.grammars.finish(&mut self.scheduler.running);
         match logits.and_then(|logits| whole(logits, self.batch.logit_rows.len())) {
             Ok(mut logits) => {
                 let mut row = 0;
                 for sequence in self.scheduler.running.iter_mut().filter(|s| s.take > 0) {
+                    let known = sequence.tokens.len() - sequence.drafted;
+                    let sampled = sequence.samples();
                     let advanced = self.output.advance(sequence, &mut logits, row);
                     row += advanced.rows;
                     report.accepted_tokens += advanced.accepted;
+                    if sampled && sequence.finish.is_none() && sequence.fault.is_none() {
+                        self.grammars.begin_feed(sequence, known);
+                    }
                 }
                 self.settle();
             }
@@ -152,7 +163,10 @@ impl Core {
             if scheduler.running[index].take == 0 {
                 continue;
             }
-            if scheduler.running[index].finish.is_some() {
+            if scheduler.running[index].fault.is_some() {
+                let sequence = scheduler.retire(index, true);
+                self.output.fail_by_grammar(&sequence);
+            } else if scheduler.running[index].finish.is_some() {
                 let sequence = scheduler.retire(index, true);
                 self.output.finish(&sequence);
             } else if scheduler.running[index].generated() == 1 {

@@ -7,6 +7,7 @@ use tgi_model::Tokenizer;
 use crate::{
     config::Profile,
     generation::Generation,
+    grammar::Compiler,
     mailbox::Mailbox,
     prepare::{Invalid, TokenLimits, prepare},
     registry::{Registry, Ticket},
@@ -17,6 +18,7 @@ use crate::{
 /// Shared by everyone who hands requests or wishes to an engine's thread.
 pub struct Intake {
     tokenizer: Arc<Tokenizer>,
+    grammars: Compiler,
     limits: TokenLimits,
     speculate: usize,
     profile: Profile,
@@ -32,7 +34,8 @@ impl Intake {
         profile: Profile,
     ) -> Self {
         let (registry, mailbox) = (Arc::default(), Mailbox::default());
-        Self { tokenizer, limits, speculate, profile, registry, mailbox }
+        let grammars = Compiler::new(Arc::clone(&tokenizer));
+        Self { tokenizer, grammars, limits, speculate, profile, registry, mailbox }
     }
 
     /// Opens request `id`; `None` when it is open already.
@@ -45,15 +48,19 @@ impl Intake {
         self.registry.open_requests()
     }
 
-    /// Tokenizes and checks a request, and takes the memory of its whole generation.
+    /// Tokenizes and checks a request, compiles its grammar, and takes the memory of its whole generation.
     ///
     /// # Errors
     /// [`Invalid`] says which limit it breaks, in TGI's words.
     pub fn prepare(&self, ticket: Ticket, request: &Request) -> Result<Sequence, Invalid> {
         let prepared = prepare(request, &self.tokenizer, self.limits)?;
-        let generation = Generation::new(&request.parameters, &prepared, self.profile);
-        let details = request.parameters.decoder_input_details;
-        Ok(Sequence::new(ticket, prepared, self.speculate, details, generation))
+        let parameters = &request.parameters;
+        let grammar = parameters.grammar.as_ref().map(|grammar| self.grammars.compile(grammar));
+        let grammar = grammar.transpose()?;
+        let generation = Generation::new(parameters, &prepared, self.profile, self.tokenizer.eos());
+        let details = parameters.decoder_input_details;
+        let sequence = Sequence::new(ticket, prepared, self.speculate, details, generation);
+        Ok(sequence.constrained_by(grammar))
     }
 
     /// Queues a sequence; false when the engine's thread has ended.

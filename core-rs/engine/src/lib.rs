@@ -9,8 +9,10 @@
 //! | `scheduler`, `plan` | admission, preemption, and what a step computes |
 //! | `pages`, `prefix`, `lru`, `salt` | who holds which KV page, and which prompts are in them |
 //! | `draft` | speculation by n-gram look-up |
+//! | [`grammar`] | masks that keep the output to a grammar |
 //! | `output`, `generation` | from logits to events |
 //! | `sampler`, `warpers`, `philox`, `stop`, `detokenizer`, `logprob` | what those two are made of |
+//! | `held`, `stop_search` | stop sequences inside tokens |
 
 mod config;
 pub mod core;
@@ -19,6 +21,8 @@ mod draft;
 pub mod engine;
 mod event;
 mod generation;
+pub mod grammar;
+mod held;
 pub mod intake;
 mod limits;
 mod logprob;
@@ -37,6 +41,7 @@ mod sampler;
 mod scheduler;
 mod sequence;
 mod stop;
+mod stop_search;
 mod token_list;
 mod warpers;
 mod wishes;
@@ -48,11 +53,12 @@ pub use detokenizer::Detokenizer;
 pub use draft::FREE_TOKENS;
 pub use engine::{Engine, EngineError, Sinks, SubmitError};
 pub use event::{Event, EventSink, FailureKind, FinishReason, StepReport, TokenInfo, Usage};
+pub use grammar::{Grammar, GrammarKind};
 pub use intake::Intake;
 pub use logprob::prompt_logprob;
 pub use prepare::Invalid;
 pub use registry::Ticket;
-pub use request::{Conversation, Job, Parameters, Request};
+pub use request::{Conversation, Job, Parameters, Request, Watermark};
 pub use sampler::{Sampled, Sampler, Scratch};
 pub use sequence::Sequence;
 pub use stop::StopRules;

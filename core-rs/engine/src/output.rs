@@ -7,8 +7,11 @@ use tgi_model::Tokenizer;
 
 use crate::{
     event::{Event, EventSink, FailureKind, TokenInfo, Usage},
+    grammar::GrammarState,
+    held::TokenHead,
     logprob::prompt_logprob,
-    sampler::Scratch,
+    prepare::Invalid,
+    sampler::{Sampled, Scratch},
     sequence::Sequence,
     token_list::{TokenList, push_lossy},
 };
@@ -78,8 +81,9 @@ impl Output {
         let mut accepted = 0;
         let mut length = known;
         loop {
-            let row = logits.row_mut(first_row + reported + length - known);
-            let id = self.next_token(sequence, row, length);
+            let place = length - known;
+            let row = logits.row_mut(first_row + reported + place);
+            let Some(id) = self.next_token(sequence, row, length, place) else { break };
             let right = length < known + drafted && sequence.tokens[length] == id;
             if right {
                 accepted += 1;
@@ -94,7 +98,9 @@ impl Output {
         }
         sequence.tokens.truncate(length);
         sequence.kv_len = length - 1;
-        sequence.drafter.learn(drafted, accepted);
+        if !mem::take(&mut sequence.drafts_forced) {
+            sequence.drafter.learn(drafted, accepted);
+        }
         sequence.usage.drafted_tokens += drafted as u32;
         sequence.usage.accepted_tokens += accepted as u32;
         Advanced { rows: reported + 1 + drafted, accepted: accepted as u32 }
@@ -138,28 +144,67 @@ impl Output {
     }
 
     /// Samples the token at position `position`, tells it, and sets `finish` if it is the last.
-    fn next_token(&mut self, sequence: &mut Sequence, logits: &mut [f32], position: usize) -> u32 {
-        let generation = &mut sequence.generation;
-        let sampled = generation.sampler.sample(logits, position as u32, &mut self.scratch);
-        generation.sampler.accept(sampled.id);
-        self.text.clear();
-        generation.detokenizer.push(self.tokenizer.piece(sampled.id), &mut self.text);
-        for top in self.scratch.top() {
-            self.list.push(&self.tokenizer, top.id, top.logprob);
-        }
-        let index = position - sequence.prompt_tokens + 1;
-        sequence.finish = generation.stop.accept(self.tokenizer.is_eos(sampled.id), &self.text);
-        sequence.clock.first_token.get_or_insert_with(Instant::now);
-        sequence.usage.generated_tokens = index as u32;
-        let token = TokenInfo {
-            id: sampled.id,
-            logprob: sampled.logprob,
-            special: self.tokenizer.is_special(sampled.id),
-            text: &self.text,
+    /// `place` is that of its row among the sequence's rows to sample from. `None` when its grammar
+    /// cannot go on; then `fault` says why.
+    fn next_token(
+        &mut self,
+        sequence: &mut Sequence,
+        logits: &mut [f32],
+        position: usize,
+        place: usize,
+    ) -> Option<u32> {
+        let grammar = sequence.grammar.as_deref();
+        let allowed = match allowed_tokens(grammar, sequence.constrained, place) {
+            Ok(allowed) => allowed,
+            Err(fault) => {
+                sequence.fault = Some(fault);
+                return None;
+            }
         };
-        let (sink, request, index) = (&mut self.sink, sequence.ticket.id(), index as u32);
-        self.list.drain(|top| sink.emit(Event::Token { request, index, token, top }));
-        sampled.id
+        let sampler = &mut sequence.generation.sampler;
+        let sampled = sampler.sample_allowed(logits, position as u32, allowed, &mut self.scratch);
+        sampler.accept(sampled.id);
+        self.text.clear();
+        let piece = self.tokenizer.piece(sampled.id);
+        sequence.generation.detokenizer.push(piece, &mut self.text);
+        let index = (position - sequence.prompt_tokens + 1) as u32;
+        sequence.clock.first_token.get_or_insert_with(Instant::now);
+        sequence.usage.generated_tokens = index;
+        let special = self.tokenizer.is_special(sampled.id);
+        self.tell_token(sequence, TokenHead { index, sampled, special });
+        Some(sampled.id)
+    }
+
+    /// Tells a token with its text and the top tokens, or holds it back, and sets `finish` if it is
+    /// the last.
+    fn tell_token(&mut self, sequence: &mut Sequence, head: TokenHead) {
+        let Self { sink, tokenizer, scratch, text, list } = self;
+        let request = sequence.ticket.id();
+        let mut tell = |index, token: TokenInfo<'_>, tops: &[Sampled]| {
+            for top in tops {
+                list.push(tokenizer, top.id, top.logprob);
+            }
+            list.drain(|top| sink.emit(Event::Token { request, index, token, top }));
+        };
+        let generation = &mut sequence.generation;
+        let Sampled { id, logprob } = head.sampled;
+        let is_eos = tokenizer.is_eos(id);
+        if let Some(held) = &mut generation.held {
+            let is_end = generation.stop.is_end(is_eos);
+            let found = held.push(head, text, scratch.top(), is_end);
+            sequence.finish = generation.stop.accept(is_eos, text, found);
+            held.release(sequence.finish.is_some(), tell);
+        } else {
+            sequence.finish = generation.stop.accept(is_eos, text, false);
+            let token = TokenInfo { id, logprob, special: head.special, text };
+            tell(head.index, token, scratch.top());
+        }
+    }
+
+    /// Tells that a sequence ends because its grammar cannot go on.
+    pub(crate) fn fail_by_grammar(&mut self, sequence: &Sequence) {
+        let fault = sequence.fault.clone().unwrap_or_default();
+        self.fail(sequence, FailureKind::Validation, &Invalid::Grammar(fault).to_string());
     }
 
     /// Tells the whole text and the end of a sequence.
@@ -167,14 +212,7 @@ impl Output {
         let Some(finish_reason) = sequence.finish else { return };
         let request = sequence.id();
         let generated = &sequence.tokens[sequence.prompt_tokens..];
-        let bytes: Vec<u8> = generated
-            .iter()
-            .filter(|&&id| !self.tokenizer.is_special(id))
-            .flat_map(|&id| self.tokenizer.piece(id))
-            .copied()
-            .collect();
-        let mut text = String::with_capacity(bytes.len());
-        push_lossy(&mut text, &bytes);
+        let text = self.generated_text(sequence, generated);
         let mut rest = text.as_str();
         while !rest.is_empty() {
             let (piece, behind) = rest.split_at(rest.floor_char_boundary(TEXT_BYTES));
@@ -185,5 +223,36 @@ impl Output {
         let usage = Usage { queue, prefill, decode, ..sequence.usage };
         let seed = sequence.generation.sampler.seed();
         self.sink.emit(Event::Done { request, finish_reason, seed, usage });
+    }
+
+    /// All generated ids decoded together without control tokens, up to a stop sequence that was
+    /// found inside.
+    fn generated_text(&self, sequence: &Sequence, generated: &[u32]) -> String {
+        let held = sequence.generation.held.as_ref();
+        if let Some(text) = held.and_then(|held| held.cut_text(&self.tokenizer, generated)) {
+            return text;
+        }
+        let bytes: Vec<u8> = generated
+            .iter()
+            .filter(|&&id| !self.tokenizer.is_special(id))
+            .flat_map(|&id| self.tokenizer.piece(id))
+            .copied()
+            .collect();
+        let mut text = String::with_capacity(bytes.len());
+        push_lossy(&mut text, &bytes);
+        text
+    }
+}
+
+/// The mask of the sequence's row `place`; `None` without a grammar.
+fn allowed_tokens(
+    grammar: Option<&GrammarState>,
+    constrained: bool,
+    place: usize,
+) -> Result<Option<&[u32]>, String> {
+    match grammar {
+        Some(grammar) => grammar.mask(place).map(Some).map_err(str::to_owned),
+        None if constrained => Err("its thread ended".to_owned()),
+        None => Ok(None),
     }
 }

@@ -27,6 +27,21 @@ impl Budget {
         self.rows -= rows;
         self.prompt = self.prompt.min(self.tokens);
     }
+
+    /// Drafted tokens that a decode may take: they never take a page.
+    fn draft_room(&self, sequence: &Sequence) -> usize {
+        (sequence.max_new_tokens - sequence.generated() - 1)
+            .min(sequence.page_room() - sequence.tokens.len())
+            .min(self.tokens)
+            .min(self.rows)
+    }
+
+    /// Takes the last `drafted` tokens of a decode as drafts.
+    fn spend_drafts(&mut self, sequence: &mut Sequence, drafted: usize) {
+        sequence.drafted = drafted;
+        sequence.take += drafted;
+        self.spend(drafted, drafted);
+    }
 }
 
 impl Scheduler {
@@ -49,6 +64,7 @@ impl Scheduler {
             admitted += 1;
         }
         self.take_rest(&mut budget);
+        self.take_forced(&mut budget);
         self.take_drafts(&mut budget);
         self.requeue_displaced();
         self.fill(batch);
@@ -113,29 +129,39 @@ impl Scheduler {
         budget.spend(sequence.take - tokens_before, rows);
     }
 
-    /// Drafted tokens for decodes, in equal shares of what the step computes for nothing; they never
-    /// take a page.
+    /// Tokens that a grammar forces on decodes: they are computed sooner or later, so that they may
+    /// as well share a step.
+    fn take_forced(&mut self, budget: &mut Budget) {
+        for sequence in &mut self.running {
+            let Some(grammar) = &sequence.grammar else { continue };
+            let forced = grammar.forced();
+            if forced.is_empty() || !sequence.is_decoding() || sequence.take == 0 {
+                continue;
+            }
+            let count = forced.len().min(budget.draft_room(sequence));
+            sequence.tokens.extend_from_slice(&forced[..count]);
+            sequence.drafts_forced = true;
+            budget.spend_drafts(sequence, count);
+        }
+    }
+
+    /// Drafted tokens for decodes, in equal shares of what the step computes for nothing.
     fn take_drafts(&mut self, budget: &mut Budget) {
         let taken = self.limits.batch_tokens - budget.tokens;
         let mut free = FREE_TOKENS.saturating_sub(taken);
         if self.limits.speculate == 0 || free == 0 {
             return;
         }
-        let drafts = |sequence: &&mut Sequence| sequence.is_decoding() && sequence.take > 0;
+        let drafts = |sequence: &&mut Sequence| {
+            sequence.is_decoding() && sequence.take > 0 && !sequence.drafts_forced
+        };
         let mut left = self.running.iter_mut().filter(drafts).count();
         for sequence in self.running.iter_mut().filter(drafts) {
-            let limit = self
-                .limits
-                .speculate
-                .min(free.div_ceil(left))
-                .min(sequence.max_new_tokens - sequence.generated() - 1)
-                .min(sequence.page_room() - sequence.tokens.len())
-                .min(budget.tokens)
-                .min(budget.rows);
-            sequence.drafted = sequence.drafter.propose(&mut sequence.tokens, limit);
-            sequence.take += sequence.drafted;
-            budget.spend(sequence.drafted, sequence.drafted);
-            free -= sequence.drafted;
+            let limit = self.limits.speculate.min(free.div_ceil(left));
+            let limit = limit.min(budget.draft_room(sequence));
+            let drafted = sequence.drafter.propose(&mut sequence.tokens, limit);
+            budget.spend_drafts(sequence, drafted);
+            free -= drafted;
             left -= 1;
         }
     }

@@ -21,8 +21,11 @@ const MOST_TOP_TOKENS: u32 = 1000;
 /// Most stop sequences: each is looked for after each token.
 const MOST_STOP_SEQUENCES: usize = 256;
 
+/// Most tokens with a logit bias: each is looked up at each token.
+const MOST_BIASES: usize = 1024;
+
 /// Why a request cannot be served, in TGI's words.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Invalid {
     /// A number that must be above 0 is not.
     #[error("`{0}` must be strictly positive")]
@@ -53,6 +56,50 @@ pub enum Invalid {
     /// The prompt has no token.
     #[error("`inputs` cannot be empty")]
     Empty,
+    /// A share is out of range.
+    #[error("`{0}` must be >= 0.0 and <= 1.0")]
+    Share(&'static str),
+    /// A penalty of `OpenAI`'s is out of range.
+    #[error("`{0}` must be >= -2.0 and <= 2.0")]
+    Penalty(&'static str),
+    /// A logit bias is out of range.
+    #[error("`logit_bias` must be >= -100 and <= 100. Given: {bias} for token {id}")]
+    LogitBias {
+        /// Token id.
+        id: u32,
+        /// What was to be added.
+        bias: f32,
+    },
+    /// Too many logit biases.
+    #[error("`logit_bias` supports up to {MOST_BIASES} tokens. Given: {0}")]
+    LogitBiases(usize),
+    /// The watermark's numbers are out of range.
+    #[error("`watermark` needs a gamma >= 0.0 and <= 1.0 and a finite delta")]
+    Watermark,
+    /// The least length is above the most.
+    #[error("`min_new_tokens` must be <= `max_new_tokens`. Given: {least} and {most}")]
+    LeastTooLong {
+        /// `min_new_tokens`.
+        least: u32,
+        /// `max_new_tokens`, or what is left for it.
+        most: usize,
+    },
+    /// A token id is not the model's.
+    #[error("{place} token ids must be < {vocab}. Given: {id}")]
+    TokenId {
+        /// The parameter.
+        place: &'static str,
+        /// The id.
+        id: u32,
+        /// Tokens that the model knows.
+        vocab: usize,
+    },
+    /// Prompt as text and as ids.
+    #[error("`inputs` must be empty when `input_ids` is given")]
+    TwoPrompts,
+    /// The grammar cannot be used.
+    #[error("grammar is not valid: {0}")]
+    Grammar(String),
     /// The tokenizer failed.
     #[error("tokenizer error {0}")]
     Tokenizer(String),
@@ -109,15 +156,26 @@ pub fn prepare(
 ) -> Result<Prepared, Invalid> {
     let parameters = &request.parameters;
     check_ranges(parameters)?;
-    if request.inputs.is_empty() {
+    check_extensions(parameters, tokenizer.vocab())?;
+    let empty = request.inputs.is_empty();
+    if empty && request.input_ids.is_none() {
         return Err(Invalid::Empty);
+    }
+    if !empty && request.input_ids.is_some() {
+        return Err(Invalid::TwoPrompts);
     }
     if let Some(given @ 0) = parameters.truncate {
         return Err(Invalid::Truncate { limit: limits.input, given });
     }
-    let mut tokens = tokenizer
-        .encode(&request.inputs, parameters.add_special_tokens)
-        .map_err(|error| Invalid::Tokenizer(error.to_string()))?;
+    let mut tokens = match &request.input_ids {
+        Some(ids) => {
+            check_ids("`input_ids`", ids.iter().copied(), tokenizer.vocab())?;
+            ids.clone()
+        }
+        None => tokenizer
+            .encode(&request.inputs, parameters.add_special_tokens)
+            .map_err(|error| Invalid::Tokenizer(error.to_string()))?,
+    };
     if let Some(last) = parameters.truncate {
         tokens.drain(..tokens.len().saturating_sub(last as usize));
     }
@@ -132,6 +190,10 @@ pub fn prepare(
     let new = parameters.max_new_tokens.map_or(room, |new| new as usize);
     if new > room || new == 0 {
         return Err(Invalid::TotalTooLong { limit: limits.total, prompt, new });
+    }
+    let least = parameters.min_new_tokens;
+    if least as usize > new {
+        return Err(Invalid::LeastTooLong { least, most: new });
     }
     let seed = parameters.is_sampling().then(|| parameters.seed.unwrap_or_else(draw_seed));
     let salt = Salt::of(request.cache_salt.as_deref());
@@ -167,6 +229,46 @@ fn check_ranges(parameters: &Parameters) -> Result<(), Invalid> {
         return Err(Invalid::TopTokens(parameters.top_n_tokens));
     }
     Ok(())
+}
+
+/// The same for what TGI does not have.
+fn check_extensions(parameters: &Parameters, vocab: usize) -> Result<(), Invalid> {
+    if parameters.min_p.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+        return Err(Invalid::Share("min_p"));
+    }
+    for (name, penalty) in [
+        ("presence_penalty", parameters.presence_penalty),
+        ("openai_frequency_penalty", parameters.openai_frequency_penalty),
+    ] {
+        if penalty.is_some_and(|value| !(-2.0..=2.0).contains(&value)) {
+            return Err(Invalid::Penalty(name));
+        }
+    }
+    let biases = &parameters.logit_bias;
+    if biases.len() > MOST_BIASES {
+        return Err(Invalid::LogitBiases(biases.len()));
+    }
+    if let Some((&id, &bias)) = biases.iter().find(|(_, bias)| !(-100.0..=100.0).contains(*bias)) {
+        return Err(Invalid::LogitBias { id, bias });
+    }
+    check_ids("`logit_bias`", biases.keys().copied(), vocab)?;
+    match parameters.watermark {
+        Some(mark) if !((0.0..=1.0).contains(&mark.gamma) && mark.delta.is_finite()) => {
+            Err(Invalid::Watermark)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_ids(
+    place: &'static str,
+    mut ids: impl Iterator<Item = u32>,
+    vocab: usize,
+) -> Result<(), Invalid> {
+    match ids.find(|&id| id as usize >= vocab) {
+        Some(id) => Err(Invalid::TokenId { place, id, vocab }),
+        None => Ok(()),
+    }
 }
 
 /// A seed that differs from request to request; the standard library keys its hash maps from the

@@ -11,6 +11,7 @@ use crate::{
     draft::Drafter,
     event::{FinishReason, Usage},
     generation::Generation,
+    grammar::GrammarState,
     prepare::Prepared,
     registry::Ticket,
     salt::Salt,
@@ -52,6 +53,14 @@ pub struct Sequence {
     pub(crate) reported: usize,
     pub(crate) drafter: Drafter,
     pub(crate) generation: Generation,
+    /// Whether it has a grammar, wherever its state is.
+    pub(crate) constrained: bool,
+    /// Away while a helper works on it.
+    pub(crate) grammar: Option<Box<GrammarState>>,
+    /// Whether the drafts of this step are what the grammar forces.
+    pub(crate) drafts_forced: bool,
+    /// Why its grammar cannot go on.
+    pub(crate) fault: Option<String>,
     pub(crate) finish: Option<FinishReason>,
     pub(crate) usage: Usage,
     pub(crate) clock: Clock,
@@ -105,10 +114,21 @@ impl Sequence {
             reported: 0,
             drafter: Drafter::default(),
             generation,
+            constrained: false,
+            grammar: None,
+            drafts_forced: false,
+            fault: None,
             finish: None,
             usage: Usage { prompt_tokens: prompt_tokens as u32, ..Usage::default() },
             clock: Clock { queued: Instant::now(), started: None, first_token: None },
         }
+    }
+
+    /// The same request under a grammar.
+    pub(crate) fn constrained_by(mut self, grammar: Option<GrammarState>) -> Self {
+        self.constrained = grammar.is_some();
+        self.grammar = grammar.map(Box::new);
+        self
     }
 
     /// Request id.
@@ -144,6 +164,11 @@ impl Sequence {
     /// Whether it has tokens to compute that this step does not take yet.
     pub(crate) fn is_unfinished(&self) -> bool {
         !self.is_paused() && self.take < self.pending()
+    }
+
+    /// Whether this step computes the row of its next token.
+    pub(crate) fn samples(&self) -> bool {
+        self.take > 0 && self.kv_len + self.take >= self.tokens.len() - self.drafted
     }
 
     pub(crate) fn is_paused(&self) -> bool {

@@ -12,6 +12,7 @@ const TOKEN_ROOM: usize = 256;
 #[derive(Clone, Debug)]
 pub struct StopRules {
     max_new_tokens: u32,
+    min_new_tokens: u32,
     ignore_eos: bool,
     stops: Vec<String>,
     generated: u32,
@@ -24,12 +25,14 @@ pub struct StopRules {
 impl StopRules {
     /// Rules for a request that may generate `max_new_tokens`.
     pub fn new(parameters: &Parameters, max_new_tokens: u32) -> Self {
-        let stops = parameters.stop.clone();
+        let stops = if parameters.stop_anywhere { Vec::new() } else { parameters.stop.clone() };
         let reach = stops.iter().map(String::len).max().map_or(0, |longest| longest + 1);
         let room = if stops.is_empty() { 0 } else { 2 * reach + TOKEN_ROOM };
         Self {
             max_new_tokens,
-            ignore_eos: parameters.ignore_eos,
+            min_new_tokens: parameters.min_new_tokens,
+            // A grammar ends where only the end of the text is left.
+            ignore_eos: parameters.ignore_eos && parameters.grammar.is_none(),
             stops,
             generated: 0,
             tail: String::with_capacity(room),
@@ -41,15 +44,27 @@ impl StopRules {
     ///
     /// The order is length, end of sequence, stop sequence: on the last allowed token the reason is
     /// always the length. `text` is what the token adds as clients see it, control tokens included.
-    pub fn accept(&mut self, is_eos: bool, text: &str) -> Option<FinishReason> {
+    ///
+    /// No stop sequence counts before `min_new_tokens`. One found inside a token
+    /// (`stop_anywhere`) is told by `found`, and goes before all others: the text is cut there.
+    pub fn accept(&mut self, is_eos: bool, text: &str, found: bool) -> Option<FinishReason> {
         self.generated = self.generated.saturating_add(1);
+        if found {
+            return Some(FinishReason::StopSequence);
+        }
         if self.generated >= self.max_new_tokens {
             return Some(FinishReason::Length);
         }
-        if is_eos && !self.ignore_eos {
+        if self.is_end(is_eos) {
             return Some(FinishReason::EosToken);
         }
-        self.ends_with_stop(text).then_some(FinishReason::StopSequence)
+        let ends = self.ends_with_stop(text) && self.generated >= self.min_new_tokens;
+        ends.then_some(FinishReason::StopSequence)
+    }
+
+    /// Whether a token ends the text.
+    pub(crate) fn is_end(&self, is_eos: bool) -> bool {
+        is_eos && !self.ignore_eos
     }
 
     fn ends_with_stop(&mut self, text: &str) -> bool {
@@ -82,23 +97,23 @@ mod tests {
 
     /// Which token ends the text, counted from 1, and why.
     fn end(mut rules: StopRules, texts: &[&str]) -> Option<(usize, FinishReason)> {
-        (1..).zip(texts).find_map(|(count, text)| Some((count, rules.accept(false, text)?)))
+        (1..).zip(texts).find_map(|(count, text)| Some((count, rules.accept(false, text, false)?)))
     }
 
     #[test]
     fn the_last_allowed_token_ends_by_length_whatever_it_is() {
-        assert_eq!(rules(&["x"], 1).accept(true, "x"), Some(FinishReason::Length));
-        assert_eq!(rules(&[], 0).accept(false, "x"), Some(FinishReason::Length));
+        assert_eq!(rules(&["x"], 1).accept(true, "x", false), Some(FinishReason::Length));
+        assert_eq!(rules(&[], 0).accept(false, "x", false), Some(FinishReason::Length));
         let mut rules = rules(&[], 2);
-        assert_eq!(rules.accept(false, "a"), None);
-        assert_eq!(rules.accept(false, "b"), Some(FinishReason::Length));
+        assert_eq!(rules.accept(false, "a", false), None);
+        assert_eq!(rules.accept(false, "b", false), Some(FinishReason::Length));
     }
 
     #[test]
     fn the_end_of_sequence_goes_before_a_stop_sequence_unless_ignored() {
-        assert_eq!(rules(&["</s>"], 9).accept(true, "</s>"), Some(FinishReason::EosToken));
+        assert_eq!(rules(&["</s>"], 9).accept(true, "</s>", false), Some(FinishReason::EosToken));
         let parameters = Parameters { ignore_eos: true, ..Parameters::default() };
-        assert_eq!(StopRules::new(&parameters, 9).accept(true, "</s>"), None);
+        assert_eq!(StopRules::new(&parameters, 9).accept(true, "</s>", false), None);
     }
 
     #[test]
@@ -119,6 +134,19 @@ mod tests {
     }
 
     #[test]
+    fn no_stop_sequence_counts_before_the_least_length() {
+        let stop = vec!["b".to_owned()];
+        let parameters = Parameters { stop, min_new_tokens: 3, ..Parameters::default() };
+        let rules = StopRules::new(&parameters, 9);
+        assert_eq!(end(rules, &["b", "b", "ab"]), Some((3, FinishReason::StopSequence)));
+    }
+
+    #[test]
+    fn what_was_found_inside_a_token_goes_before_the_length() {
+        assert_eq!(rules(&[], 1).accept(true, "", true), Some(FinishReason::StopSequence));
+    }
+
+    #[test]
     fn an_empty_stop_sequence_ends_at_once() {
         assert_eq!(end(rules(&[""], 99), &["a"]), Some((1, FinishReason::StopSequence)));
     }
@@ -128,7 +156,7 @@ mod tests {
         let mut rules = rules(&["a long stop sequence"], u32::MAX);
         let capacity = rules.tail.capacity();
         for _ in 0..10_000 {
-            assert_eq!(rules.accept(false, "日本 text"), None);
+            assert_eq!(rules.accept(false, "日本 text", false), None);
         }
         assert_eq!(rules.tail.capacity(), capacity);
     }

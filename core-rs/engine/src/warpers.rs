@@ -1,4 +1,4 @@
-//! The warpers that narrow a row of logits to its survivors: top-k, top-p, typical-p.
+//! The warpers that narrow a row of logits to its survivors: top-k, top-p, min-p, typical-p.
 //!
 //! They keep what Hugging Face's warpers of the same names keep, without sorting the vocabulary:
 //! survivors stand in a list by ascending id, and each warper finds the last survivor by selection
@@ -58,6 +58,7 @@ pub(crate) struct Warpers {
     pub(crate) temperature: Option<f32>,
     pub(crate) top_k: Option<usize>,
     pub(crate) top_p: Option<f32>,
+    pub(crate) min_p: Option<f32>,
     pub(crate) typical_p: Option<f32>,
 }
 
@@ -70,13 +71,17 @@ impl Warpers {
                 .filter(|&value| value > 0.0 && value.is_finite() && value != 1.0),
             top_k: parameters.top_k.filter(|&k| k > 0).map(|k| k as usize),
             top_p: parameters.top_p.filter(|&p| p < 1.0),
+            min_p: parameters.min_p.filter(|&p| p > 0.0),
             typical_p: parameters.typical_p.filter(|&p| p < 1.0),
         }
     }
 
     /// Whether a token can be dropped.
     pub(crate) fn narrow(&self) -> bool {
-        self.top_k.is_some() || self.top_p.is_some() || self.typical_p.is_some()
+        self.top_k.is_some()
+            || self.top_p.is_some()
+            || self.min_p.is_some()
+            || self.typical_p.is_some()
     }
 }
 
@@ -138,6 +143,18 @@ pub(crate) fn keep_top_p(
 pub(crate) fn top_p_bound(p: f32, max: f32, total: f64, vocab: usize) -> f32 {
     let share = 0.5 * (1.0 - f64::from(p)) * total / vocab as f64;
     (f64::from(max) + share.ln()) as f32
+}
+
+/// Keeps the tokens with at least `share` of the best one's probability, at least one
+/// (`MinPLogitsWarper`; Nguyen et al. 2024). `max` is the best one's logit.
+pub(crate) fn keep_min_p(candidates: &mut Vec<Candidate>, share: f32, max: f32) {
+    let bound = min_p_bound(share, max);
+    candidates.retain(|candidate| candidate.logit >= bound);
+}
+
+/// The least logit that [`keep_min_p`] keeps.
+pub(crate) fn min_p_bound(share: f32, max: f32) -> f32 {
+    max + share.ln().min(0.0)
 }
 
 /// Keeps the smallest set with mass `p` of the tokens whose information is nearest to the entropy,

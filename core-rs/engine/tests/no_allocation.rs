@@ -10,7 +10,7 @@ use std::{
 
 use common::{Circular, config, greedy, letters};
 use tgi_backend_scripted::{ScriptedBackend, ScriptedOptions, tokenizer};
-use tgi_engine::{Core, EngineConfig, Event, EventSink, Progress, Request};
+use tgi_engine::{Core, EngineConfig, Event, EventSink, Progress, Request, Watermark};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -93,6 +93,28 @@ fn sampling_penalties_stops_and_top_tokens_allocate_nothing() {
             parameters.repetition_penalty = Some(1.1);
             parameters.top_n_tokens = 5;
             parameters.stop = vec!["never said".to_owned()];
+            request
+        })
+        .collect();
+    assert_eq!(allocations(&config(), &requests), 0);
+}
+
+#[test]
+fn bias_watermark_and_held_tokens_allocate_nothing() {
+    let requests: Vec<_> = (1..9)
+        .map(|id| {
+            let mut request = greedy(letters(id * 9), 2000);
+            let parameters = &mut request.parameters;
+            parameters.min_p = Some(0.05);
+            parameters.logit_bias = [(300, -3.0), (301, 2.0)].into();
+            parameters.presence_penalty = Some(0.2);
+            parameters.openai_frequency_penalty = Some(0.01);
+            parameters.watermark = Some(Watermark { gamma: 0.5, delta: 2.0 });
+            parameters.raw_logprobs = true;
+            parameters.top_n_tokens = 3;
+            parameters.stop = vec!["never said".to_owned()];
+            parameters.stop_anywhere = true;
+            parameters.include_stop_str = false;
             request
         })
         .collect();

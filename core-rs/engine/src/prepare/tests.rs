@@ -1,9 +1,10 @@
 use super::*;
+use crate::Watermark;
 
 const LIMITS: TokenLimits = TokenLimits { input: 10, total: 16 };
 
 fn prepared(inputs: &str, parameters: Parameters) -> Result<Prepared, String> {
-    let request = Request { inputs: inputs.into(), parameters, cache_salt: None };
+    let request = Request { inputs: inputs.into(), parameters, ..Request::default() };
     prepare(&request, &tgi_backend_scripted::tokenizer(), LIMITS).map_err(|error| error.to_string())
 }
 
@@ -85,6 +86,62 @@ fn each_number_out_of_range_is_named() {
         message(|p| p.truncate = Some(0)),
         "`truncate` must be strictly positive and less than 10. Given: 0"
     );
+}
+
+#[test]
+fn each_extension_out_of_range_is_named() {
+    let message = |change: fn(&mut Parameters)| {
+        let mut parameters = plain();
+        change(&mut parameters);
+        prepared("a", parameters).unwrap_err()
+    };
+    assert_eq!(message(|p| p.min_p = Some(1.5)), "`min_p` must be >= 0.0 and <= 1.0");
+    assert_eq!(
+        message(|p| p.presence_penalty = Some(2.5)),
+        "`presence_penalty` must be >= -2.0 and <= 2.0"
+    );
+    assert_eq!(
+        message(|p| p.openai_frequency_penalty = Some(f32::NAN)),
+        "`openai_frequency_penalty` must be >= -2.0 and <= 2.0"
+    );
+    assert_eq!(
+        message(|p| p.logit_bias = [(7, 101.0)].into()),
+        "`logit_bias` must be >= -100 and <= 100. Given: 101 for token 7"
+    );
+    assert_eq!(
+        message(|p| p.logit_bias = [(512, 1.0)].into()),
+        "`logit_bias` token ids must be < 512. Given: 512"
+    );
+    assert_eq!(
+        message(|p| p.logit_bias = (0..1025).map(|id| (id, 1.0)).collect()),
+        "`logit_bias` supports up to 1024 tokens. Given: 1025"
+    );
+    assert_eq!(
+        message(|p| p.watermark = Some(Watermark { gamma: 1.5, delta: 2.0 })),
+        "`watermark` needs a gamma >= 0.0 and <= 1.0 and a finite delta"
+    );
+    assert_eq!(
+        message(|p| (p.min_new_tokens, p.max_new_tokens) = (4, Some(3))),
+        "`min_new_tokens` must be <= `max_new_tokens`. Given: 4 and 3"
+    );
+}
+
+#[test]
+fn a_prompt_may_come_as_token_ids() {
+    let of = |inputs: &str, ids: &[u32], parameters| {
+        let input_ids = Some(ids.to_vec());
+        let request = Request { inputs: inputs.into(), input_ids, parameters };
+        let tokenizer = tgi_backend_scripted::tokenizer();
+        prepare(&request, &tokenizer, LIMITS).map_err(|error| error.to_string())
+    };
+    assert_eq!(of("", &[9, 1, 511], Parameters::default()).unwrap().tokens, [9, 1, 511]);
+    let last = Parameters { truncate: Some(2), ..Parameters::default() };
+    assert_eq!(of("", &[9, 1, 511], last).unwrap().tokens, [1, 511]);
+    let refusal = |inputs, ids| of(inputs, ids, Parameters::default()).unwrap_err();
+    assert_eq!(refusal("", &[3, 512]), "`input_ids` token ids must be < 512. Given: 512");
+    assert_eq!(refusal("", &[]), "`inputs` cannot be empty");
+    assert_eq!(refusal("a", &[3]), "`inputs` must be empty when `input_ids` is given");
+    assert_eq!(refusal("", &[3; 11]), "`inputs` must have less than 10 tokens. Given: 11");
 }
 
 #[test]

@@ -1,25 +1,30 @@
 //! From a row of logits to a token: penalties, warpers, choice, log-probability.
 
+mod adjust;
+mod mersenne;
 mod scratch;
 mod seen;
+mod watermark;
 
 use crate::{
     Parameters, Profile,
     logprob::{BLOCK, exp, log_probability, maximum, sum_exp, sum_exp_block},
     philox::uniform,
     warpers::{
-        Candidate, Warpers, best, collect, keep_top_k, keep_top_p, keep_typical, lower_bound,
-        top_p_bound,
+        Candidate, Warpers, best, collect, keep_min_p, keep_top_k, keep_top_p, keep_typical,
+        lower_bound, min_p_bound, top_p_bound,
     },
 };
 
+use adjust::{Adjustments, keep_allowed};
 pub use scratch::Scratch;
 use seen::SeenTokens;
+use watermark::Green;
 
 /// What a logit of plus infinity becomes: larger than any, and still finite when it is scaled.
 const CEILING: f32 = 1e30;
 
-/// A token and its natural log-probability after all warpers.
+/// A token and its natural log-probability after all warpers, or before where that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampled {
     /// Vocabulary id.
@@ -37,8 +42,12 @@ pub struct Sampler {
     profile: Profile,
     warpers: Warpers,
     seen: SeenTokens,
+    adjustments: Adjustments,
+    watermark: Option<Green>,
     seed: Option<u64>,
     top_n: usize,
+    /// Report the row as it came.
+    raw: bool,
 }
 
 impl Sampler {
@@ -56,9 +65,19 @@ impl Sampler {
             profile,
             warpers: Warpers::new(parameters),
             seen: SeenTokens::new(parameters, prompt, max_new_tokens),
+            adjustments: Adjustments::new(parameters, max_new_tokens),
+            watermark: parameters.watermark.map(|mark| Green::new(mark, prompt)),
             seed: parameters.is_sampling().then_some(seed),
             top_n: parameters.top_n_tokens as usize,
+            raw: parameters.raw_logprobs,
         }
+    }
+
+    /// The same, but samples none of `ends` before `least` other tokens.
+    #[must_use]
+    pub fn without_end_before(mut self, least: u32, ends: &[u32]) -> Self {
+        self.adjustments.ban_ends_before(least, ends);
+        self
     }
 
     /// The seed, when tokens are sampled and not just the most likely ones taken.
@@ -69,22 +88,55 @@ impl Sampler {
     /// Counts `id` as part of the output; its turn is after each sampled token that stays.
     pub fn accept(&mut self, id: u32) {
         self.seen.push(id);
+        self.adjustments.push(id);
+        if let Some(watermark) = &mut self.watermark {
+            watermark.push(id);
+        }
     }
 
     /// Chooses the token at `position` of the sequence from its row of logits, `[vocab]`.
     ///
-    /// The order is the profile's. 0.3.1: temperature, top-k, top-p, typical-p, penalties; 3.3:
-    /// penalties, temperature, top-k, top-p, typical-p. Without sampling the largest logit wins, of
+    /// The order is the profile's. 0.3.1: watermark, bias, grammar, temperature, top-k, top-p, min-p,
+    /// typical-p, penalties; 3.3: watermark, penalties, bias, grammar, temperature, top-k, top-p,
+    /// min-p, typical-p, where bias stands for all that is added to single logits. Without sampling the largest logit wins, of
     /// equal ones the lowest id; with sampling the inverse of the cumulative distribution over the
     /// survivors by id, at the Philox number of seed and position. NaN counts as impossible.
     ///
     /// The row is changed in place. The top tokens are left in [`Scratch::top`].
     pub fn sample(&self, logits: &mut [f32], position: u32, scratch: &mut Scratch) -> Sampled {
+        self.sample_allowed(logits, position, None, scratch)
+    }
+
+    /// The same among the tokens that a grammar allows: a bit a token, from the lowest of each word
+    /// on. What lies behind the last word is not allowed.
+    pub fn sample_allowed(
+        &self,
+        logits: &mut [f32],
+        position: u32,
+        allowed: Option<&[u32]>,
+        scratch: &mut Scratch,
+    ) -> Sampled {
         scratch.top.clear();
-        let point = self.seed.map(|seed| uniform(seed, position));
+        if self.raw {
+            scratch.raw.clear();
+            scratch.raw.extend_from_slice(logits);
+        }
+        if let Some(watermark) = &self.watermark {
+            watermark.lift(logits, &mut scratch.permutation);
+        }
         if self.profile == Profile::V3_3 {
             self.penalize_row(logits);
         }
+        self.adjustments.apply(logits);
+        if let Some(allowed) = allowed {
+            keep_allowed(logits, allowed);
+        }
+        let sampled = self.sample_warped(logits, position, scratch);
+        if self.raw { self.report_raw(sampled.id, scratch) } else { sampled }
+    }
+
+    fn sample_warped(&self, logits: &mut [f32], position: u32, scratch: &mut Scratch) -> Sampled {
+        let point = self.seed.map(|seed| uniform(seed, position));
         if let Some(temperature) = self.warpers.temperature {
             for logit in logits.iter_mut() {
                 *logit /= temperature;
@@ -134,7 +186,7 @@ impl Sampler {
     fn narrow(&self, row: &mut [f32], scratch: &mut Scratch) {
         let Scratch { candidates, ranked, blocks, .. } = scratch;
         let max = finite_maximum(row);
-        let Warpers { top_k, top_p, typical_p, .. } = self.warpers;
+        let Warpers { top_k, top_p, min_p, typical_p, .. } = self.warpers;
         if let Some(k) = top_k {
             collect(row, lower_bound(row, k, blocks), candidates);
             keep_top_k(candidates, k, ranked);
@@ -147,7 +199,11 @@ impl Sampler {
             collect(row, top_p_bound(p, max, sum, row.len()), candidates);
             keep_top_p(candidates, p, max, sum, ranked);
         } else {
-            collect(row, f32::MIN, candidates);
+            let bound = min_p.map_or(f32::MIN, |share| min_p_bound(share, max));
+            collect(row, bound, candidates);
+        }
+        if let Some(share) = min_p {
+            keep_min_p(candidates, share, max);
         }
         if let Some(p) = typical_p {
             keep_typical(candidates, p, max, ranked);
@@ -169,6 +225,22 @@ impl Sampler {
                 *logit = self.seen.penalized(*logit, count).clamp(-CEILING, CEILING);
             }
         }
+    }
+
+    /// The token and the top tokens with the probabilities of the row as it came.
+    fn report_raw(&self, id: u32, scratch: &mut Scratch) -> Sampled {
+        let mut row = std::mem::take(&mut scratch.raw);
+        let max = finite_maximum(&mut row);
+        let sum = sum_exp(&row, max);
+        if self.top_n > 0 {
+            scratch.top.clear();
+            let bound = lower_bound(&row, self.top_n, &mut scratch.blocks);
+            collect(&row, bound, &mut scratch.candidates);
+            self.report_top(max, sum, scratch);
+        }
+        let logprob = log_probability(row[id as usize], max, sum);
+        scratch.raw = row;
+        Sampled { id, logprob }
     }
 
     fn report_top(&self, max: f32, sum: f64, scratch: &mut Scratch) {

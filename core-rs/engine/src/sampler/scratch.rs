@@ -10,10 +10,13 @@ pub struct Scratch {
     pub(super) blocks: Vec<f32>,
     pub(super) block_sums: Vec<f64>,
     pub(super) top: Vec<Sampled>,
+    /// The row as it came.
+    pub(super) raw: Vec<f32>,
+    pub(super) permutation: Vec<u32>,
 }
 
 impl Scratch {
-    /// Takes the memory for rows of `vocab` logits: 24 bytes a token.
+    /// Takes the memory for rows of `vocab` logits: 32 bytes a token.
     pub fn new(vocab: usize) -> Self {
         Self {
             candidates: Vec::with_capacity(vocab),
@@ -21,6 +24,8 @@ impl Scratch {
             blocks: Vec::with_capacity(vocab / 256 + 1),
             block_sums: Vec::with_capacity(vocab / 4096 + 1),
             top: Vec::with_capacity(64),
+            raw: Vec::with_capacity(vocab),
+            permutation: Vec::with_capacity(vocab),
         }
     }
 

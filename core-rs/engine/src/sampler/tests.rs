@@ -141,11 +141,17 @@ fn no_memory_is_taken_by_a_sample() {
         Parameters { top_k: None, ..parameters.clone() },
         Parameters { top_k: None, top_p: None, ..parameters.clone() },
         Parameters { do_sample: true, top_n_tokens: 5, ..Parameters::default() },
+        Parameters { min_p: Some(0.1), raw_logprobs: true, ..parameters.clone() },
+        Parameters {
+            watermark: Some(crate::Watermark { gamma: 0.5, delta: 2.0 }),
+            ..Parameters::default()
+        },
     ];
     let mut scratch = Scratch::new(9000);
     let capacities = |scratch: &Scratch| {
-        let Scratch { candidates, ranked, blocks, block_sums, top } = scratch;
+        let Scratch { candidates, ranked, blocks, block_sums, top, raw, permutation } = scratch;
         let numbers = [blocks.capacity(), block_sums.capacity(), top.capacity()];
+        let numbers = (numbers, [raw.capacity(), permutation.capacity()]);
         (candidates.capacity(), ranked.capacity(), numbers)
     };
     let before = capacities(&scratch);
@@ -163,19 +169,23 @@ fn parameters() -> impl Strategy<Value = Parameters> {
         prop::option::of(1u32..60),
         prop::option::of(0.05f32..1.0),
         prop::option::of(0.05f32..1.0),
+        prop::option::of(0.001f32..1.0),
     );
     let penalties = (prop::option::of(0.2f32..3.0), prop::option::of(-2f32..2.0));
     (warpers, penalties, any::<bool>(), 0u32..6).prop_map(
-        |((temperature, top_k, top_p, typical_p), penalties, do_sample, top_n_tokens)| Parameters {
-            do_sample,
-            temperature,
-            top_k,
-            top_p,
-            typical_p,
-            repetition_penalty: penalties.0,
-            frequency_penalty: penalties.1,
-            top_n_tokens,
-            ..Parameters::default()
+        |((temperature, top_k, top_p, typical_p, min_p), penalties, do_sample, top_n_tokens)| {
+            Parameters {
+                do_sample,
+                min_p,
+                temperature,
+                top_k,
+                top_p,
+                typical_p,
+                repetition_penalty: penalties.0,
+                frequency_penalty: penalties.1,
+                top_n_tokens,
+                ..Parameters::default()
+            }
         },
     )
 }
@@ -190,7 +200,7 @@ fn naive_warp(sampler: &Sampler, row: &[f32]) -> Vec<f32> {
     if sampler.profile == Profile::V3_3 {
         sampler.penalize_row(&mut row);
     }
-    let Warpers { temperature, top_k, top_p, typical_p } = sampler.warpers;
+    let Warpers { temperature, top_k, top_p, min_p, typical_p } = sampler.warpers;
     for logit in &mut row {
         *logit /= temperature.unwrap_or(1.0);
     }
@@ -203,6 +213,10 @@ fn naive_warp(sampler: &Sampler, row: &[f32]) -> Vec<f32> {
     if let Some(p) = top_p {
         let kept = naive_mass(&row, p, |logprob| -logprob);
         drop_where(&mut row, |id, _| !kept.contains(&id));
+    }
+    if let Some(share) = min_p {
+        let bound = maximum(&row) + share.ln();
+        drop_where(&mut row, |_, logit| logit < bound);
     }
     if let Some(p) = typical_p {
         let entropy: f64 = naive_logprobs(&row)

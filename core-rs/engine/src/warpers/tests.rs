@@ -93,6 +93,16 @@ fn top_p_keeps_the_token_that_reaches_the_mass_and_the_lower_of_equal_ids() {
 }
 
 #[test]
+fn min_p_keeps_what_has_its_share_of_the_best_probability() {
+    let row: Vec<f32> = [0.5f32, 0.26, 0.2, 0.04].map(f32::ln).to_vec();
+    for (share, kept) in [(1.0, 1), (0.5, 2), (0.39, 3), (0.01, 4)] {
+        let mut left = candidates(&row);
+        keep_min_p(&mut left, share, maximum(&row));
+        assert_eq!(left.len(), kept, "{share}");
+    }
+}
+
+#[test]
 fn typical_p_can_drop_the_most_likely_token() {
     let row: Vec<f32> = [0.4f32].into_iter().chain([0.06; 10]).map(f32::ln).collect();
     assert_eq!(typical(&row, 0.5), (1..=10).collect::<Vec<_>>());

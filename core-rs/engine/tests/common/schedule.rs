@@ -1,7 +1,7 @@
 //! Random schedules of requests, and what must hold of them on any backend.
 
 use proptest::prelude::*;
-use tgi_engine::{Parameters, Progress, Request};
+use tgi_engine::{Grammar, GrammarKind, Parameters, Progress, Request, Watermark};
 
 use super::{Bench, Story};
 
@@ -35,6 +35,49 @@ fn prompt() -> impl Strategy<Value = String> {
     })
 }
 
+/// A grammar now and then: free text within bounds, forced text, recursion.
+fn grammar() -> impl Strategy<Value = Option<Grammar>> {
+    const GRAMMARS: [(GrammarKind, &str); 5] = [
+        (GrammarKind::Regex, "[a-zA-Z 日本é🙂\\n]*"),
+        (GrammarKind::Regex, "(the word of the water, )*(and|or) the people\\."),
+        (GrammarKind::JsonSchema, r#"{"type":"object"}"#),
+        (
+            GrammarKind::JsonSchema,
+            r#"{"type":"object","properties":{"the people of the water":{"type":"boolean"},
+                "text":{"type":"string","maxLength":20}},
+                "required":["the people of the water","text"],"additionalProperties":false}"#,
+        ),
+        (GrammarKind::Lark, "start: \"(\" start* \")\" | \" the\" | \" of\""),
+    ];
+    let one = prop::sample::select(GRAMMARS.to_vec());
+    prop::option::weighted(0.3, one.prop_map(|(kind, text)| Grammar { kind, text: text.into() }))
+}
+
+/// What TGI does not have.
+fn extensions() -> impl Strategy<Value = Parameters> {
+    let penalty = || prop::option::weighted(0.2, -2.0..2.0_f32);
+    let bias = prop::collection::btree_map(5..512_u32, -20.0..5.0_f32, 0..4);
+    let mark = prop::option::weighted(0.1, (0.2..0.8_f32, 0.5..4.0_f32));
+    let stop = (prop::bool::weighted(0.3), any::<bool>(), 0..5_u32);
+    let min_p = prop::option::weighted(0.2, 0.0..0.9_f32);
+    (penalty(), penalty(), bias, mark, stop, min_p, prop::bool::weighted(0.2)).prop_map(
+        |(presence, frequency, logit_bias, mark, (anywhere, include, least), min_p, raw)| {
+            Parameters {
+                presence_penalty: presence,
+                openai_frequency_penalty: frequency,
+                logit_bias,
+                watermark: mark.map(|(gamma, delta)| Watermark { gamma, delta }),
+                stop_anywhere: anywhere,
+                include_stop_str: include,
+                min_new_tokens: least,
+                min_p,
+                raw_logprobs: raw,
+                ..Parameters::default()
+            }
+        },
+    )
+}
+
 fn parameters() -> impl Strategy<Value = Parameters> {
     let sampling = prop_oneof![
         Just(None),
@@ -43,19 +86,27 @@ fn parameters() -> impl Strategy<Value = Parameters> {
     let penalty = prop::option::weighted(0.2, 1.01..1.5_f32);
     let stop = prop::option::weighted(0.3, "[a-e ]");
     let flags = (prop::bool::weighted(0.2), any::<bool>());
-    (sampling, penalty, stop, flags, 0..4_u32, 1..40_u32).prop_map(
-        |(sampling, penalty, stop, (details, ignore_eos), top, new)| Parameters {
-            seed: sampling.map(|(seed, ..)| seed),
-            temperature: sampling.map(|(_, temperature, ..)| temperature),
-            top_k: sampling.map(|(.., top_k, _)| top_k),
-            top_p: sampling.map(|(.., top_p)| top_p),
-            repetition_penalty: penalty,
-            stop: stop.into_iter().collect(),
-            top_n_tokens: top,
-            decoder_input_details: details,
-            ignore_eos,
-            max_new_tokens: Some(new),
-            ..Parameters::default()
+    let plain = (sampling, penalty, stop, flags, 0..4_u32, 1..40_u32);
+    let extensions = prop_oneof![3 => Just(Parameters::default()), 1 => extensions()];
+    (plain, grammar(), extensions).prop_map(
+        |((sampling, penalty, stop, (details, ignore_eos), top, new), grammar, extensions)| {
+            Parameters {
+                seed: sampling.map(|(seed, ..)| seed),
+                temperature: sampling.map(|(_, temperature, ..)| temperature),
+                top_k: sampling.map(|(.., top_k, _)| top_k),
+                top_p: sampling.map(|(.., top_p)| top_p),
+                repetition_penalty: penalty,
+                stop: stop.into_iter().collect(),
+                top_n_tokens: top,
+                decoder_input_details: details,
+                ignore_eos,
+                max_new_tokens: Some(new),
+                min_new_tokens: extensions.min_new_tokens.min(new),
+                grammar,
+                // It samples, so it needs a seed.
+                min_p: extensions.min_p.filter(|_| sampling.is_some()),
+                ..extensions
+            }
         },
     )
 }
@@ -67,7 +118,7 @@ pub fn visit() -> impl Strategy<Value = Visit> {
     let salt = prop::option::weighted(0.3, "[ab]");
     (prompt(), parameters(), salt, 0..40_usize, cancelled, paused).prop_map(
         |(inputs, parameters, cache_salt, arrives, cancelled, paused)| Visit {
-            request: Request { inputs, parameters, cache_salt },
+            request: Request { inputs, parameters, cache_salt, ..Request::default() },
             arrives,
             cancelled,
             paused,

@@ -148,6 +148,27 @@ impl Tokenizer {
         Ok(ids)
     }
 
+    /// Ids of a text in the middle of a longer one: nothing is put in front, and the name of a
+    /// control token is text like any other.
+    pub fn encode_inside(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        let mut ids = Vec::new();
+        for fragment in self.special.split(text) {
+            let text = match fragment {
+                Fragment::Token(id) if !self.is_special(id) => {
+                    ids.push(id);
+                    continue;
+                }
+                Fragment::Token(id) => str::from_utf8(self.piece(id)).unwrap_or_default(),
+                Fragment::Text(text) => text,
+            };
+            match &self.algorithm {
+                Algorithm::ByteLevel(bpe) => bpe.encode(text, &mut ids)?,
+                Algorithm::SentencePiece(model) => model.encode(text, false, &mut ids),
+            }
+        }
+        Ok(ids)
+    }
+
     /// The bytes of these tokens' pieces; they need not be UTF-8.
     pub fn decode(&self, ids: &[u32]) -> Vec<u8> {
         ids.iter().flat_map(|&id| self.piece(id)).copied().collect()
