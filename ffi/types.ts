@@ -157,11 +157,13 @@ export interface ChatMessage {
 
 /** Messages to write as a prompt, by the chat template of the model. */
 export interface Conversation {
-  readonly messages: readonly ChatMessage[];
+  readonly messages: readonly (ChatMessage | Readonly<Record<string, unknown>>)[];
   /** Functions that the model may call, as OpenAI describes them. */
   readonly tools?: readonly unknown[] | null;
   /** Whether the prompt ends with the head of the assistant's turn. */
   readonly add_generation_prompt: boolean;
+  /** Further variables of the template; those above win. */
+  readonly variables?: Readonly<Record<string, unknown>>;
 }
 
 /** One rendering; `bos_token` and `eos_token` are the model's own. */
@@ -169,8 +171,13 @@ export interface ChatJob {
   chat: Conversation;
 }
 
+/** One tokenization; its answer is JSON, `[{"id","text","start","stop"}]`, bytes of the text. */
+export interface TokenizeJob {
+  tokenize: { readonly text: string; readonly add_special_tokens: boolean };
+}
+
 /** What the core does on request. */
-export type Job = GenerateJob | ChatJob;
+export type Job = GenerateJob | ChatJob | TokenizeJob;
 
 /** How to open the core; null takes the default that the plan finds. */
 export interface EngineConfig {
@@ -237,6 +244,8 @@ export interface EngineInfo {
   readonly batchInvariant: boolean;
   /** Whether the model has a chat template. */
   readonly chatTemplate: boolean;
+  /** Source of the chat template; null without one. */
+  readonly chatTemplateText: string | null;
   readonly plan: MemoryPlan;
 }
 
@@ -251,7 +260,8 @@ export interface MemoryPlan {
 
 /** What a configuration would take and serve, found without loading the weights. */
 export interface Survey
-  extends Omit<EngineInfo, "device" | "isaReason" | "vocab" | "batchInvariant"> {
+  extends
+    Omit<EngineInfo, "device" | "isaReason" | "chatTemplateText" | "vocab" | "batchInvariant"> {
   /** Why it cannot be carried out: one sentence that names the flag to change. */
   readonly problem: string | null;
 }

@@ -19,6 +19,7 @@ const INFO: EngineInfo = {
   maxBatchSize: 8,
   batchInvariant: true,
   chatTemplate: false,
+  chatTemplateText: null,
   plan: { weightsBytes: 1, kvBytes: 1, kvBytesPerToken: 1, arenaBytes: 1, availableBytes: 1 },
 };
 

@@ -2,14 +2,13 @@
 
 import { getLogger } from "@logtape/logtape";
 import type { Engine } from "../../ffi/engine.ts";
+import { CoreRenderer, CoreTokenizer } from "../../ffi/render.ts";
 import { createApp } from "../app.ts";
 import { readKeys } from "../api_keys.ts";
-import { NoTemplate } from "../chat/no_template.ts";
 import { StartError } from "../errors.ts";
 import { LOG_CATEGORY } from "../log.ts";
 import type { FlagValues, Settings } from "../options.ts";
 import type { ServerOptions } from "../server_options.ts";
-import { NoTokenizer } from "../tokenizer.ts";
 import { awaitStop, drain } from "../shutdown.ts";
 import { bytesText } from "../terminal/bytes.ts";
 import type { CommandContext } from "./context.ts";
@@ -46,7 +45,7 @@ export async function serve(
   await using unopened = new AsyncDisposableStack();
   unopened.defer(() => engine.close());
   describeEngine(engine);
-  const [chat, tokenizer] = [new NoTemplate(), new NoTokenizer()];
+  const [chat, tokenizer] = [new CoreRenderer(engine), new CoreTokenizer(engine)];
   const options = serverOptions(values, model, engine.info, context.version, apiKeys);
   const server = listen(createApp({ engine, chat, tokenizer, options }).fetch, values, options);
   await stop.asked;

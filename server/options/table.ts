@@ -61,10 +61,10 @@ const MODEL = {
   }),
   backend: choice({
     group: "model",
-    choices: ["candle", "cpu", "scripted"],
-    fallback: "candle",
-    help: "candle computes the model in f32, the reference; cpu in int8, far faster; scripted " +
-      "invents text at a set pace, for tests.",
+    choices: ["cpu", "candle", "scripted"],
+    fallback: "cpu",
+    help: "cpu computes the model in int8 by kernels of its own; candle in f32, the slow " +
+      "reference; scripted invents text at a set pace, for tests.",
   }),
   device: choice({
     group: "model",

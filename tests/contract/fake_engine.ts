@@ -32,7 +32,8 @@ export const info: EngineInfo = {
   maxBatchTotalTokens: 256,
   maxBatchSize: 8,
   batchInvariant: true,
-  chatTemplate: true,
+  chatTemplate: false,
+  chatTemplateText: null,
   plan: { weightsBytes: 0, kvBytes: 0, kvBytesPerToken: 0, arenaBytes: 0, availableBytes: 0 },
 };
 
@@ -86,7 +87,7 @@ export class FakeEngine implements TextEngine {
 
   submit(job: Job, sink: RequestSink): number {
     if (this.refusal) throw this.refusal;
-    if ("chat" in job) throw new Error("The fake renders no conversations");
+    if (!("inputs" in job)) throw new Error("The fake only generates");
     const id = this.requests.length;
     this.requests.push({
       id,

@@ -98,24 +98,3 @@ impl Isa {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_set_of_this_cpu_is_found_by_its_name_and_portable_is_always_there() {
-        for isa in Isa::available() {
-            assert_eq!(Isa::named(Some(isa.name())).unwrap().name(), isa.name());
-        }
-        assert_eq!(Isa::named(Some("portable")).unwrap().name(), "portable");
-        assert_eq!(Isa::named(None).unwrap().name(), Isa::best().name());
-    }
-
-    #[test]
-    fn an_unknown_set_is_refused_with_those_that_there_are() {
-        let message = Isa::named(Some("mmx")).unwrap_err().to_string();
-        assert!(message.starts_with("Cannot compute with \"mmx\": "), "{message}");
-        assert!(message.contains("portable; set --cpu-isa"), "{message}");
-    }
-}

@@ -17,7 +17,7 @@ use crate::{
 
 /// Shared by everyone who hands requests or wishes to an engine's thread.
 pub struct Intake {
-    tokenizer: Arc<Tokenizer>,
+    pub(crate) tokenizer: Arc<Tokenizer>,
     grammars: Compiler,
     limits: TokenLimits,
     speculate: usize,

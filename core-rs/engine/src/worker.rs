@@ -12,8 +12,9 @@ use crate::{
     event::{Event, EventSink, FailureKind},
     intake::Intake,
     registry::Ticket,
-    request::{Conversation, Job, Request},
+    request::{Conversation, Job, Request, Text},
     sequence::Sequence,
+    token_spans::token_spans,
 };
 
 /// What a request is told when the engine ends before it does; TGI's words.
@@ -64,6 +65,7 @@ impl Worker {
         match job {
             Job::Generate(request) => self.prepare(ticket, &request, received),
             Job::Chat(conversation) => self.render(&ticket, &conversation),
+            Job::Tokenize(text) => self.tokenize(&ticket, &text),
         }
     }
 
@@ -87,8 +89,9 @@ impl Worker {
         let Some(template) = self.template.clone() else {
             return self.fail(id, FailureKind::Template, NO_TEMPLATE);
         };
-        let Conversation { messages, tools, add_generation_prompt } = conversation;
-        let render = || template.render(messages, tools.as_ref(), *add_generation_prompt);
+        let Conversation { messages, tools, add_generation_prompt, variables } = conversation;
+        let render =
+            || template.render_with(messages, tools.as_ref(), *add_generation_prompt, variables);
         match catch_unwind(AssertUnwindSafe(render)) {
             _ if ticket.is_cancelled() => {}
             Ok(Ok(prompt)) => {
@@ -98,6 +101,30 @@ impl Worker {
             Ok(Err(ModelError::Template(reason))) => self.fail(id, FailureKind::Template, &reason),
             Ok(Err(error)) => self.fail(id, FailureKind::Template, &error.to_string()),
             Err(_) => self.fail(id, FailureKind::Generation, "Server error: the template panicked"),
+        }
+    }
+
+    /// Tells the tokens of a text, as JSON.
+    fn tokenize(&mut self, ticket: &Ticket, Text { text, add_special_tokens }: &Text) {
+        let id = ticket.id();
+        let tokenizer = Arc::clone(&self.intake.tokenizer);
+        let spans = || -> Result<String, String> {
+            let ids = tokenizer.encode(text, *add_special_tokens).map_err(|e| e.to_string())?;
+            let spans = token_spans(&tokenizer, text, &ids);
+            serde_json::to_string(&spans).map_err(|error| error.to_string())
+        };
+        match catch_unwind(AssertUnwindSafe(spans)) {
+            _ if ticket.is_cancelled() => {}
+            Ok(Ok(json)) => {
+                self.sink.emit(Event::Rendered { request: id, prompt: &json });
+                self.sink.publish();
+            }
+            Ok(Err(reason)) => {
+                self.fail(id, FailureKind::Validation, &format!("tokenizer error {reason}"));
+            }
+            Err(_) => {
+                self.fail(id, FailureKind::Generation, "Server error: the tokenizer panicked");
+            }
         }
     }
 

@@ -211,8 +211,12 @@ fn an_engine_without_room_does_not_start() {
 #[test]
 fn a_conversation_without_a_template_is_told_so_in_tgis_words() {
     let (engine, recorder) = start();
-    let conversation =
-        Conversation { messages: json!([]), tools: None, add_generation_prompt: true };
+    let conversation = Conversation {
+        messages: json!([]),
+        tools: None,
+        add_generation_prompt: true,
+        variables: serde_json::Map::new(),
+    };
     engine.submit(1, conversation).unwrap();
     let end = Some(End::Failed(FailureKind::Template, "template not found".to_owned()));
     assert_eq!(wait_for_end(&recorder, 1), Story { end, ..Story::default() });
@@ -231,7 +235,12 @@ fn a_conversation_is_rendered_and_a_refusal_is_the_templates_own_word() {
     let backend = Box::new(ScriptedBackend::new(&ScriptedOptions::default()));
     let engine =
         Engine::start(backend, Arc::new(tokenizer()), Some(&template), config(), sinks).unwrap();
-    let chat = |messages| Conversation { messages, tools: None, add_generation_prompt: true };
+    let chat = |messages| Conversation {
+        messages,
+        tools: None,
+        add_generation_prompt: true,
+        variables: serde_json::Map::new(),
+    };
     engine.submit(1, chat(json!([{"role": "user", "content": "Hi"}]))).unwrap();
     let end = Some(End::Rendered("[user] Hi[assistant]".to_owned()));
     assert_eq!(wait_for_end(&recorder, 1).end, end);

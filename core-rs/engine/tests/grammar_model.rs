@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc};
 
 use common::{End, Recorder, Story, config};
 use serde_json::{Value, json};
-use tgi_backend_cpu::{CpuBackend, CpuOptions};
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_engine::{
     Core, EngineConfig, FinishReason, Grammar, GrammarKind, Parameters, Profile, Progress, Request,
 };
@@ -27,7 +27,13 @@ fn model() -> Model {
 /// Runs all requests together, with `speculate` drafted tokens.
 fn run(requests: &[Request], speculate: usize) -> Vec<Story> {
     let model = model();
-    let options = CpuOptions { pages: 64, batch_tokens: 128, logit_rows: 32, threads: Some(1) };
+    let options = CpuOptions {
+        pages: 64,
+        batch_tokens: 128,
+        logit_rows: 32,
+        threads: Some(1),
+        kv: KvFormat::F16,
+    };
     let backend = CpuBackend::load(&model, &options).unwrap();
     let recorder = Recorder::default();
     let config = EngineConfig { speculate, profile: Profile::V3_3, ..config() };

@@ -130,7 +130,7 @@ fn each_extension_out_of_range_is_named() {
 fn a_prompt_may_come_as_token_ids() {
     let of = |inputs: &str, ids: &[u32], parameters| {
         let input_ids = Some(ids.to_vec());
-        let request = Request { inputs: inputs.into(), input_ids, parameters };
+        let request = Request { inputs: inputs.into(), input_ids, parameters, cache_salt: None };
         let tokenizer = tgi_backend_scripted::tokenizer();
         prepare(&request, &tokenizer, LIMITS).map_err(|error| error.to_string())
     };

@@ -32,6 +32,7 @@ pub struct ChatTemplate {
     environment: Result<Environment<'static>, String>,
     bos: String,
     eos: String,
+    source: String,
 }
 
 impl ChatTemplate {
@@ -39,10 +40,16 @@ impl ChatTemplate {
     pub fn new(source: &str, tokenizer: &Tokenizer) -> Self {
         let text = |id| String::from_utf8_lossy(tokenizer.piece(id)).into_owned();
         Self {
+            source: source.to_owned(),
             environment: compile(source).map_err(|error| one_line(&error)),
             bos: tokenizer.bos().map(text).unwrap_or_default(),
             eos: tokenizer.eos().first().copied().map(text).unwrap_or_default(),
         }
+    }
+
+    /// The template's text.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// Renders `messages`, a JSON array of objects with `role` and `content`, to a prompt.
@@ -55,6 +62,17 @@ impl ChatTemplate {
         tools: Option<&serde_json::Value>,
         add_generation_prompt: bool,
     ) -> Result<String, ModelError> {
+        self.render_with(messages, tools, add_generation_prompt, &serde_json::Map::new())
+    }
+
+    /// Renders as [`Self::render`] does, with further `variables`; none replaces its own.
+    pub fn render_with(
+        &self,
+        messages: &serde_json::Value,
+        tools: Option<&serde_json::Value>,
+        add_generation_prompt: bool,
+        variables: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<String, ModelError> {
         let environment =
             self.environment.as_ref().map_err(|error| ModelError::Template(error.clone()))?;
         let context = context! {
@@ -63,6 +81,7 @@ impl ChatTemplate {
             bos_token => self.bos,
             eos_token => self.eos,
             add_generation_prompt,
+            ..Value::from_serialize(variables)
         };
         let mut output = Output::new(MAX_OUTPUT);
         environment
