@@ -66,56 +66,75 @@ fn unpack<S: Simd, Q: Quants, C: Scales>(simd: S, (quants, scales): (&Q, &C)) ->
     }
 }
 
+/// Dot products of a tile with some tokens, `[parts of the block][tokens]`. The tokens' sums run
+/// side by side, so that the latency of one hides behind the others.
 #[inline(always)]
-fn unpack_pair<S: Simd, T: AnyPair>(simd: S, pair: &T) -> [Unpacked<S>; 2] {
-    let [first, second] = pair.parts();
-    [unpack(simd, first), unpack(simd, second)]
-}
-
-/// Advances the 32 outputs of some tokens by one block. The tokens' sums run side by side, so that
-/// the latency of one hides behind the others.
-#[inline(always)]
-fn advance<S: Simd, C: Scales, const TOKENS: usize>(
+fn dots<S: Simd, C: Scales, const TOKENS: usize>(
     simd: S,
-    w: &[Unpacked<S>; 2],
+    weights: &[S::B; 8],
     x: &[ActivationBlock; TOKENS],
-    out: &mut [[S::F; 2]; TOKENS],
-) {
+) -> [[S::I; TOKENS]; 2] {
+    let mut dots = [[simd.splat_i(0); TOKENS]; 2];
     let groups = 8 / C::SUBS;
     for sub in 0..C::SUBS {
-        let mut dots = [[simd.splat_i(0); 2]; TOKENS];
         for token in 0..TOKENS {
-            dots[token] = [C::start(simd, &x[token], sub); 2];
+            dots[sub][token] = C::start(simd, &x[token], sub);
         }
         for group in sub * groups..(sub + 1) * groups {
             for token in 0..TOKENS {
                 let quad = simd.quad(&x[token].q[group]);
-                for side in 0..2 {
-                    let weights = w[side].weights[group];
-                    dots[token][side] = if C::BIASED {
-                        simd.dot_biased(dots[token][side], weights, quad)
-                    } else {
-                        simd.dot(dots[token][side], weights, quad)
-                    };
-                }
+                dots[sub][token] = dot::<S, C>(simd, dots[sub][token], weights[group], quad);
             }
         }
-        for token in 0..TOKENS {
-            let scale = simd.splat(x[token].scale);
-            for side in 0..2 {
-                let scale = simd.mul(w[side].scales[sub], scale);
-                let dots = simd.float(dots[token][side]);
-                out[token][side] = simd.fma(dots, scale, out[token][side]);
-                if C::OFFSETS {
-                    let sum = simd.splat(x[token].sums[part(C::SUBS, sub)]);
-                    out[token][side] = simd.fma(w[side].offsets[sub], sum, out[token][side]);
-                }
+    }
+    dots
+}
+
+#[inline(always)]
+fn dot<S: Simd, C: Scales>(simd: S, sum: S::I, weights: S::B, x: S::I) -> S::I {
+    if C::BIASED { simd.dot_biased(sum, weights, x) } else { simd.dot(sum, weights, x) }
+}
+
+/// Advances an output by a part of a block.
+#[inline(always)]
+fn advance<S: Simd, C: Scales>(
+    simd: S,
+    dots: S::I,
+    (scale, offset): (S::F, S::F),
+    (x, sub): (&ActivationBlock, usize),
+    out: S::F,
+) -> S::F {
+    let scale = simd.mul(scale, simd.splat(x.scale));
+    let out = simd.fma(simd.float(dots), scale, out);
+    if C::OFFSETS { simd.fma(offset, simd.splat(x.sums[part(C::SUBS, sub)]), out) } else { out }
+}
+
+/// Advances the 32 outputs of some tokens by a pair of tiles, which are read in the order in which
+/// they lie: the processor's prefetchers follow nothing else.
+#[inline(always)]
+fn advance_few<S: Simd, T: AnyPair, const TOKENS: usize>(
+    simd: S,
+    pair: &T,
+    x: &[ActivationBlock; TOKENS],
+    out: &mut [[S::F; 2]; TOKENS],
+) {
+    let [first, second] = pair.parts();
+    let dots = [
+        dots::<S, T::Scales, TOKENS>(simd, &first.0.unpack(simd), x),
+        dots::<S, T::Scales, TOKENS>(simd, &second.0.unpack(simd), x),
+    ];
+    for (side, scales) in [first.1, second.1].into_iter().enumerate() {
+        for sub in 0..T::Scales::SUBS {
+            let w = (scales.scale(simd, sub), scales.offset(simd, sub));
+            for token in 0..TOKENS {
+                let (dots, x) = (dots[side][sub][token], (&x[token], sub));
+                out[token][side] = advance::<S, T::Scales>(simd, dots, w, x, out[token][side]);
             }
         }
     }
 }
 
-/// [`advance`] for one token.
+/// Advances the 32 outputs of one token by a pair of tiles.
 #[inline(always)]
 fn advance_one<S: Simd, C: Scales>(
     simd: S,
@@ -123,8 +142,20 @@ fn advance_one<S: Simd, C: Scales>(
     x: &ActivationBlock,
     out: &mut [S::F; 2],
 ) {
-    let (x, out) = (std::array::from_ref(x), std::array::from_mut(out));
-    advance::<S, C, 1>(simd, w, x, out);
+    let groups = 8 / C::SUBS;
+    for sub in 0..C::SUBS {
+        let mut dots = [C::start(simd, x, sub); 2];
+        for group in sub * groups..(sub + 1) * groups {
+            let quad = simd.quad(&x.q[group]);
+            for side in 0..2 {
+                dots[side] = dot::<S, C>(simd, dots[side], w[side].weights[group], quad);
+            }
+        }
+        for side in 0..2 {
+            let w = (w[side].scales[sub], w[side].offsets[sub]);
+            out[side] = advance::<S, C>(simd, dots[side], w, (x, sub), out[side]);
+        }
+    }
 }
 
 impl<T: AnyPair> PanelProduct<'_, T> {
@@ -134,15 +165,15 @@ impl<T: AnyPair> PanelProduct<'_, T> {
         let mut out = [[simd.splat(0.0); 2]; TOKENS];
         for (block, pair) in self.pairs.iter().enumerate() {
             prefetch_next(simd, pair);
-            let w = unpack_pair(simd, pair);
             let first = block * self.x.stride + self.tokens.start;
             let x = &self.x.blocks[first..first + TOKENS];
             if S::REGISTERS > 8 {
-                advance::<S, T::Scales, TOKENS>(simd, &w, &x.as_chunks().0[0], &mut out);
+                advance_few::<S, T, TOKENS>(simd, pair, &x.as_chunks().0[0], &mut out);
                 continue;
             }
             for (x, out) in x.iter().zip(&mut out) {
-                advance_one::<S, T::Scales>(simd, &w, x, out);
+                let (x, out) = (std::array::from_ref(x), std::array::from_mut(out));
+                advance_few::<S, T, 1>(simd, pair, x, out);
             }
         }
         for token in 0..TOKENS {
@@ -158,7 +189,8 @@ impl<T: AnyPair> PanelProduct<'_, T> {
         self.out.fill(PanelRow::default());
         for (block, pair) in self.pairs.iter().enumerate() {
             prefetch_next(simd, pair);
-            let w = unpack_pair(simd, pair);
+            let [first, second] = pair.parts();
+            let w = [unpack(simd, first), unpack(simd, second)];
             let first = block * self.x.stride + self.tokens.start;
             let x = &self.x.blocks[first..first + self.tokens.len()];
             for (x, out) in x.iter().zip(self.out.iter_mut()) {
