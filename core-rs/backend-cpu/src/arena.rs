@@ -6,6 +6,7 @@ use tgi_model::spec::Position;
 
 use crate::activation::ActivationBlock;
 use crate::attention::{KvCache, KvShape, MAX_ROWS, Partial, Scratch};
+use crate::decoder::peaks::{BlockPeak, blocks};
 use crate::options::{CpuOptions, KvFormat};
 use crate::product::PanelRow;
 use crate::shared::{PerWorker, Shared};
@@ -132,6 +133,8 @@ pub struct Arena {
     pub partial_values: Shared<f32>,
     /// `[logit_rows][vocab]`.
     pub logits: Shared<f32>,
+    /// Of the rows that ask for their peak, `[peak_rows][blocks]`.
+    pub block_peaks: Shared<BlockPeak>,
     /// Pages of each layer.
     pub kv: Vec<KvCache>,
     /// Sizes of the pages.
@@ -158,6 +161,7 @@ impl Arena {
             partials: Shared::new(PARTIAL_ROWS),
             partial_values: Shared::new(PARTIAL_ROWS * widths.head),
             logits: Shared::new(options.logit_rows * spec.vocab),
+            block_peaks: Shared::new(options.logit_rows * blocks(spec.vocab)),
             kv: (0..spec.layers).map(|_| KvCache::new(shape, options.pages)).collect(),
             shape,
             workers: PerWorker::new(threads, || Worker::new(&widths)),
@@ -174,7 +178,8 @@ impl Arena {
             2 * widths.hidden + activations + widths.query + 2 * widths.key + 4 * widths.pairs;
         let token = 4 * floats + block * activations;
         let split = PARTIAL_ROWS * (size_of::<Partial>() + 4 * widths.head);
-        (options.batch_tokens * token + split + 4 * options.logit_rows * spec.vocab) as u64
+        let row = 4 * spec.vocab + size_of::<BlockPeak>() * blocks(spec.vocab);
+        (options.batch_tokens * token + split + options.logit_rows * row) as u64
     }
 
     fn kv_shape(spec: &ModelSpec, format: KvFormat) -> KvShape {

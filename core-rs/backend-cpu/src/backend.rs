@@ -1,9 +1,10 @@
 //! The backend: a model's weights, memory and threads behind the engine's trait.
 
-use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits};
+use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits, Peak};
 use tgi_model::{Model, ModelSpec};
 
 use crate::arena::Arena;
+use crate::decoder::peaks::{blocks, join};
 use crate::decoder::{Cut, MAX_HEAD, Plan, RopeTables, Step};
 use crate::error::CpuError;
 use crate::isa::Isa;
@@ -21,6 +22,8 @@ pub struct CpuBackend {
     plan: Plan,
     pool: Pool,
     isa: Isa,
+    /// Of the last step's rows; keeps its memory.
+    peaks: Vec<Option<Peak>>,
     capacity: Capacity,
 }
 
@@ -58,6 +61,7 @@ impl CpuBackend {
             plan: Plan::new(options.batch_tokens),
             pool,
             isa,
+            peaks: Vec::with_capacity(options.logit_rows),
             capacity: Capacity {
                 pages: options.pages,
                 batch_tokens: options.batch_tokens,
@@ -100,8 +104,16 @@ impl Backend for CpuBackend {
             threads,
         };
         self.pool.run(&|team| step.run(team));
-        let wanted = batch.logit_rows.len() * self.spec.vocab;
-        Ok(Logits::new(&mut self.arena.logits.all()[..wanted], self.spec.vocab))
+        let vocab = self.spec.vocab;
+        let logits = &mut self.arena.logits.all()[..batch.logit_rows.len() * vocab];
+        let found = self.arena.block_peaks.all().chunks(blocks(vocab));
+        self.peaks.clear();
+        self.peaks.resize(batch.logit_rows.len(), None);
+        for (&row, found) in batch.peak_rows.iter().zip(found) {
+            let row = row as usize;
+            self.peaks[row] = join(&logits[row * vocab..(row + 1) * vocab], found);
+        }
+        Ok(Logits::new(logits, vocab).with_peaks(&self.peaks))
     }
 
     fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {

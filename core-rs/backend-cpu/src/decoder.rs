@@ -7,6 +7,7 @@
 mod attend;
 mod heads;
 mod mlp;
+pub mod peaks;
 mod plan;
 mod project;
 mod rows;
@@ -71,6 +72,7 @@ impl Step<'_> {
             pending = self.block(team, LayerAt { index, layer, rows }, pending);
         }
         self.logits(team, pending);
+        self.peaks(team);
     }
 
     /// One block. `pending` is the norm that the projection in `y` awaits before it joins the

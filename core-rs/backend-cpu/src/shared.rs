@@ -9,6 +9,7 @@ use memmap2::{Advice, MmapMut};
 
 use crate::activation::ActivationBlock;
 use crate::attention::Partial;
+use crate::decoder::peaks::BlockPeak;
 
 /// Buffers from here on ask for huge pages, bytes: a table walk for each page of 4 KiB would cost
 /// as much as reading it.
@@ -32,6 +33,8 @@ unsafe impl Plain for f32 {}
 unsafe impl Plain for ActivationBlock {}
 // SAFETY: as above.
 unsafe impl Plain for Partial {}
+// SAFETY: as above.
+unsafe impl Plain for BlockPeak {}
 
 /// A fixed buffer, aligned to pages, whose parts may be lent to several threads at once.
 pub struct Shared<T> {

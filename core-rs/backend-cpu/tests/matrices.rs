@@ -9,6 +9,7 @@ use tgi_backend_cpu::isa::{Isa, Kernel};
 use tgi_backend_cpu::matrix::{Input, Matrix, load, loaded_bytes};
 use tgi_backend_cpu::product::{Blocks, PanelRow};
 use tgi_backend_cpu::simd::{LANES, Simd};
+use tgi_backend_cpu::slab::Slab;
 use tgi_model::StorageType;
 use tgi_model::storage::IQ4_NL_VALUES;
 
@@ -252,8 +253,9 @@ fn row_lengths_that_are_no_multiple_of_128_lose_nothing() {
 
 #[test]
 fn a_matrix_of_the_wrong_size_is_an_error() {
-    let error = load(GgmlDType::Q4_1, 2, 64, &[0; 79], 1).err().unwrap().to_string();
+    let error =
+        load(GgmlDType::Q4_1, 2, 64, &[0; 79], 1, &Slab::default()).err().unwrap().to_string();
     assert!(error.contains("2 x 64 Q4_1") && error.contains("79 bytes"), "{error}");
-    assert!(load(GgmlDType::Q8K, 1, 256, &[0; 292], 1).is_err());
-    assert!(load(GgmlDType::Q4_0, 1, 48, &[0; 27], 1).is_err());
+    assert!(load(GgmlDType::Q8K, 1, 256, &[0; 292], 1, &Slab::default()).is_err());
+    assert!(load(GgmlDType::Q4_0, 1, 48, &[0; 27], 1, &Slab::default()).is_err());
 }

@@ -13,7 +13,7 @@ use common::real_model;
 use half::f16;
 use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::weights::{Stored, TensorSource};
-use tgi_backend_cpu::{CpuBackend, CpuOptions};
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_model::storage::IQ4_NL_VALUES;
 use tgi_model::{Model, ModelError, Role, StorageType};
 
@@ -114,7 +114,13 @@ impl TensorSource for Requantized<'_> {
 /// Runs one type over a text; tells what breaks the gate. Both of its bounds grow by `chance`
 /// standard errors of the mean difference: a short text says little about the mean of a long one.
 fn failure(model: &Model, ids: &[u32], dtype: StorageType, chance: f64) -> Option<String> {
-    let options = CpuOptions { pages: 64, batch_tokens: CHUNK, logit_rows: CHUNK, threads: None };
+    let options = CpuOptions {
+        pages: 64,
+        batch_tokens: CHUNK,
+        logit_rows: CHUNK,
+        threads: None,
+        kv: KvFormat::F16,
+    };
     let mut source = Requantized { model, dtype, widen: false, widened: Mutex::default() };
     let [fast, exact] = [false, true].map(|widen| {
         source.widen = widen;

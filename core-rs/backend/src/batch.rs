@@ -29,6 +29,9 @@ pub struct Batch {
     pub page_table: Vec<u32>,
     /// Indices into `tokens` whose logits are wanted, ascending.
     pub logit_rows: Vec<u32>,
+    /// Indices into `logit_rows`, ascending, of which [`crate::Peak`]s are wanted. A backend that
+    /// finds none leaves the search to its caller.
+    pub peak_rows: Vec<u32>,
 }
 
 impl Batch {
@@ -39,6 +42,7 @@ impl Batch {
         self.sequences.clear();
         self.page_table.clear();
         self.logit_rows.clear();
+        self.peak_rows.clear();
     }
 
     /// Whether there is nothing to compute.
@@ -140,6 +144,12 @@ impl Batch {
             || self.logit_rows.last().is_some_and(|&row| row as usize >= self.tokens.len())
         {
             return Err(BackendError::Batch("wanted rows are not ascending token indices".into()));
+        }
+        let ascending = self.peak_rows.windows(2).all(|pair| pair[0] < pair[1]);
+        if !ascending
+            || self.peak_rows.last().is_some_and(|&row| row as usize >= self.logit_rows.len())
+        {
+            return Err(BackendError::Batch("peak rows are not ascending wanted rows".into()));
         }
         Ok(())
     }

@@ -40,6 +40,16 @@ pub struct Capacity {
 pub struct Logits<'a> {
     values: &'a mut [f32],
     vocab: usize,
+    peaks: &'a [Option<Peak>],
+}
+
+/// The most likely token of a row, and what its probability takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peak {
+    /// The token; of equal ones the lowest id.
+    pub id: u32,
+    /// Sum of `exp(logit - largest)` over the row, at least 1.
+    pub sum_exp: f64,
 }
 
 impl<'a> Logits<'a> {
@@ -49,7 +59,18 @@ impl<'a> Logits<'a> {
     /// When the length is no multiple of `vocab`: a bug in the backend, not in its input.
     pub fn new(values: &'a mut [f32], vocab: usize) -> Self {
         assert!(vocab > 0 && values.len().is_multiple_of(vocab), "logits are not whole rows");
-        Self { values, vocab }
+        Self { values, vocab, peaks: &[] }
+    }
+
+    /// The same with the peaks of rows: one entry a row, or none at all.
+    #[must_use]
+    pub fn with_peaks(self, peaks: &'a [Option<Peak>]) -> Self {
+        Self { peaks, ..self }
+    }
+
+    /// The peak of a row that [`Batch::peak_rows`] names, where the backend has found it.
+    pub fn peak(&self, row: usize) -> Option<Peak> {
+        self.peaks.get(row).copied().flatten()
     }
 
     /// Number of rows.

@@ -107,9 +107,12 @@ impl<'a> Streams<'a> {
     }
 
     fn step(&mut self) -> Result<(), BackendError> {
+        self.batch.peak_rows.clear();
+        self.batch.peak_rows.extend(0..self.batch.logit_rows.len() as u32);
         let logits = self.backend.forward(&self.batch)?;
         for (row, &index) in self.sampled.iter().enumerate() {
-            self.sequences[index].next = argmax(self.isa, logits.row(row));
+            let peak = logits.peak(row).map(|peak| peak.id);
+            self.sequences[index].next = peak.unwrap_or_else(|| argmax(self.isa, logits.row(row)));
         }
         Ok(())
     }

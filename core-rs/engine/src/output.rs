@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc, time::Instant};
 
-use tgi_backend::Logits;
+use tgi_backend::{Logits, Peak};
 use tgi_model::Tokenizer;
 
 use crate::{
@@ -82,8 +82,9 @@ impl Output {
         let mut length = known;
         loop {
             let place = length - known;
-            let row = logits.row_mut(first_row + reported + place);
-            let Some(id) = self.next_token(sequence, row, length, place) else { break };
+            let row = first_row + reported + place;
+            let found = (logits.peak(row), logits.row_mut(row));
+            let Some(id) = self.next_token(sequence, found, length, place) else { break };
             let right = length < known + drafted && sequence.tokens[length] == id;
             if right {
                 accepted += 1;
@@ -149,7 +150,7 @@ impl Output {
     fn next_token(
         &mut self,
         sequence: &mut Sequence,
-        logits: &mut [f32],
+        (peak, logits): (Option<Peak>, &mut [f32]),
         position: usize,
         place: usize,
     ) -> Option<u32> {
@@ -162,7 +163,11 @@ impl Output {
             }
         };
         let sampler = &mut sequence.generation.sampler;
-        let sampled = sampler.sample_allowed(logits, position as u32, allowed, &mut self.scratch);
+        let scratch = &mut self.scratch;
+        let sampled = match peak {
+            Some(peak) => sampler.take(peak, scratch),
+            None => sampler.sample_allowed(logits, position as u32, allowed, scratch),
+        };
         sampler.accept(sampled.id);
         self.text.clear();
         let piece = self.tokenizer.piece(sampled.id);

@@ -173,9 +173,13 @@ impl Scheduler {
             let tokens = &sequence.tokens[positions.clone()];
             let first = batch.push_sequence(tokens, &sequence.pages, sequence.kv_len);
             let wanted = positions.filter(|&position| sequence.wants_row(position));
+            let rows = batch.logit_rows.len();
             batch
                 .logit_rows
                 .extend(wanted.map(|position| (first + position - sequence.kv_len) as u32));
+            if sequence.takes_peaks() {
+                batch.peak_rows.extend(rows as u32..batch.logit_rows.len() as u32);
+            }
         }
     }
 }

@@ -180,6 +180,11 @@ impl Sequence {
         self.pages.len() * PAGE_TOKENS
     }
 
+    /// Whether the peaks of its rows are all that sampling needs.
+    pub(crate) fn takes_peaks(&self) -> bool {
+        !self.details && !self.constrained && self.generation.sampler.is_plain()
+    }
+
     /// Whether the logits after position `position` are wanted: to sample from, or to report the
     /// logprob of the prompt token that follows.
     pub(crate) fn wants_row(&self, position: usize) -> bool {

@@ -80,6 +80,6 @@ fn greedy_texts_are_valid_and_the_same_alone_and_together() {
         assert!(jsonschema::is_valid(schema, &value), "{}", story.text);
     }
     for (request, story) in requests.iter().zip(&together) {
-        assert_eq!(run(std::slice::from_ref(request), 0), [story.clone()]);
+        assert_eq!(&run(std::slice::from_ref(request), 0)[0], story);
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn explain(error: &str) -> String {
         told.extend(": ".chars().chain(reason.chars().take(LONGEST_PART)));
     }
     if let Some((_, name)) = LIMIT_OF.iter().find(|(said, _)| line.contains(said)) {
-        told += &format!(" (limit `{name}` = {})", value_of(name));
+        told.extend([" (limit `", name, "` = ", &value_of(name).to_string(), ")"]);
     }
     told
 }

@@ -40,6 +40,11 @@ impl Adjustments {
         self.ends = ends.to_vec();
     }
 
+    /// Whether anything is ever done, the ban of the end apart.
+    pub(super) fn is_active(&self) -> bool {
+        !self.bias.is_empty() || self.presence != 0.0 || self.frequency != 0.0
+    }
+
     /// Counts a generated token.
     pub(super) fn push(&mut self, id: u32) {
         self.generated = self.generated.saturating_add(1);

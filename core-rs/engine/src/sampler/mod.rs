@@ -6,6 +6,8 @@ mod scratch;
 mod seen;
 mod watermark;
 
+use tgi_backend::Peak;
+
 use crate::{
     Parameters, Profile,
     logprob::{BLOCK, exp, log_probability, maximum, sum_exp, sum_exp_block},
@@ -48,6 +50,8 @@ pub struct Sampler {
     top_n: usize,
     /// Report the row as it came.
     raw: bool,
+    /// The most likely token wins, and nothing changes or reports the row.
+    plain: bool,
 }
 
 impl Sampler {
@@ -61,11 +65,20 @@ impl Sampler {
         max_new_tokens: u32,
         seed: u64,
     ) -> Self {
+        let seen = SeenTokens::new(parameters, prompt, max_new_tokens);
+        let adjustments = Adjustments::new(parameters, max_new_tokens);
+        let plain = !parameters.is_sampling()
+            && !seen.is_active()
+            && !adjustments.is_active()
+            && parameters.watermark.is_none()
+            && parameters.top_n_tokens == 0
+            && !parameters.raw_logprobs;
         Self {
             profile,
             warpers: Warpers::new(parameters),
-            seen: SeenTokens::new(parameters, prompt, max_new_tokens),
-            adjustments: Adjustments::new(parameters, max_new_tokens),
+            seen,
+            adjustments,
+            plain,
             watermark: parameters.watermark.map(|mark| Green::new(mark, prompt)),
             seed: parameters.is_sampling().then_some(seed),
             top_n: parameters.top_n_tokens as usize,
@@ -77,7 +90,20 @@ impl Sampler {
     #[must_use]
     pub fn without_end_before(mut self, least: u32, ends: &[u32]) -> Self {
         self.adjustments.ban_ends_before(least, ends);
+        self.plain &= least == 0;
         self
+    }
+
+    /// Whether the [`Peak`] of a row is all that it takes.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// What [`Self::sample`] does, from the peak of the row, when the sampler is plain. The
+    /// log-probability may differ from that of the row in its last bits.
+    pub fn take(&self, peak: Peak, scratch: &mut Scratch) -> Sampled {
+        scratch.top.clear();
+        Sampled { id: peak.id, logprob: log_probability(0.0, 0.0, peak.sum_exp) }
     }
 
     /// The seed, when tokens are sampled and not just the most likely ones taken.
