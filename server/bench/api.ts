@@ -52,12 +52,16 @@ const OPENAI_END = {
 
 /** Every API by its name. */
 export const APIS: Readonly<Record<ApiName, Api>> = {
-  /** TGI's own; it has no `ignore_eos`. */
+  /** TGI's own; `ignore_eos` is an extension of this server, which TGI itself passes over. */
   tgi: {
     path: "/generate_stream",
-    body: ({ prompt, maxNewTokens }) => ({
+    body: ({ prompt, maxNewTokens, ignoreEos }) => ({
       inputs: prompt,
-      parameters: { max_new_tokens: maxNewTokens, details: true },
+      parameters: {
+        max_new_tokens: maxNewTokens,
+        details: true,
+        ...(ignoreEos ? { ignore_eos: true } : {}),
+      },
     }),
     token: { key: 'token":', opening: "{", closing: "}" },
     end: /"generated_text":\s*"|"finish_reason":\s*"/,

@@ -112,7 +112,7 @@ const PROMPTS = {
   }),
   allowEos: toggle({
     group: "benchPrompts",
-    help: "Do not ask for ignore_eos, which some servers refuse; TGI's API has none.",
+    help: "Do not ask for ignore_eos, which some servers refuse.",
   }),
 };
 

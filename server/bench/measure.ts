@@ -163,7 +163,7 @@ function configuration({ values, loads }: BenchSettings): BenchReport["configura
     ...(promptFile === null ? { promptTokens } : { promptFile }),
     sharedPrefixTokens,
     maxNewTokens,
-    ...(api === "tgi" ? {} : { ignoreEos: !allowEos }),
+    ignoreEos: !allowEos,
     sloTtft,
     sloItl,
   };

@@ -71,7 +71,10 @@ Deno.test("each API is asked for as many tokens as are wanted, greedily", async 
     ignore_eos: true,
   };
   assert.deepEqual(bodies, {
-    tgi: { inputs: "a b", parameters: { max_new_tokens: 5, details: true } },
+    tgi: {
+      inputs: "a b",
+      parameters: { max_new_tokens: 5, details: true, ignore_eos: true },
+    },
     "openai-completions": { ...openAi, prompt: "a b" },
     "openai-chat": { ...openAi, messages: [{ role: "user", content: "a b" }] },
     llamacpp: {
