@@ -114,12 +114,12 @@ export const COMMANDS: Readonly<Record<CommandName, CommandEntry>> = {
     examples: ["tgi models", "tgi models fetch", "tgi models remove owner/name"],
   },
   bench: {
-    summary: "Load a running server with streams and measure it; --html draws a report",
+    summary: "Load a running server with streams and measure it",
     operands: [],
     flags: [],
     examples: [
-      "tgi bench --clients 1,16,64",
-      "tgi bench --rate 4 --duration 30 --html report.html",
+      "tgi bench --clients 1,16,64 --html report.html",
+      "tgi bench --rate 2,4,8 --duration 30 --slo-ttft 300 --json ours.json",
     ],
   },
   completions: {

@@ -41,7 +41,7 @@ Deno.test("bash completes commands, flags and values", async () => {
   };
   deepEqual(await complete("tgi", ""), [...COMMAND_NAMES]);
   deepEqual(await complete("tgi", "gen"), ["generate"]);
-  deepEqual(await complete("tgi", "--backend", ""), ["candle", "cpu", "scripted"]);
+  deepEqual(await complete("tgi", "--backend", ""), ["cpu", "candle", "scripted"]);
   deepEqual(await complete("tgi", "chat", "--temp"), ["--temperature"]);
   deepEqual(await complete("tgi", "models", "f"), ["fetch"]);
   deepEqual(await complete("tgi", "completions", "z"), ["zsh"]);
@@ -63,7 +63,7 @@ Deno.test({
     deepEqual(
       await complete("tgi --backend "),
       ["candle", "cpu", "scripted"].map((word) =>
-        `${word}\tcandle computes the model in f32, the reference; cpu in int8, far faster; scripted invents text at a set pace, for tests.`
+        `${word}\tcpu computes the model in int8 by kernels of its own; candle in f32, the slow reference; scripted invents text at a set pace, for tests.`
       ),
     );
     match((await complete("tgi chat --temp"))[0] ?? "", /^--temperature\tAbove 1/);

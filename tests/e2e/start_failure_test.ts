@@ -29,7 +29,7 @@ Deno.test("--help and --version print on standard output and end well", async ()
   assert.match(version.stdout, /^\d+\.\d+\.\d+\nDeno: \d/);
   assert.match(version.stdout, /^Core: \/.*libtgi_core\.so \(built by cargo\)$/m);
   assert.match(version.stdout, /^Device: cpu \(.*\)$/m);
-  assert.match(version.stdout, /^Instruction set: \S+ \(the best that this processor has.*\)$/m);
+  assert.match(version.stdout, /^Instruction sets: .*portable \(the fastest is found at load\)$/m);
 });
 
 Deno.test("a wrong flag is one sentence and exit code 2", async () => {

@@ -95,7 +95,8 @@ mod tests {
         assert_eq!(
             info,
             json!({
-                "backend": "scripted", "device": "cpu", "isa": "none", "dtype": "float32",
+                "backend": "scripted", "device": "cpu", "isa": "none", "isaReason": "no model is computed",
+                "dtype": "float32",
                 "architecture": "scripted", "vocab": 512, "context": 300,
                 "maxInputTokens": 299, "maxTotalTokens": 300, "maxBatchPrefillTokens": 300,
                 "maxBatchTotalTokens": 512, "maxBatchSize": 4, "batchInvariant": true,

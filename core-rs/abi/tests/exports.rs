@@ -137,7 +137,7 @@ fn bad_buffers_and_bad_json_are_refused() {
     assert_eq!(submit("{\"inputs\": 7}"), -errno::EINVAL);
     assert!(last_error().starts_with("Cannot read the request: "));
     assert_eq!(submit("{}"), -errno::EINVAL);
-    assert!(last_error().contains("exactly one of `inputs` and `chat`"));
+    assert!(last_error().contains("exactly one of `inputs`, `chat` and `tokenize`"));
     // SAFETY: a null buffer is empty; the other lives through the call and is ours alone.
     unsafe {
         let needed = -tgi_stats(null_mut(), 0);

@@ -7,7 +7,7 @@ use tgi_model::Tokenizer;
 use crate::event::TokenInfo;
 
 /// Tokens with their texts, each decoded alone: bytes that are no whole character show as U+FFFD.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TokenList {
     entries: Vec<Entry>,
     text: String,
@@ -21,6 +21,17 @@ struct Entry {
     logprob: f32,
     special: bool,
     text: Range<usize>,
+}
+
+impl Default for TokenList {
+    /// Takes memory for the top tokens of a place, so that their first texts allocate nothing.
+    fn default() -> Self {
+        Self {
+            entries: Vec::with_capacity(64),
+            text: String::with_capacity(4096),
+            infos: Vec::with_capacity(64),
+        }
+    }
 }
 
 impl TokenList {

@@ -56,7 +56,7 @@ fn grammar() -> impl Strategy<Value = Option<Grammar>> {
 /// What TGI does not have.
 fn extensions() -> impl Strategy<Value = Parameters> {
     let penalty = || prop::option::weighted(0.2, -2.0..2.0_f32);
-    let bias = prop::collection::btree_map(5..512_u32, -20.0..5.0_f32, 0..4);
+    let bias = prop::collection::btree_map(5..300_u32, -20.0..5.0_f32, 0..4);
     let mark = prop::option::weighted(0.1, (0.2..0.8_f32, 0.5..4.0_f32));
     let stop = (prop::bool::weighted(0.3), any::<bool>(), 0..5_u32);
     let min_p = prop::option::weighted(0.2, 0.0..0.9_f32);

@@ -58,7 +58,7 @@ fn blocks_leave_no_blank_lines() {
 fn tools_are_written_as_python_writes_json() {
     let tools = json!([{ "name": "é<", "strict": true, "in": [1, 2.5, null, {}] }]);
     let write = |source| template(source).render(&json!([]), Some(&tools), false).unwrap();
-    let expected = r#"[{"in": [1, 2.5, null, {}], "name": "é<", "strict": true}]"#;
+    let expected = r#"[{"name": "é<", "strict": true, "in": [1, 2.5, null, {}]}]"#;
     assert_eq!(write("{{ tools | tojson }}"), expected);
     assert_eq!(write("{{ tools | tojson(ensure_ascii=False) }}"), expected);
     let expected = "{\n  \"name\": \"é<\"\n}";
