@@ -51,11 +51,18 @@ function textValue(type: string, value: unknown): string {
   throw invalid(`the value of a ${type} grammar must be a text that is not empty`);
 }
 
-/** A schema, or its JSON text, which stays as it is: the order of its keys counts. */
+/**
+ * A schema, or its JSON text, where the order of the keys counts. With `properties` and without a
+ * `type` it means an object, as it does to TGI; by the letter of JSON Schema a number would do.
+ */
 function schemaOf(value: unknown): unknown {
   const schema = typeof value === "string" ? parsed(value) : value;
-  if (isObject(schema) || typeof schema === "boolean") return value;
-  throw invalid("a JSON schema must be an object");
+  if (typeof schema === "boolean") return value;
+  if (!isObject(schema)) throw invalid("a JSON schema must be an object");
+  if (!("properties" in schema) || "type" in schema) return value;
+  return typeof value === "string"
+    ? `{"type":"object",${value.trimStart().slice(1)}`
+    : { type: "object", ...schema };
 }
 
 function parsed(json: string): unknown {

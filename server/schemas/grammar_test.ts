@@ -11,6 +11,14 @@ const read: readonly (readonly [unknown, unknown])[] = [
   ],
   [{ type: "json_object", value: schema }, { type: "json_schema", value: schema }],
   [{ type: "json_object" }, { type: "json_object" }],
+  [
+    { type: "json", value: { properties: {} } },
+    { type: "json_schema", value: { type: "object", properties: {} } },
+  ],
+  [
+    { type: "json", value: ' {"properties":{}}' },
+    { type: "json_schema", value: '{"type":"object","properties":{}}' },
+  ],
   [{ type: "json_schema", value: { name: "n", schema } }, { type: "json_schema", value: schema }],
   [{ type: "regex", value: "a+" }, { type: "regex", value: "a+" }],
   [{ type: "lark", value: 'start: "a"' }, { type: "lark", value: 'start: "a"' }],
