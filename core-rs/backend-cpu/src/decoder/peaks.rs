@@ -45,8 +45,8 @@ impl Kernel for FindPeak<'_> {
     fn run<S: Simd>(self, simd: S) -> BlockPeak {
         let panels = || self.panels.iter().step_by(self.stride);
         let mut max = simd.splat(f32::NEG_INFINITY);
-        for [low, high] in panels().map(|row| row.0) {
-            max = simd.max(simd.load(&low), simd.max(simd.load(&high), max));
+        for row in panels() {
+            max = simd.max(simd.load(&row[0]), simd.max(simd.load(&row[1]), max));
         }
         let max = simd.largest(max);
         let place = panels()
@@ -54,11 +54,14 @@ impl Kernel for FindPeak<'_> {
         let place = place.unwrap_or_default();
         let lanes = self.panels[place * self.stride].as_flattened();
         let lane = lanes.iter().position(|&logit| logit >= max).unwrap_or_default();
-        let mut sum = simd.splat(0.0);
-        for logits in panels().flat_map(|row| row.0) {
-            sum = simd.add(sum, exp(simd, simd.sub(simd.load(&logits), simd.splat(max))));
+        let (mut sums, largest) = ([simd.splat(0.0); 2], simd.splat(max));
+        for row in panels() {
+            for (sum, logits) in sums.iter_mut().zip(&row.0) {
+                *sum = simd.add(*sum, exp(simd, simd.sub(simd.load(logits), largest)));
+            }
         }
-        BlockPeak { max, sum: simd.sum(sum), id: (self.first + place * PANEL_ROWS + lane) as u32 }
+        let sum = simd.sum(simd.add(sums[0], sums[1]));
+        BlockPeak { max, sum, id: (self.first + place * PANEL_ROWS + lane) as u32 }
     }
 }
 
