@@ -28,6 +28,8 @@ function resolve(
   const request = {
     modelId: "fake/model",
     revision: null,
+    ggufFile: null,
+    weightsCacheOverride: null,
     huggingfaceHubCache: null,
     hfToken: null,
     hfHubOffline: false,
@@ -79,11 +81,7 @@ Deno.test("the model that the executable carries is asked for by its repository,
 Deno.test("a path or an id that cannot be is one sentence", async () => {
   assert.equal(
     await refusal("/nowhere/m.gguf"),
-    "Cannot open the model /nowhere/m.gguf: there is no such file; check --model-id.",
-  );
-  assert.equal(
-    await refusal("/"),
-    "Cannot open the model /: it is a folder; name the .gguf file in it.",
+    "Cannot open the model /nowhere/m.gguf: there is no such file or folder; check --model-id.",
   );
   assert.match(await refusal("a/b/c"), /^Cannot find the model a\/b\/c: it is neither /);
   assert.match(await refusal("owner/..%2f"), /^Cannot find the model /);
@@ -94,7 +92,11 @@ Deno.test("the hub is asked once; then its cache answers", async () => {
   await using folder = await scratchFolder();
   await using hub = startFakeHub(REPOSITORY);
   const first = await resolve(folder.path, hub.endpoint);
-  assert.equal(first.origin, "from the hub, Q4_K_M, the first choice among 2 files");
+  assert.equal(
+    first.origin,
+    "from the hub, Q4_K_M, the first choice of model.gguf, Q4_K_M; others by --gguf-file or " +
+      "NAME:QUANT",
+  );
   assert.equal(first.commit, REPOSITORY.commit);
   const asked = hub.requests.length;
   const second = await resolve(folder.path, hub.endpoint, { hfHubOffline: true });
@@ -107,7 +109,7 @@ Deno.test("offline, a model that is in no cache is one sentence", async () => {
   await using folder = await scratchFolder();
   await assert.rejects(resolve(folder.path, NO_HUB, { hfHubOffline: true }), {
     message: "Cannot fetch fake/model from the hub: HF_HUB_OFFLINE is set; check the network, or " +
-      "name a .gguf file by --model-id.",
+      "name a file or folder by --model-id.",
   });
 });
 
@@ -140,6 +142,6 @@ Deno.test("the pinned file is taken from the hub when it answers", async () => {
   await using wheels = await scratchFolder();
   const pinned = await buildWheels(wheels.path, [CONTENT]);
   const file = await resolve(folder.path, hub.endpoint, {}, pinned);
-  assert.equal(file.origin, "from the hub, the pinned file");
+  assert.equal(file.origin, "from the hub, the file that was named");
   assert.ok(file.path.endsWith(`/snapshots/${REPOSITORY.commit}/model.gguf`));
 });

@@ -45,7 +45,7 @@ Deno.test("a model that is missing is one sentence and exit code 3", async () =>
   equal(stdout, "");
   equal(
     stderr,
-    "error: Cannot open the model /nowhere/a.gguf: there is no such file; check --model-id.\n",
+    "error: Cannot open the model /nowhere/a.gguf: there is no such file or folder; check --model-id.\n",
   );
 });
 

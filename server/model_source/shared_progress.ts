@@ -1,0 +1,28 @@
+/** One bar for files that come at the same time. */
+
+import type { Progress } from "./progress.ts";
+
+/** Makes the parts of one whole. */
+export interface SharedProgress {
+  /** For one file more. */
+  part(): Progress;
+  end(): void;
+}
+
+/** @param total bytes of all files. */
+export function shareProgress(whole: Progress, total: number): SharedProgress {
+  const done: number[] = [];
+  return {
+    part() {
+      const index = done.push(0) - 1;
+      return {
+        update(bytes) {
+          done[index] = bytes;
+          whole.update(done.reduce((sum, each) => sum + each, 0), total);
+        },
+        end: () => {},
+      };
+    },
+    end: () => whole.end(),
+  };
+}
