@@ -34,10 +34,9 @@ export function chooseModel(place: string, names: readonly string[], wanted: Wan
 }
 
 function safetensorsReason(names: readonly string[]): string {
-  const others = names.filter(isGgufModel).length;
-  return others === 0
+  return !names.some(isGgufModel)
     ? "its safetensors weights"
-    : `its safetensors weights; one of its ${others} .gguf files by --gguf-file or NAME:QUANT`;
+    : `its safetensors weights; a .gguf file by --gguf-file or NAME:QUANT`;
 }
 
 function whyNothing(names: readonly string[]): string {

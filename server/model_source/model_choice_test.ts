@@ -19,7 +19,7 @@ Deno.test("safetensors are taken before .gguf files, unless one of these is aske
   equal(open.kind, "safetensors");
   equal(
     open.reason,
-    "its safetensors weights; one of its 1 .gguf files by --gguf-file or NAME:QUANT",
+    "its safetensors weights; a .gguf file by --gguf-file or NAME:QUANT",
   );
   equal(chooseModel("o/m", names, { ...ANY, quantization: "Q8_0" }).kind, "gguf");
   equal(chooseModel("o/m", names, { ...ANY, file: "m.Q8_0.gguf" }).kind, "gguf");

@@ -87,6 +87,7 @@ async function fetchPartial(
     bytes: await sizeOf(partial),
     digest: await digestOfFile(partial, transfer.etag, transfer.bytes),
   };
+  conditions.progress.resume(state.bytes);
   let [most, fruitless] = [state.bytes, 0];
   while (state.bytes < transfer.bytes) {
     const failure = await append(state, transfer, conditions);

@@ -12,10 +12,16 @@ export interface SharedProgress {
 /** @param total bytes of all files. */
 export function shareProgress(whole: Progress, total: number): SharedProgress {
   const done: number[] = [];
+  let before = 0;
   return {
     part() {
       const index = done.push(0) - 1;
       return {
+        resume(bytes) {
+          done[index] = bytes;
+          before += bytes;
+          whole.resume(before);
+        },
         update(bytes) {
           done[index] = bytes;
           whole.update(done.reduce((sum, each) => sum + each, 0), total);

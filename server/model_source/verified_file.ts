@@ -15,7 +15,7 @@ export interface Expected {
 }
 
 /**
- * Writes the chunks beside `path` under another name, checks size and SHA-256 and only then
+ * Writes the chunks into `folder`, of the same disk as `path`, under another name, checks size and SHA-256 and only then
  * renames: readers of `path` never see a part of it, and a failure leaves nothing behind.
  *
  * @throws StartError when the content ends early, is not the expected one, or the disk is full.
@@ -25,9 +25,10 @@ export async function writeVerified(
   chunks: AsyncIterable<Uint8Array>,
   expected: Expected,
   progress: Progress,
+  folder = dirname(path),
 ): Promise<void> {
   await makeModelFolder(dirname(path));
-  const partial = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.tmp`);
+  const partial = join(folder, `.${basename(path)}.${crypto.randomUUID()}.tmp`);
   try {
     await check(path, expected, await copy(partial, chunks, expected.bytes, progress));
     await Deno.rename(partial, path);
