@@ -169,14 +169,14 @@ async function inCaches(
 /** The model of a snapshot that has all of it; other tools may have fetched a part alone. */
 async function inHubCache(
   cache: string,
-  { model, wanted }: Sought,
+  { model, wanted, pin }: Sought,
 ): Promise<ModelFile | null> {
   const snapshot = await findSnapshot(cache, model);
   if (snapshot === null) return null;
   const { folder, files, commit } = snapshot;
   try {
     const choice = chooseModel(model.repository, files, wanted);
-    const origin = `from the hub's cache, ${choice.reason}`;
+    const origin = `from the hub's cache, ${reasonOf(choice.reason, pin)}`;
     if (choice.kind === "gguf") return { path: join(folder, choice.file), origin, commit };
     const read = (name: string) => Deno.readTextFile(join(folder, name));
     const missing = await missingOf(model.repository, choice, files, read);
@@ -241,11 +241,17 @@ async function tryHub(
       signal,
       output,
     });
-    return { path: file.path, origin: `from the hub, ${file.reason}`, commit: file.commit };
+    const origin = `from the hub, ${reasonOf(file.reason, sought.pin)}`;
+    return { path: file.path, origin, commit: file.commit };
   } catch (error) {
     if (error instanceof HubUnreachable) return error.message;
     throw error;
   }
+}
+
+/** Nobody names the default model's file. */
+function reasonOf(reason: string, pin: PinnedModel | null): string {
+  return pin === null ? reason : "the file of the default model";
 }
 
 /** Seconds of a variable as ms; null where it says none. */

@@ -270,6 +270,6 @@ Deno.test("the pinned file is taken from the hub when it answers", async () => {
   await using wheels = await scratchFolder();
   const pinned = await buildWheels(wheels.path, [CONTENT]);
   const file = await resolve(folder.path, hub.endpoint, {}, pinned);
-  assert.equal(file.origin, "from the hub, the file that was named");
+  assert.equal(file.origin, "from the hub, the file of the default model");
   assert.ok(file.path.endsWith(`/snapshots/${REPOSITORY.commit}/model.gguf`));
 });
