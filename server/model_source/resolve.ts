@@ -193,7 +193,9 @@ async function fetched(
   sought: Sought,
 ): Promise<ModelFile> {
   const { model, pin } = sought;
-  const why = request.hfHubOffline ? "HF_HUB_OFFLINE is set" : await tryHub(request, tools, sought);
+  const why = request.hfHubOffline
+    ? await whyOffline(request, tools.variables, model)
+    : await tryHub(request, tools, sought);
   if (typeof why !== "string") return why;
   if (pin === null) {
     throw modelError(
