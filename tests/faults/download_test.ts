@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { generous } from "../e2e/generous.ts";
 import { join } from "node:path";
 import { baseEnvironment } from "../cli/environment.ts";
-import { runInPipe } from "../cli/pipe.ts";
+import { runInPipe, startInPipe } from "../cli/pipe.ts";
 import { command, type Ended, ROOT, runToEnd } from "../e2e/server.ts";
 import { type FakeRepository, startFakeHub } from "../fakes/hub.ts";
 import { filesBelow, scratchFolder } from "../fakes/scratch.ts";
@@ -133,6 +133,37 @@ Deno.test("two processes that fetch the same model at once share one download", 
     assert.deepEqual(await Deno.readFile(stdout.trim()), CONTENT);
   }
   assert.equal(hub.storageRequests.length, 1);
+});
+
+Deno.test("a process that waits for another goes on when that one is killed", async () => {
+  await using folder = await scratchFolder();
+  const fault = ({ attempt }: { attempt: number }) =>
+    attempt === 0 ? { cutAfter: 5_000_000, stalls: true } as const : null;
+  await using hub = startFakeHub({ ...REPOSITORY, fault });
+  const env = { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: folder.path };
+  const first = startInPipe(["models", "fetch", "owner/name"], env);
+  while (await partBytes(folder.path) < 5_000_000) await pause(10);
+  const second = startInPipe(["models", "fetch", "owner/name"], env);
+  const waits = Promise.withResolvers<void>();
+  const reading = (async () => {
+    let log = "";
+    for await (const text of second.stderr.pipeThrough(new TextDecoderStream())) {
+      log += text;
+      if (log.includes("Another process fetches model.gguf; waiting for it")) waits.resolve();
+    }
+  })();
+  await generous(waits.promise, "the wait");
+  first.kill("SIGKILL");
+  await Promise.all([first.output(), first.stdin.close().catch(() => {})]);
+  const [{ code }, stdout] = await Promise.all([
+    generous(second.status, "the second process's end"),
+    new Response(second.stdout).text(),
+    reading,
+    second.stdin.close().catch(() => {}),
+  ]);
+  assert.equal(code, 0);
+  assert.deepEqual(await Deno.readFile(stdout.trim()), CONTENT);
+  assert.match(hub.storageRequests.join(), / bytes=5000000-25165823$/);
 });
 
 Deno.test("a cache that may only be read serves what it holds", async () => {
