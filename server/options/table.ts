@@ -30,7 +30,16 @@ const MODEL = {
     placeholder: "PATH|ID",
     fallback: DEFAULT_MODEL_ID,
     completes: "file",
-    help: "A .gguf file, or the id of a repository on the hub that holds one.",
+    help:
+      "A .gguf file, a folder that holds one or a safetensors model, or the id of a repository " +
+      "on the hub, as owner/name or owner/name:QUANT.",
+  }),
+  ggufFile: text({
+    group: "model",
+    placeholder: "NAME",
+    fallback: null,
+    shownDefault: "the only one, else the first of Q4_K_M, Q4_1, Q4_0, Q8_0, Q5_K_M, Q6_K, F16",
+    help: "Which .gguf file of the repository or folder.",
   }),
   revision: text({
     group: "model",
@@ -44,14 +53,24 @@ const MODEL = {
     placeholder: "FOLDER",
     fallback: null,
     completes: "folder",
-    shownDefault: "HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub",
+    only: "flag",
+    shownDefault: "HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else " +
+      "~/.cache/huggingface/hub",
     help: "Where the hub's standard cache lies.",
+  }),
+  weightsCacheOverride: text({
+    group: "model",
+    placeholder: "FOLDER",
+    fallback: null,
+    completes: "folder",
+    help: "Folder with the model, of which --model-id is then only the name; nothing is fetched.",
   }),
   hfToken: text({
     group: "model",
     placeholder: "TOKEN",
     fallback: null,
     only: "variable",
+    shownDefault: "the file that `hf auth login` writes",
     help: "Access token for the hub; sent to the hub alone.",
   }),
   hfHubOffline: toggle({
@@ -368,7 +387,6 @@ const IGNORED = {
   ropeScaling: ignored(GGUF, "KIND"),
   ropeFactor: ignored(GGUF, "FACTOR"),
   trustRemoteCode: ignored("Models never bring code.", null),
-  weightsCacheOverride: ignored("Name the file by --model-id.", "FOLDER"),
   disableCustomKernels: ignored("It concerns CUDA.", null),
   cudaGraphs: ignored("It concerns CUDA.", "SIZES"),
   cudaMemoryFraction: ignored("It concerns CUDA.", "FRACTION"),
