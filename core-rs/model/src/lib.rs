@@ -15,6 +15,7 @@
 //! | [`tokenizer`] | text to token ids and back |
 //! | [`chat_template`] | messages to a prompt |
 //! | [`rope`] | rotary frequencies |
+//! | `weight_format` | weights rounded or quantized at load |
 
 mod architectures;
 pub mod chat_template;
@@ -28,6 +29,7 @@ pub mod spec;
 pub mod storage;
 mod tensors;
 pub mod tokenizer;
+mod weight_format;
 
 pub use chat_template::ChatTemplate;
 pub use error::{Defect, ModelError};
@@ -37,3 +39,4 @@ pub use spec::{ModelSpec, Role};
 pub use storage::StorageType;
 pub use tensors::shapes as tensor_shapes;
 pub use tokenizer::{BpeVocabulary, PreTokenizer, TokenKind, Tokenizer};
+pub use weight_format::WeightFormat;

@@ -131,12 +131,12 @@ impl Tokenizer {
     }
 
     /// Builds a folder's tokenizer, with exactly `vocab` tokens.
-    pub(crate) fn from_hub(vocabulary: &HubVocabulary, vocab: usize) -> Result<Self, Defect> {
+    pub(crate) fn hub(vocabulary: &HubVocabulary, vocab: usize) -> Result<Self, Defect> {
         let hub = Hub::new(&vocabulary.json)?;
         let (tokens, kinds) = hub.tokens(vocab);
-        let id = |token: &Option<String>| token.as_deref().and_then(|token| hub.id(token));
-        let bos = id(&vocabulary.bos).or(vocabulary.bos_id);
-        let mut eos: Vec<u32> = id(&vocabulary.eos).into_iter().collect();
+        let id = |key| vocabulary.text(key).and_then(|token| hub.id(token));
+        let bos = id("bos_token").or(vocabulary.bos_id);
+        let mut eos: Vec<u32> = id("eos_token").into_iter().collect();
         for &id in &vocabulary.eos_ids {
             if !eos.contains(&id) {
                 eos.push(id);
