@@ -117,7 +117,7 @@ impl Model {
             read().map_err(|defect: Defect| defect.of(&folder.display().to_string()))?;
         let template = checkpoint.texts.chat_template.as_deref();
         let chat_template = template.map(|source| ChatTemplate::new(source, &tokenizer));
-        let files = checkpoint.files;
+        let files = checkpoint.tensors.files;
         Ok(Self { spec, tokenizer, chat_template, tensors, files, format: None })
     }
 

@@ -7,15 +7,17 @@
 mod files;
 mod header;
 mod json;
+mod packed;
+mod tensors;
 mod texts;
 
 use std::path::Path;
 
-use memmap2::Mmap;
 use serde_json::{Map, Value};
 
 use crate::error::{Defect, ModelError};
-pub(crate) use header::Tensors;
+pub(crate) use packed::Packed;
+pub(crate) use tensors::Tensors;
 pub(crate) use texts::Texts;
 
 /// Largest `config.json`; the largest known have some 100 kB, lists of labels.
@@ -27,8 +29,6 @@ pub(crate) struct Checkpoint {
     pub config: Map<String, Value>,
     /// Tensors of all files.
     pub tensors: Tensors,
-    /// The files, mapped.
-    pub files: Vec<Mmap>,
     /// Tokenizer and template.
     pub texts: Texts,
 }
@@ -42,7 +42,9 @@ pub(crate) fn open(folder: &Path) -> Result<Checkpoint, ModelError> {
         };
         return Err(defect.of(&folder.display().to_string()));
     };
-    let (files, tensors) = files::open(folder)?;
+    let (files, stored) = files::open(folder)?;
+    let tensors = Tensors::new(stored, files, &config)
+        .map_err(|defect| defect.of(&folder.display().to_string()))?;
     let texts = texts::read(folder, &config)?;
-    Ok(Checkpoint { config, tensors, files, texts })
+    Ok(Checkpoint { config, tensors, texts })
 }
