@@ -1,4 +1,8 @@
 import { deepEqual, equal, match, throws } from "node:assert/strict";
+import { relative } from "node:path";
+import fc from "fast-check";
+import { StartError } from "../errors.ts";
+import { placeOf, repositoryFolder } from "./hub_cache.ts";
 import { chooseModel } from "./model_choice.ts";
 import { readHubReference, readWanted } from "./model_id.ts";
 
@@ -65,4 +69,24 @@ Deno.test("a file's name stays inside its repository", () => {
   for (const file of ["../a.gguf", "/a.gguf", "a/../b.gguf", "a.bin", ".a.gguf"]) {
     throws(() => readWanted(file, null), /it is no path of a \.gguf file inside/, file);
   }
+});
+
+Deno.test("no id, revision or file name leaves the cache, whatever it is", () => {
+  const piece = fc.constantFrom("..", ".", "/", "\\", "a", "B-1", ":", "%2f", "~", "\0", " ", "-");
+  const name = fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join(""));
+  fc.assert(fc.property(name, name, name, (id, revision, file) => {
+    try {
+      const { model, wanted } = readHubReference(id, revision, `${file}.gguf`);
+      const root = repositoryFolder("/cache", model.repository);
+      match(relative("/cache", root), /^models--[\w.-]+$/);
+      const { pointer } = placeOf("/cache", model.repository, "c0", {
+        path: wanted.file ?? "",
+        etag: "e",
+      });
+      match(relative(root, pointer), /^snapshots\/c0\/\w/);
+      match(relative("/refs", `/refs/${model.revision}`), /^\w/);
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+    }
+  }));
 });
