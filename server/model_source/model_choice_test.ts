@@ -18,7 +18,7 @@ function refusal(names: readonly string[]): string {
 }
 
 Deno.test("safetensors are taken before .gguf files, unless one of these is asked for", () => {
-  const names = ["config.json", "model.safetensors", "m.Q8_0.gguf"];
+  const names = ["config.json", "tokenizer.json", "model.safetensors", "m.Q8_0.gguf"];
   const open = chooseModel("o/m", names, ANY);
   equal(open.kind, "safetensors");
   equal(
@@ -29,18 +29,18 @@ Deno.test("safetensors are taken before .gguf files, unless one of these is aske
   equal(chooseModel("o/m", names, { ...ANY, file: "m.Q8_0.gguf" }).kind, "gguf");
 });
 
-Deno.test("shards without an index are taken when they are all there", () => {
-  const shards = [1, 2, 3].map((number) => `m-0000${number}-of-00003.safetensors`);
-  const whole = chooseModel("o/m", ["config.json", ...shards], ANY);
-  deepEqual(whole.kind === "safetensors" && whole.weights, shards);
-  match(refusal(["config.json", ...shards.slice(1)]), /its \.safetensors files are no whole model/);
+Deno.test("shards without an index, or a model without a tokenizer, are refused", () => {
+  const shards = [1, 2].map((number) => `m-0000${number}-of-00002.safetensors`);
+  match(refusal(["config.json", ...shards]), /its \.safetensors files are no whole model/);
+  match(refusal(["config.json", "model.safetensors"]), /it has no tokenizer\.json; name a /);
 });
 
 Deno.test("a single file of any name is the weights, an adapter is not", () => {
-  const names = ["config.json", "adapter_model.safetensors", "gptq-4bit.safetensors"];
+  const side = ["config.json", "tokenizer.json", "adapter_model.safetensors"];
+  const names = [...side, "gptq-4bit.safetensors"];
   const choice = chooseModel("o/m", names, ANY);
   deepEqual(choice.kind === "safetensors" && choice.weights, ["gptq-4bit.safetensors"]);
-  match(refusal(names.slice(0, 2)), /no whole model/);
+  match(refusal(side), /no whole model/);
 });
 
 Deno.test("what cannot be served is refused by its reason", () => {
