@@ -62,7 +62,10 @@ export async function fetchFromHub(
     const paths = await pathsOf(choice, listing, access);
     const files = await describeFiles(listing, paths, access);
     await fetchAll(listing, files, access);
-    for (const file of files) await linkIntoSnapshot(place(listing, file, access));
+    for (const [index, file] of files.entries()) {
+      const isNeeded = files.slice(index + 1).some(({ etag }) => etag === file.etag);
+      await linkIntoSnapshot(place(listing, file, access), isNeeded);
+    }
     await noteRevision(access.cache, model, listing.commit);
     const { pointer } = place(listing, { path: paths[0] ?? "", etag: "" }, access);
     const path = choice.kind === "gguf" ? pointer : join(pointer, "..");
@@ -94,11 +97,11 @@ async function fetchAll(
   files: readonly RemoteFile[],
   access: HubAccess,
 ): Promise<void> {
-  const contents = new Map(files.map((file) => [file.etag, file]));
-  const missing = await filter(
-    [...contents.values()],
+  const absent = await filter(
+    files,
     async (file) => !await isStored(place(commit, file, access), file.bytes),
   );
+  const missing = [...new Map(absent.map((file) => [file.etag, file])).values()];
   if (missing.length === 0) return;
   await makeModelFolder(access.cache);
   await checkRoom(

@@ -75,9 +75,12 @@ export async function isStored({ pointer, blob }: HubFile, bytes: number): Promi
 
 /**
  * Links a complete blob into its snapshot. Where there are no links, the blob moves there, as
- * `huggingface_hub` does it.
+ * `huggingface_hub` does it; with `isNeeded` it is copied, for another file has the same content.
  */
-export async function linkIntoSnapshot({ pointer, blob }: HubFile): Promise<void> {
+export async function linkIntoSnapshot(
+  { pointer, blob }: HubFile,
+  isNeeded = false,
+): Promise<void> {
   if (!await exists(blob)) return; // It moved there before.
   const target = relative(dirname(pointer), blob);
   if (await Deno.readLink(pointer).catch(() => null) === target) return;
@@ -87,7 +90,7 @@ export async function linkIntoSnapshot({ pointer, blob }: HubFile): Promise<void
     await Deno.symlink(target, fresh);
     await Deno.rename(fresh, pointer);
   } catch {
-    await Deno.rename(blob, pointer);
+    await (isNeeded ? Deno.copyFile : Deno.rename)(blob, pointer);
   }
 }
 

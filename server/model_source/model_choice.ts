@@ -3,12 +3,16 @@
 import { chooseGguf, type GgufChoice, isGgufModel } from "./gguf_choice.ts";
 import { modelError } from "./model_error.ts";
 import type { Wanted } from "./model_id.ts";
-import { chooseSafetensors, type SafetensorsFiles } from "./safetensors_choice.ts";
+import { chooseSafetensors, type SafetensorsFiles, TOKENIZER } from "./safetensors_choice.ts";
 
 /** One `.gguf` file, or the files of a safetensors model; and why. */
 export type ModelChoice =
   | { readonly kind: "gguf" } & GgufChoice
   | { readonly kind: "safetensors"; readonly reason: string } & SafetensorsFiles;
+
+const NO_TOKENIZER =
+  `it has no ${TOKENIZER}; name a repository or folder that has one (transformers ` +
+  "writes it by save_pretrained of a fast tokenizer)";
 
 /** Formats whose reading runs code that they carry, or that only their own framework reads. */
 const OTHER_FORMATS = /\.(bin|pt|pth|ckpt|pkl|h5|msgpack|onnx|nemo)$/;
@@ -25,6 +29,7 @@ export function chooseModel(place: string, names: readonly string[], wanted: Wan
   const isOpen = wanted.file === null && wanted.quantization === null;
   const safetensors = isOpen ? chooseSafetensors(names) : null;
   if (safetensors !== null) {
+    if (!names.includes(TOKENIZER)) throw modelError(`Cannot serve ${place}: ${NO_TOKENIZER}.`);
     return { kind: "safetensors", reason: safetensorsReason(names), ...safetensors };
   }
   if (!isOpen || names.some(isGgufModel)) {

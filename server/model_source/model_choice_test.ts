@@ -1,4 +1,8 @@
 import { deepEqual, equal, match, throws } from "node:assert/strict";
+import { relative } from "node:path";
+import fc from "fast-check";
+import { StartError } from "../errors.ts";
+import { placeOf, repositoryFolder } from "./hub_cache.ts";
 import { chooseModel } from "./model_choice.ts";
 import { readHubReference, readWanted } from "./model_id.ts";
 
@@ -14,7 +18,7 @@ function refusal(names: readonly string[]): string {
 }
 
 Deno.test("safetensors are taken before .gguf files, unless one of these is asked for", () => {
-  const names = ["config.json", "model.safetensors", "m.Q8_0.gguf"];
+  const names = ["config.json", "tokenizer.json", "model.safetensors", "m.Q8_0.gguf"];
   const open = chooseModel("o/m", names, ANY);
   equal(open.kind, "safetensors");
   equal(
@@ -25,18 +29,18 @@ Deno.test("safetensors are taken before .gguf files, unless one of these is aske
   equal(chooseModel("o/m", names, { ...ANY, file: "m.Q8_0.gguf" }).kind, "gguf");
 });
 
-Deno.test("shards without an index are taken when they are all there", () => {
-  const shards = [1, 2, 3].map((number) => `m-0000${number}-of-00003.safetensors`);
-  const whole = chooseModel("o/m", ["config.json", ...shards], ANY);
-  deepEqual(whole.kind === "safetensors" && whole.weights, shards);
-  match(refusal(["config.json", ...shards.slice(1)]), /its \.safetensors files are no whole model/);
+Deno.test("shards without an index, or a model without a tokenizer, are refused", () => {
+  const shards = [1, 2].map((number) => `m-0000${number}-of-00002.safetensors`);
+  match(refusal(["config.json", ...shards]), /its \.safetensors files are no whole model/);
+  match(refusal(["config.json", "model.safetensors"]), /it has no tokenizer\.json; name a /);
 });
 
 Deno.test("a single file of any name is the weights, an adapter is not", () => {
-  const names = ["config.json", "adapter_model.safetensors", "gptq-4bit.safetensors"];
+  const side = ["config.json", "tokenizer.json", "adapter_model.safetensors"];
+  const names = [...side, "gptq-4bit.safetensors"];
   const choice = chooseModel("o/m", names, ANY);
   deepEqual(choice.kind === "safetensors" && choice.weights, ["gptq-4bit.safetensors"]);
-  match(refusal(names.slice(0, 2)), /no whole model/);
+  match(refusal(side), /no whole model/);
 });
 
 Deno.test("what cannot be served is refused by its reason", () => {
@@ -65,4 +69,24 @@ Deno.test("a file's name stays inside its repository", () => {
   for (const file of ["../a.gguf", "/a.gguf", "a/../b.gguf", "a.bin", ".a.gguf"]) {
     throws(() => readWanted(file, null), /it is no path of a \.gguf file inside/, file);
   }
+});
+
+Deno.test("no id, revision or file name leaves the cache, whatever it is", () => {
+  const piece = fc.constantFrom("..", ".", "/", "\\", "a", "B-1", ":", "%2f", "~", "\0", " ", "-");
+  const name = fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join(""));
+  fc.assert(fc.property(name, name, name, (id, revision, file) => {
+    try {
+      const { model, wanted } = readHubReference(id, revision, `${file}.gguf`);
+      const root = repositoryFolder("/cache", model.repository);
+      match(relative("/cache", root), /^models--[\w.-]+$/);
+      const { pointer } = placeOf("/cache", model.repository, "c0", {
+        path: wanted.file ?? "",
+        etag: "e",
+      });
+      match(relative(root, pointer), /^snapshots\/c0\/\w/);
+      match(relative("/refs", `/refs/${model.revision}`), /^\w/);
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+    }
+  }));
 });

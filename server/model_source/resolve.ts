@@ -68,8 +68,11 @@ interface Sought extends HubReference {
   readonly pin: PinnedModel | null;
 }
 
-/** Longest wait for the hub's first answer, ms; `HF_HUB_ETAG_TIMEOUT` has it in seconds. */
-const HUB_HEAD_MILLIS = 5000;
+/**
+ * Longest wait for an answer of the hub, ms; `HF_HUB_ETAG_TIMEOUT` has it in seconds. It is shorter
+ * for the default model, which another source has, too.
+ */
+const HUB_HEAD_MILLIS = { default: 5000, other: 10_000 } as const;
 
 /** Longest wait for more of a file, ms; `HF_HUB_DOWNLOAD_TIMEOUT` has it in seconds. */
 const HUB_STALL_MILLIS = 10_000;
@@ -237,7 +240,8 @@ async function tryHub(
       cache: hubCacheFolder(variables, request.huggingfaceHubCache),
       endpoint: variables("HF_ENDPOINT") || null,
       token: await findToken(variables, request.hfToken),
-      headMillis: millisOf(variables("HF_HUB_ETAG_TIMEOUT")) ?? HUB_HEAD_MILLIS,
+      headMillis: millisOf(variables("HF_HUB_ETAG_TIMEOUT")) ??
+        HUB_HEAD_MILLIS[sought.pin === null ? "other" : "default"],
       stallMillis: millisOf(variables("HF_HUB_DOWNLOAD_TIMEOUT")) ?? HUB_STALL_MILLIS,
       retryMillis: HUB_RETRY_MILLIS,
       signal,

@@ -24,12 +24,11 @@ const SIDE_FILES = [
   "quantize_config.json",
 ];
 
-const TOKENIZERS = ["tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json"];
+/** Read in every model's folder. */
+export const TOKENIZER = "tokenizer.json";
 
 /** Weights of something else than the model: adapters, what training needs, mistral's own copy. */
 const OTHER_WEIGHTS = /^(adapter_|consolidated|training_args|optimizer|scheduler|non_lora)/;
-
-const SHARD = /-(\d{5})-of-(\d{5})\.safetensors$/;
 
 const IndexShape = z.object({ weight_map: z.record(z.string(), z.string()) });
 
@@ -44,14 +43,13 @@ export interface SafetensorsFiles {
 export function chooseSafetensors(names: readonly string[]): SafetensorsFiles | null {
   if (!names.includes("config.json")) return null;
   const side = SIDE_FILES.filter((name) => names.includes(name));
-  if (names.includes("model.safetensors")) return { side, weights: ["model.safetensors"] };
   if (names.includes(INDEX)) return { side: [...side, INDEX], weights: null };
+  if (names.includes("model.safetensors")) return { side, weights: ["model.safetensors"] };
   const weights = names.filter((name) =>
     name.endsWith(".safetensors") && !name.includes("/") && isSafePath(name) &&
     !OTHER_WEIGHTS.test(name)
   );
-  if (weights.length === 0) return null;
-  return weights.length === 1 || isCompleteSet(weights) ? { side, weights } : null;
+  return weights.length === 1 ? { side, weights } : null;
 }
 
 /**
@@ -76,20 +74,12 @@ export function shardsOf(place: string, index: string): string[] {
  */
 export async function missingOf(
   place: string,
-  { side, weights }: SafetensorsFiles,
+  { weights }: SafetensorsFiles,
   names: readonly string[],
   read: (name: string) => Promise<string>,
 ): Promise<string[]> {
   const needed = weights ?? shardsOf(place, await read(INDEX));
-  const missing = needed.filter((name) => !names.includes(name));
-  return TOKENIZERS.some((name) => side.includes(name)) ? missing : [...missing, "tokenizer.json"];
-}
-
-/** `1-of-3`, `2-of-3` and `3-of-3`. */
-function isCompleteSet(names: readonly string[]): boolean {
-  const count = Number(SHARD.exec(names[0] ?? "")?.[2]);
-  const numbers = new Set(names.map((name) => SHARD.exec(name)?.[1]));
-  return names.length === count && numbers.size === count && !numbers.has(undefined);
+  return needed.filter((name) => !names.includes(name));
 }
 
 function jsonOf(text: string): unknown {

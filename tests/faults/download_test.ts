@@ -184,7 +184,9 @@ Deno.test("a cache that may only be read serves what it holds", async () => {
 
 Deno.test("where there are no links the files themselves lie in the snapshot", async () => {
   await using folder = await scratchFolder();
-  await using hub = startFakeHub(REPOSITORY);
+  const same = new TextEncoder().encode("{}");
+  const files = { "config.json": same, "tokenizer.json": same, "model.safetensors": CONTENT };
+  await using hub = startFakeHub({ ...REPOSITORY, files });
   const env = { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: folder.path };
   // Deno makes links only for those who may write everywhere.
   const rights = [`--allow-write=${folder.path}`];
@@ -195,8 +197,11 @@ Deno.test("where there are no links the files themselves lie in the snapshot", a
       env,
     );
     assert.equal(code, 0, stderr);
-    assert.ok(!(await Deno.lstat(stdout.trim())).isSymlink);
-    assert.deepEqual(await Deno.readFile(stdout.trim()), CONTENT);
+    for (const [name, content] of Object.entries(files)) {
+      const path = join(stdout.trim(), name);
+      assert.ok(!(await Deno.lstat(path)).isSymlink);
+      assert.deepEqual(await Deno.readFile(path), content, name);
+    }
   }
   assert.equal(hub.storageRequests.length, 1);
   assert.ok(!stored(folder.path).some((path) => path.includes("/blobs/")));
