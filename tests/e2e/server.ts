@@ -27,6 +27,7 @@ export interface StartOptions {
 export interface RunningServer extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
+  readonly pid: number;
   /** Standard error until now. */
   log(): string;
   kill(signal: Deno.Signal): void;
@@ -82,6 +83,7 @@ export async function startServer(
   const url = await generous(listening.promise, "the server's address");
   return {
     url,
+    pid: child.pid,
     port: Number(new URL(url).port),
     log: () => log,
     kill: (signal) => child.kill(signal),
