@@ -89,7 +89,7 @@ fn a_folder_of_safetensors_agrees_with_transformers() {
 #[test]
 fn packed_checkpoints_agree_but_for_the_rounding_of_their_zeros() {
     for name in ["tiny-llama-awq", "tiny-llama-gptq"] {
-        agree_within(5e-2, name, open(name, &format!("{name}/golden.json")));
+        agree_within(5e-3, name, open(name, &format!("{name}/golden.json")));
     }
 }
 
