@@ -30,7 +30,7 @@ pub(crate) enum Content {
         range: Range<usize>,
     },
     /// They are made of several tensors.
-    Packed(Packed),
+    Packed(Box<Packed>),
 }
 
 /// The rows of a tensor that belong to a role; for a vector an element is a row.

@@ -15,7 +15,7 @@ use crate::storage::StorageType;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WeightFormat(GgmlDType);
 
-/// By PyTorch's names, as TGI's `--dtype` has them.
+/// By `PyTorch`'s names, as TGI's `--dtype` has them.
 const FLOATS: [(&str, GgmlDType); 3] =
     [("float32", GgmlDType::F32), ("float16", GgmlDType::F16), ("bfloat16", GgmlDType::BF16)];
 
@@ -32,7 +32,7 @@ const QUANTIZED: [(&str, GgmlDType); 8] = [
 ];
 
 impl WeightFormat {
-    /// Rounds to a format of floats, named as PyTorch does.
+    /// Rounds to a format of floats, named as `PyTorch` does.
     pub fn rounded(name: &str) -> Option<Self> {
         Self::find(&FLOATS, name)
     }
@@ -92,10 +92,7 @@ pub(crate) fn is_float(dtype: StorageType) -> bool {
 }
 
 /// The tensor in another format, by candle's quantizers on all cores.
-pub(crate) fn convert<'a>(
-    view: TensorView<'a>,
-    to: StorageType,
-) -> Result<TensorView<'a>, ModelError> {
+pub(crate) fn convert(view: TensorView, to: StorageType) -> Result<TensorView, ModelError> {
     let StorageType::Ggml(dtype) = to else { return Ok(view) };
     if view.dtype == to {
         return Ok(view);
