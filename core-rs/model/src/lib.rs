@@ -12,8 +12,9 @@
 //! | `tensors` | which tensors a specification implies, and their names |
 //! | [`tokenizer`] | text to token ids and back |
 //! | [`chat_template`] | messages to a prompt |
-//! | [`rope`] | rotary frequencies |
+//! | [`rope`], [`alibi`] | frequencies of rope, slopes of linear biases |
 
+pub mod alibi;
 mod architectures;
 pub mod chat_template;
 mod error;

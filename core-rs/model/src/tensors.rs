@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::error::Defect;
 use crate::gguf::Tensor;
-use crate::spec::{Attention, Block, ModelSpec, Position, Role};
+use crate::spec::{Attention, Block, Mlp, ModelSpec, Position, QkNorm, Role};
 
 /// A role, and the layer for those that every layer has.
 pub(crate) type Key = (Role, Option<usize>);
@@ -12,8 +12,14 @@ pub(crate) type Key = (Role, Option<usize>);
 /// The name of a tensor (`gguf-py/gguf/constants.py` of ggml).
 pub(crate) fn name(role: Role, layer: Option<usize>) -> String {
     let (stem, suffix) = stem(role);
+    let expert = match role {
+        Role::ExpertGate(expert) | Role::ExpertUp(expert) | Role::ExpertDown(expert) => {
+            format!(".{expert}")
+        }
+        _ => String::new(),
+    };
     match layer {
-        Some(layer) => format!("blk.{layer}.{stem}.{suffix}"),
+        Some(layer) => format!("blk.{layer}.{stem}{expert}.{suffix}"),
         None => format!("{stem}.{suffix}"),
     }
 }
@@ -22,6 +28,8 @@ fn stem(role: Role) -> (&'static str, &'static str) {
     match role {
         Role::TokenEmbedding => ("token_embd", "weight"),
         Role::PositionEmbedding => ("position_embd", "weight"),
+        Role::EmbeddingNorm => ("token_embd_norm", "weight"),
+        Role::EmbeddingNormBias => ("token_embd_norm", "bias"),
         Role::OutputNorm => ("output_norm", "weight"),
         Role::OutputNormBias => ("output_norm", "bias"),
         Role::Output => ("output", "weight"),
@@ -40,12 +48,14 @@ fn stem(role: Role) -> (&'static str, &'static str) {
         Role::PostAttentionNorm => ("post_attention_norm", "weight"),
         Role::MlpNorm => ("ffn_norm", "weight"),
         Role::MlpNormBias => ("ffn_norm", "bias"),
-        Role::Gate => ("ffn_gate", "weight"),
-        Role::Up => ("ffn_up", "weight"),
+        Role::Gate | Role::ExpertGate(_) => ("ffn_gate", "weight"),
+        Role::GateBias => ("ffn_gate", "bias"),
+        Role::Up | Role::ExpertUp(_) => ("ffn_up", "weight"),
         Role::UpBias => ("ffn_up", "bias"),
-        Role::Down => ("ffn_down", "weight"),
+        Role::Down | Role::ExpertDown(_) => ("ffn_down", "weight"),
         Role::DownBias => ("ffn_down", "bias"),
         Role::PostMlpNorm => ("post_ffw_norm", "weight"),
+        Role::Router => ("ffn_gate_inp", "weight"),
     }
 }
 
@@ -101,8 +111,14 @@ fn model_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
     let hidden = vec![spec.hidden];
     let table = vec![spec.vocab, spec.hidden];
     let mut roles = vec![(Role::TokenEmbedding, table.clone()), (Role::OutputNorm, hidden.clone())];
+    if spec.embedding.norm {
+        roles.push((Role::EmbeddingNorm, hidden.clone()));
+    }
     if spec.norm.bias {
-        roles.push((Role::OutputNormBias, hidden));
+        roles.push((Role::OutputNormBias, hidden.clone()));
+        if spec.embedding.norm {
+            roles.push((Role::EmbeddingNormBias, hidden));
+        }
     }
     if let Position::Learned { offset } = spec.position {
         roles.push((Role::PositionEmbedding, vec![spec.context + offset, spec.hidden]));
@@ -114,33 +130,70 @@ fn model_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
 }
 
 fn block_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
-    let hidden = vec![spec.hidden];
-    let mut roles = vec![(Role::AttentionNorm, hidden.clone())];
-    if spec.norm.bias {
-        roles.push((Role::AttentionNormBias, hidden.clone()));
-    }
-    roles.extend(attention_roles(&spec.attention, spec.hidden));
-    if let Block::Sequential { post_norms } = spec.block {
-        roles.push((Role::MlpNorm, hidden.clone()));
+    let mut roles = attention_roles(&spec.attention, spec.hidden);
+    let before = match spec.block {
+        Block::Sequential(norms) => [norms.before(); 2],
+        Block::Parallel { mlp_norm } => [true, mlp_norm],
+    };
+    let inputs = [
+        (Role::AttentionNorm, Role::AttentionNormBias),
+        (Role::MlpNorm, Role::MlpNormBias),
+    ];
+    for (norm, bias) in inputs.into_iter().zip(before).filter(|(_, has)| *has).map(|(it, _)| it) {
+        roles.push((norm, vec![spec.hidden]));
         if spec.norm.bias {
-            roles.push((Role::MlpNormBias, hidden.clone()));
-        }
-        if post_norms {
-            roles.push((Role::PostAttentionNorm, hidden.clone()));
-            roles.push((Role::PostMlpNorm, hidden.clone()));
+            roles.push((bias, vec![spec.hidden]));
         }
     }
-    let intermediate = spec.mlp.intermediate;
-    if spec.mlp.gated {
-        roles.push((Role::Gate, vec![intermediate, spec.hidden]));
+    if matches!(spec.block, Block::Sequential(norms) if norms.after()) {
+        roles.push((Role::PostAttentionNorm, vec![spec.hidden]));
+        roles.push((Role::PostMlpNorm, vec![spec.hidden]));
     }
-    roles.push((Role::Up, vec![intermediate, spec.hidden]));
-    roles.push((Role::Down, vec![spec.hidden, intermediate]));
-    if spec.mlp.bias {
-        roles.push((Role::UpBias, vec![intermediate]));
-        roles.push((Role::DownBias, hidden));
+    match spec.mlp.experts {
+        Some(experts) => {
+            roles.push((Role::Router, vec![experts.count, spec.hidden]));
+            for expert in 0..experts.count as u32 {
+                let roles_of = (
+                    Role::ExpertGate(expert),
+                    Role::ExpertUp(expert),
+                    Role::ExpertDown(expert),
+                );
+                roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
+            }
+        }
+        None => {
+            let roles_of = (Role::Gate, Role::Up, Role::Down);
+            roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
+            roles.extend(mlp_biases(&spec.mlp, spec.hidden));
+        }
     }
     roles
+}
+
+fn mlp_matrices(
+    mlp: &Mlp,
+    hidden: usize,
+    (gate, up, down): (Role, Role, Role),
+) -> Vec<(Role, Vec<usize>)> {
+    let inward = vec![mlp.intermediate, hidden];
+    let mut roles = vec![(up, inward.clone()), (down, vec![hidden, mlp.intermediate])];
+    if mlp.gated {
+        roles.push((gate, inward));
+    }
+    roles
+}
+
+fn mlp_biases(mlp: &Mlp, hidden: usize) -> Vec<(Role, Vec<usize>)> {
+    let inward = vec![mlp.intermediate];
+    match (mlp.bias, mlp.gated) {
+        (false, _) => Vec::new(),
+        (true, false) => vec![(Role::UpBias, inward), (Role::DownBias, vec![hidden])],
+        (true, true) => vec![
+            (Role::GateBias, inward.clone()),
+            (Role::UpBias, inward),
+            (Role::DownBias, vec![hidden]),
+        ],
+    }
 }
 
 fn attention_roles(attention: &Attention, hidden: usize) -> Vec<(Role, Vec<usize>)> {
@@ -160,9 +213,12 @@ fn attention_roles(attention: &Attention, hidden: usize) -> Vec<(Role, Vec<usize
     if attention.output_bias {
         roles.push((Role::AttentionOutputBias, vec![hidden]));
     }
-    if attention.qk_norm {
-        roles.push((Role::QueryNorm, vec![attention.head_size]));
-        roles.push((Role::KeyNorm, vec![attention.head_size]));
-    }
+    let norms = match attention.qk_norm {
+        None => return roles,
+        Some(QkNorm::Head) => [attention.head_size; 2],
+        Some(QkNorm::Row) => [query, key],
+    };
+    roles.push((Role::QueryNorm, vec![norms[0]]));
+    roles.push((Role::KeyNorm, vec![norms[1]]));
     roles
 }

@@ -3,7 +3,9 @@
 use super::decoder;
 use super::keys::Keys;
 use crate::error::Defect;
-use crate::spec::{Activation, Block, ModelSpec, Position, Rope, RopeLayout, RopeScaling};
+use crate::spec::{
+    Activation, Block, ModelSpec, Norms, Position, QkNorm, Rope, RopeLayout, RopeScaling,
+};
 
 /// Every sixth layer sees the whole context, the others a window.
 const GLOBAL_EVERY: usize = 6;
@@ -22,18 +24,19 @@ pub(super) fn spec(keys: &Keys) -> Result<ModelSpec, Defect> {
         base: keys.positive("rope.freq_base_swa")?.unwrap_or(LOCAL_ROPE_BASE),
         scaling: RopeScaling::None,
     };
-    let mut spec = decoder(keys, RopeLayout::Halves, global)?;
+    let mut spec = decoder(keys, RopeLayout::Halves, global.clone())?;
     let is_global = |layer: usize| layer % GLOBAL_EVERY == GLOBAL_EVERY - 1;
     if let Position::Rope { layers, .. } = &mut spec.position {
-        *layers = (0..spec.layers).map(|n| if is_global(n) { global } else { local }).collect();
+        let rope = |layer| if is_global(layer) { global.clone() } else { local.clone() };
+        *layers = (0..spec.layers).map(rope).map(Some).collect();
     }
     spec.attention.windows = (0..spec.layers).map(|n| (!is_global(n)).then_some(window)).collect();
-    spec.attention.qk_norm = true;
+    spec.attention.qk_norm = Some(QkNorm::Head);
     if spec.layers == LAYERS_OF_27B {
         let share = spec.hidden as f32 / spec.attention.heads as f32;
         spec.attention.scale = 1.0 / share.sqrt();
     }
-    spec.block = Block::Sequential { post_norms: true };
+    spec.block = Block::Sequential(Norms::Around);
     spec.mlp.activation = Activation::GeluTanh;
     spec.embedding.scale = (spec.hidden as f32).sqrt();
     Ok(spec)

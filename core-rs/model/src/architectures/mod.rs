@@ -10,7 +10,7 @@ mod qwen2;
 use crate::error::Defect;
 use crate::gguf::Header;
 use crate::spec::{
-    Activation, Attention, Block, Embedding, Mlp, ModelSpec, Norm, NormKind, Position, Rope,
+    Activation, Attention, Block, Embedding, Mlp, ModelSpec, Norm, NormKind, Norms, Position, Rope,
     RopeLayout,
 };
 use keys::Keys;
@@ -50,7 +50,7 @@ fn decoder(keys: &Keys, layout: RopeLayout, rope: Rope) -> Result<ModelSpec, Def
         head_size: shape.head_size,
         scale: 1.0 / (shape.head_size as f32).sqrt(),
         soft_cap: None,
-        qk_norm: false,
+        qk_norm: None,
         qkv_bias: false,
         output_bias: false,
         windows: vec![None; shape.layers],
@@ -65,19 +65,22 @@ fn decoder(keys: &Keys, layout: RopeLayout, rope: Rope) -> Result<ModelSpec, Def
         position: Position::Rope {
             layout,
             dimensions: keys.rope_dimensions(shape.head_size)?,
-            layers: vec![rope; shape.layers],
+            layers: vec![Some(rope); shape.layers],
         },
         norm,
-        block: Block::Sequential { post_norms: false },
+        block: Block::Sequential(Norms::Before),
+        residual_scale: 1.0,
         mlp: Mlp {
             intermediate: shape.intermediate,
             activation: Activation::Silu,
             gated: true,
             bias: false,
+            experts: None,
         },
         embedding: Embedding {
             tied: !keys.has_tensor("output.weight"),
             scale: 1.0,
+            norm: false,
             logit_scale: 1.0,
             logit_soft_cap: None,
         },
