@@ -3,6 +3,7 @@
 For each it writes a folder tests/goldens/architectures/NAME with
 
   config.json, model.safetensors, tokenizer.json   a checkpoint as the hub has them, in f32
+  model.gguf                                       for some the same weights in GGUF
   expected.json                                    text, ids: a text and its token ids
                                                    logit_rows, logits: indices into ids, and the
                                                    logits after each of those tokens
@@ -20,6 +21,7 @@ from pathlib import Path
 import torch
 import transformers
 
+import gguf_file
 import tokenizer as tiny_tokenizer
 from configurations import TINY, Tiny
 from reference import reference
@@ -76,6 +78,9 @@ def write(name: str, folder: Path) -> None:
     path.write_text(json.dumps(config, indent=2) + "\n")
     tiny_tokenizer.save(tokenizer, folder)
     (folder / "expected.json").write_text(json.dumps(golden) + "\n")
+    if tiny.gguf:
+        vocabulary = gguf_file.read_tokenizer(folder)
+        gguf_file.write(folder / "model.gguf", tiny.gguf, model, vocabulary)
     size = (folder / "model.safetensors").stat().st_size
     if size > LARGEST:
         raise ValueError(f"{name} takes {size} bytes, the limit is {LARGEST}")

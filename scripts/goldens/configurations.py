@@ -146,7 +146,7 @@ TINY: dict[str, Tiny] = {
         "Gemma2ForCausalLM",
         llama(
             tie_word_embeddings=True,
-            query_pre_attn_scalar=12,
+            query_pre_attn_scalar=16,
             sliding_window=8,
             attn_logit_softcapping=2.0,
             final_logit_softcapping=5.0,
@@ -159,7 +159,7 @@ TINY: dict[str, Tiny] = {
         llama(
             layers=3,
             tie_word_embeddings=True,
-            query_pre_attn_scalar=16,
+            query_pre_attn_scalar=12,
             sliding_window=8,
             rope_theta=1_000_000.0,
             rope_scaling={"rope_type": "linear", "factor": 8.0},

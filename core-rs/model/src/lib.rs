@@ -5,8 +5,10 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`model`] | [`Model`] and [`TensorView`]: a file, opened |
+//! | [`model`] | [`Model`] and [`TensorView`]: a file or a folder, opened |
 //! | `gguf` | checks of a GGUF file, its metadata and its tensors |
+//! | `checkpoint` | folders of Hugging Face: safetensors, configuration, what belongs to text |
+//! | `source` | where a role's tensor lies in the files |
 //! | [`storage`] | how a tensor's numbers are stored |
 //! | `architectures` | one table for each architecture: metadata to [`ModelSpec`] |
 //! | `tensors` | which tensors a specification implies, and their names |
@@ -17,10 +19,12 @@
 pub mod alibi;
 mod architectures;
 pub mod chat_template;
+mod checkpoint;
 mod error;
 mod gguf;
 pub mod model;
 pub mod rope;
+mod source;
 pub mod spec;
 pub mod storage;
 mod tensors;
@@ -29,7 +33,7 @@ pub mod tokenizer;
 pub use chat_template::ChatTemplate;
 pub use error::{Defect, ModelError};
 pub use gguf::FilePart;
-pub use model::{Model, TensorView};
+pub use model::{Model, TensorInfo, TensorView};
 pub use spec::{ModelSpec, Role};
 pub use storage::StorageType;
 pub use tensors::shapes as tensor_shapes;

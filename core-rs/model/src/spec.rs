@@ -366,3 +366,15 @@ pub enum Role {
     /// `[hidden, intermediate]`, of one expert.
     ExpertDown(u32),
 }
+
+impl Role {
+    /// The expert whose tensor it is.
+    pub fn expert(self) -> Option<u32> {
+        match self {
+            Self::ExpertGate(expert) | Self::ExpertUp(expert) | Self::ExpertDown(expert) => {
+                Some(expert)
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,23 +1,30 @@
 //! Which tensors a specification implies, and what GGUF calls them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::error::Defect;
-use crate::gguf::Tensor;
+use crate::source::{Rows, Source, Tensor};
 use crate::spec::{Attention, Block, Mlp, ModelSpec, Position, QkNorm, Role};
 
 /// A role, and the layer for those that every layer has.
 pub(crate) type Key = (Role, Option<usize>);
 
+/// Tensors that may hold the rows of several roles, one role behind the other, when the first of
+/// them has no tensor of its own.
+const STACKED: [(&str, &[Role]); 3] = [
+    ("attn_qkv.weight", &[Role::Query, Role::Key, Role::Value]),
+    ("attn_qkv.bias", &[Role::QueryBias, Role::KeyBias, Role::ValueBias]),
+    ("ffn_up.weight", &[Role::Gate, Role::Up]),
+];
+
+/// Tensors that hold rope's scaling and no weights of a layer.
+pub(crate) const ROPE_FACTORS: [&str; 3] =
+    ["rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight"];
+
 /// The name of a tensor (`gguf-py/gguf/constants.py` of ggml).
 pub(crate) fn name(role: Role, layer: Option<usize>) -> String {
     let (stem, suffix) = stem(role);
-    let expert = match role {
-        Role::ExpertGate(expert) | Role::ExpertUp(expert) | Role::ExpertDown(expert) => {
-            format!(".{expert}")
-        }
-        _ => String::new(),
-    };
+    let expert = role.expert().map(|expert| format!(".{expert}")).unwrap_or_default();
     match layer {
         Some(layer) => format!("blk.{layer}.{stem}{expert}.{suffix}"),
         None => format!("{stem}.{suffix}"),
@@ -62,13 +69,25 @@ fn stem(role: Role) -> (&'static str, &'static str) {
 /// Sorts a file's tensors by role; exactly those that `spec` implies must be there, in its shapes.
 pub(crate) fn assign(
     spec: &ModelSpec,
-    mut found: BTreeMap<String, Tensor>,
-) -> Result<HashMap<Key, Tensor>, Defect> {
+    found: &BTreeMap<String, Tensor>,
+) -> Result<HashMap<Key, Source>, Defect> {
+    let shapes = shapes(spec);
+    let finder = Finder {
+        found,
+        rows: shapes.iter().map(|(role, _, shape)| (*role, shape[0])).collect(),
+        experts: spec.mlp.experts.map_or(0, |experts| experts.count),
+    };
     let mut assigned = HashMap::new();
-    for (role, layer, shape) in shapes(spec) {
-        assigned.insert((role, layer), take(&mut found, role, layer, &shape)?);
+    for (role, layer, shape) in shapes {
+        let (name, rows, expected) = finder.place(role, layer, &shape);
+        let tensor = finder.tensor(&name, &expected)?;
+        assigned.insert((role, layer), Source { shape, parts: vec![(tensor, rows)] });
     }
-    match found.keys().next() {
+    let used: HashSet<&str> = assigned.values().map(Source::name).collect();
+    let is_unknown = |name: &&String| {
+        !used.contains(name.as_str()) && !ROPE_FACTORS.contains(&name.as_str())
+    };
+    match found.keys().find(is_unknown) {
         None => Ok(assigned),
         Some(name) => Err(Defect::unsupported(format!(
             "tensor {name} has no use in the architecture {} with {} layers",
@@ -77,23 +96,58 @@ pub(crate) fn assign(
     }
 }
 
-fn take(
-    found: &mut BTreeMap<String, Tensor>,
-    role: Role,
-    layer: Option<usize>,
-    shape: &[usize],
-) -> Result<Tensor, Defect> {
-    let name = name(role, layer);
-    let tensor = found.remove(&name).ok_or_else(|| {
-        Defect::malformed(format!("tensor {name} is missing, expected one of shape {shape:?}"))
-    })?;
-    if tensor.shape != shape {
-        let found = &tensor.shape;
-        return Err(Defect::malformed(format!(
-            "tensor {name} has shape {found:?}, its metadata calls for {shape:?}"
-        )));
+struct Finder<'a> {
+    found: &'a BTreeMap<String, Tensor>,
+    /// Rows of each role.
+    rows: HashMap<Role, usize>,
+    experts: usize,
+}
+
+impl Finder<'_> {
+    /// The tensor that holds a role, the role's rows of it, and the shape that it must have.
+    fn place(
+        &self,
+        role: Role,
+        layer: Option<usize>,
+        shape: &[usize],
+    ) -> (String, Rows, Vec<usize>) {
+        let own = name(role, layer);
+        let mut expected = shape.to_vec();
+        if let (Some(expert), Some(layer), false) =
+            (role.expert(), layer, self.found.contains_key(&own))
+        {
+            let (stem, suffix) = stem(role);
+            expected.insert(0, self.experts);
+            let rows = Rows { first: expert as usize, count: 1, ..Rows::all(self.experts) };
+            return (format!("blk.{layer}.{stem}_exps.{suffix}"), rows, expected);
+        }
+        let stacked = STACKED.iter().find(|(_, roles)| roles.contains(&role));
+        let (Some((stem, roles)), Some(layer)) = (stacked, layer) else {
+            return (own, Rows::all(shape[0]), expected);
+        };
+        if self.found.contains_key(&name(roles[0], Some(layer))) {
+            return (own, Rows::all(shape[0]), expected);
+        }
+        let rows_of = |role: &Role| self.rows.get(role).copied().unwrap_or(0);
+        let first = roles.iter().take_while(|other| **other != role).map(rows_of).sum();
+        let total = roles.iter().map(rows_of).sum();
+        expected[0] = total;
+        let rows = Rows { first, count: shape[0], ..Rows::all(total) };
+        (format!("blk.{layer}.{stem}"), rows, expected)
     }
-    Ok(tensor)
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, Defect> {
+        let tensor = self.found.get(name).ok_or_else(|| {
+            Defect::malformed(format!("tensor {name} is missing, expected one of shape {shape:?}"))
+        })?;
+        if tensor.shape != shape {
+            let found = &tensor.shape;
+            return Err(Defect::malformed(format!(
+                "tensor {name} has shape {found:?}, its metadata calls for {shape:?}"
+            )));
+        }
+        Ok(tensor.clone())
+    }
 }
 
 /// Every tensor that a specification implies: its role, its layer, its shape, row-major.

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Tensor;
 use super::cursor::Cursor;
 use super::dtype::storage_type;
 use super::layout::{self, Placement};
 use crate::error::Defect;
+use crate::source::Tensor;
 use crate::storage::StorageType;
 
 const MAGIC: &[u8] = b"GGUF";
@@ -192,7 +192,7 @@ fn check_tensors<'a>(cursor: &mut Cursor<'a>, count: u64) -> Result<Described<'a
     for _ in 0..count {
         let name = cursor.name(MAX_TENSOR_NAME, "a tensor name")?;
         let (shape, storage, bytes) = check_shape(cursor, name)?;
-        let tensor = Tensor { name: name.to_owned(), dtype: storage, shape, range: 0..0 };
+        let tensor = Tensor { name: name.to_owned(), dtype: storage, shape, file: 0, range: 0..0 };
         if tensors.insert(name.to_owned(), tensor).is_some() {
             return Err(Defect::damaged(format!("tensor {name:?} is there twice")));
         }
