@@ -131,21 +131,22 @@ fn mistral_is_a_llama_whose_layers_may_have_a_window() {
 
 #[test]
 fn rope_is_read_in_all_its_spellings() {
-    for (rope, expected) in [
+    for (given, expected) in [
         (json!({"rope_scaling": {"type": "linear", "factor": 4.0}}), (10_000.0, Some(4.0))),
         (json!({"rope_parameters": {"rope_type": "default", "rope_theta": 5e5}}), (5e5, None)),
         (json!({"rope_theta": 2e4, "rope_scaling": {"rope_type": "default"}}), (2e4, None)),
     ] {
         let folder = Folder::copy("tiny-llama");
-        for (key, value) in rope.as_object().unwrap() {
+        for (key, value) in given.as_object().unwrap() {
             folder.set(key, value.clone());
         }
         let spec = folder.open().spec;
         let Position::Rope { layers, .. } = &spec.position else { panic!("no rope") };
-        let factor = match layers[0].scaling {
+        let rope = layers[0].as_ref().unwrap();
+        let factor = match rope.scaling {
             RopeScaling::Linear { factor } => Some(factor),
             _ => None,
         };
-        assert_eq!((layers[0].base, factor), expected, "{rope}");
+        assert_eq!((rope.base, factor), expected, "{given}");
     }
 }
