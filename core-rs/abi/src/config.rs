@@ -30,7 +30,7 @@ pub struct Config {
     pub device: Option<String>,
     /// `avx512-vnni`, `avx2` or `portable`; `None` takes the best that the processor has.
     pub cpu_isa: Option<String>,
-    /// What weights of floats are rounded to at load, by PyTorch's name; `None` is as stored.
+    /// What weights of floats are rounded to at load, by `PyTorch`'s name; `None` is as stored.
     pub dtype: Option<String>,
     /// What they are quantized to at load, by ggml's name; `None` is as stored.
     pub quantize: Option<String>,

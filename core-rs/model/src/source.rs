@@ -30,7 +30,7 @@ pub(crate) enum Content {
         range: Range<usize>,
     },
     /// They are made of several tensors.
-    Packed(Packed),
+    Packed(Box<Packed>),
 }
 
 /// The rows of a tensor that belong to a role; for a vector an element is a row.
@@ -69,6 +69,7 @@ pub(crate) struct Source {
 
 impl Source {
     /// A tensor that is already as its role wants it.
+    #[cfg(test)]
     pub fn whole(tensor: Tensor) -> Self {
         let rows = Rows::all(tensor.shape.first().copied().unwrap_or(0));
         Self { shape: tensor.shape.clone(), parts: vec![(tensor, rows)] }

@@ -15,7 +15,7 @@ use crate::storage::StorageType;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WeightFormat(GgmlDType);
 
-/// By PyTorch's names, as TGI's `--dtype` has them.
+/// By `PyTorch`'s names, as TGI's `--dtype` has them.
 const FLOATS: [(&str, GgmlDType); 3] =
     [("float32", GgmlDType::F32), ("float16", GgmlDType::F16), ("bfloat16", GgmlDType::BF16)];
 
@@ -32,7 +32,7 @@ const QUANTIZED: [(&str, GgmlDType); 8] = [
 ];
 
 impl WeightFormat {
-    /// Rounds to a format of floats, named as PyTorch does.
+    /// Rounds to a format of floats, named as `PyTorch` does.
     pub fn rounded(name: &str) -> Option<Self> {
         Self::find(&FLOATS, name)
     }
@@ -66,7 +66,8 @@ impl WeightFormat {
     pub(crate) fn of(self, role: Role, stored: StorageType, shape: &[usize]) -> StorageType {
         let (true, [_, .., columns]) = (is_float(stored), shape) else { return stored };
         let wanted = match role {
-            Role::PositionEmbedding if self.is_quantized() => return stored,
+            // Small, and what follows hangs on its order.
+            Role::PositionEmbedding | Role::Router if self.is_quantized() => return stored,
             // What every token goes through pays for more bits, as in ggml's own mixtures.
             Role::TokenEmbedding | Role::Output if self.is_quantized() => GgmlDType::Q8_0,
             _ => self.0,
@@ -92,10 +93,7 @@ pub(crate) fn is_float(dtype: StorageType) -> bool {
 }
 
 /// The tensor in another format, by candle's quantizers on all cores.
-pub(crate) fn convert<'a>(
-    view: TensorView<'a>,
-    to: StorageType,
-) -> Result<TensorView<'a>, ModelError> {
+pub(crate) fn convert(view: TensorView, to: StorageType) -> Result<TensorView, ModelError> {
     let StorageType::Ggml(dtype) = to else { return Ok(view) };
     if view.dtype == to {
         return Ok(view);
@@ -158,7 +156,8 @@ mod tests {
         assert_eq!(quantized("q4_0", Role::Query, &[8, 64]), "Q4_0");
         assert_eq!(quantized("q4_0", Role::QueryBias, &[64]), "F32");
         assert_eq!(quantized("q4_0", Role::PositionEmbedding, &[8, 64]), "F32");
-        assert_eq!(quantized("q4_0", Role::Up, &[4, 8, 64]), "Q4_0");
+        assert_eq!(quantized("q4_0", Role::Router, &[8, 64]), "F32");
+        assert_eq!(quantized("q4_0", Role::ExpertUp(3), &[8, 64]), "Q4_0");
     }
 
     #[test]

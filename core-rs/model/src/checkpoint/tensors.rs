@@ -65,7 +65,7 @@ impl Tensors {
             name: name.to_owned(),
             dtype: packed.dtype(),
             shape: vec![packed.outputs, packed.inputs],
-            content: Content::Packed(packed),
+            content: Content::Packed(Box::new(packed)),
         }))
     }
 

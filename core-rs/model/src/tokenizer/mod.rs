@@ -144,9 +144,10 @@ impl Tokenizer {
         }
         check_sizes(tokens.len(), &kinds, bos.iter().chain(&eos))?;
         let special = SpecialTokens::new(&tokens, &kinds)?;
-        let pieces = match hub.is_byte_level() {
-            true => Pieces::byte_level(&tokens, &kinds)?,
-            false => Pieces::sentence_piece(&tokens, &kinds)?,
+        let pieces = if hub.is_byte_level() {
+            Pieces::byte_level(&tokens, &kinds)?
+        } else {
+            Pieces::sentence_piece(&tokens, &kinds)?
         };
         let algorithm = Algorithm::Hub(Box::new(hub));
         Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos: false })
