@@ -32,4 +32,4 @@ pub use model::{Model, TensorView};
 pub use spec::{ModelSpec, Role};
 pub use storage::StorageType;
 pub use tensors::shapes as tensor_shapes;
-pub use tokenizer::{BpeVocabulary, PreTokenizer, TokenKind, Tokenizer};
+pub use tokenizer::{BpeVocabulary, HubVocabulary, PreTokenizer, TokenKind, Tokenizer};

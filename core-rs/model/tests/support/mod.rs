@@ -2,5 +2,7 @@
 #![allow(dead_code)]
 
 pub mod gguf;
+pub mod packages;
 pub mod real;
 pub mod tiny;
+pub mod vocabularies;
