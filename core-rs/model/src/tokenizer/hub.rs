@@ -123,9 +123,9 @@ impl Hub {
             return Ok(id);
         }
         let token = self.tokenizer.id_to_token(id).unwrap_or_default();
-        let vocab = self.vocab;
         Err(ModelError::Encode(format!(
-            "token {token:?} has the id {id}, and the model's embedding {vocab} rows"
+            "it has token {id}, {token:?}, the model knows {} tokens",
+            self.vocab
         )))
     }
 
