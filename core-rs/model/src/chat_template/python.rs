@@ -72,11 +72,10 @@ fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
 #[expect(clippy::needless_pass_by_value, reason = "it comes out of an Option")]
 fn separators(value: Value) -> Result<(String, String), Error> {
     let parts: Vec<Value> = value.try_iter()?.collect();
-    match parts.iter().map(Value::as_str).collect::<Option<Vec<_>>>().as_deref() {
-        Some(&[between, behind_key]) => Ok((between.to_owned(), behind_key.to_owned())),
-        _ => {
-            let message = format!("tojson has the separators {value}, expected two texts");
-            Err(Error::new(ErrorKind::InvalidOperation, message))
-        }
+    let texts: Option<Vec<&str>> = parts.iter().map(Value::as_str).collect();
+    if let Some(&[between, behind_key]) = texts.as_deref() {
+        return Ok((between.to_owned(), behind_key.to_owned()));
     }
+    let message = format!("tojson has the separators {value}, expected two texts");
+    Err(Error::new(ErrorKind::InvalidOperation, message))
 }

@@ -161,6 +161,7 @@ impl Hub {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]
 fn failed(error: tokenizers::Error) -> ModelError {
     ModelError::Encode(error.to_string())
 }

@@ -67,7 +67,7 @@ const GPT4O: &str = concat!(
 );
 /// Bloom.
 const BLOOM: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
-/// Letters of the European scripts, DeepSeek LLM.
+/// Letters of the European scripts, `DeepSeek` LLM.
 const DEEPSEEK_LETTERS: &str = "\\s?[A-Za-z\u{B5}\u{C0}-\u{D6}\u{D8}-\u{F6}\u{F8}-\u{1BA}\u{1BC}-\u{1BF}\u{1C4}-\u{293}\
      \u{295}-\u{2AF}\u{370}-\u{373}\u{376}\u{377}\u{37B}-\u{37D}\u{37F}\u{386}\u{388}-\u{38A}\
      \u{38C}\u{38E}-\u{3A1}\u{3A3}-\u{3F5}\u{3F7}-\u{481}\u{48A}-\u{52F}\u{531}-\u{556}\
@@ -83,14 +83,14 @@ const DEEPSEEK_LETTERS: &str = "\\s?[A-Za-z\u{B5}\u{C0}-\u{D6}\u{D8}-\u{F6}\u{F8
      \u{AB70}-\u{ABBF}\u{FB00}-\u{FB06}\u{FB13}-\u{FB17}\u{FF21}-\u{FF3A}\u{FF41}-\u{FF5A}\
      \u{10400}-\u{1044F}\u{104B0}-\u{104D3}\u{104D8}-\u{104FB}\u{10C80}-\u{10CB2}\u{10CC0}-\
      \u{10CF2}\u{118A0}-\u{118DF}\u{1E900}-\u{1E943}]+";
-/// Punctuation, DeepSeek LLM.
+/// Punctuation, `DeepSeek` LLM.
 const DEEPSEEK_PUNCTUATION: &str =
     "\\s?[!-/:-~\u{FF01}-\u{FF0F}\u{FF1A}-\u{FF5E}\u{2018}-\u{201F}\u{3000}-\u{3002}]+";
-/// East Asian scripts, DeepSeek LLM and Coder.
+/// East Asian scripts, `DeepSeek` LLM and Coder.
 const DEEPSEEK_ASIAN: &str = "[\u{4E00}-\u{9FA5}\u{800}-\u{4E00}\u{AC00}-\u{D7FF}]+";
-/// Chinese and Japanese, DeepSeek V3.
+/// Chinese and Japanese, `DeepSeek` V3.
 const DEEPSEEK_V3_ASIAN: &str = "[\u{4E00}-\u{9FA5}\u{3040}-\u{309F}\u{30A0}-\u{30FF}]+";
-/// Words and symbols, DeepSeek V3.
+/// Words and symbols, `DeepSeek` V3.
 const DEEPSEEK_V3_WORDS: &str = concat!(
     r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|"##,
     r" ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
