@@ -39,5 +39,5 @@ pub use model::{Model, TensorInfo, TensorView};
 pub use spec::{ModelSpec, Role};
 pub use storage::StorageType;
 pub use tensors::shapes as tensor_shapes;
-pub use tokenizer::{BpeVocabulary, PreTokenizer, TokenKind, Tokenizer};
+pub use tokenizer::{BpeVocabulary, HubVocabulary, PreTokenizer, TokenKind, Tokenizer};
 pub use weight_format::WeightFormat;

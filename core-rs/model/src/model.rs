@@ -110,7 +110,7 @@ impl Model {
         let read = || {
             let (spec, tensors) =
                 architectures::of_checkpoint(&checkpoint.config, &checkpoint.tensors)?;
-            let tokenizer = Tokenizer::hub(&checkpoint.texts.vocabulary, spec.vocab)?;
+            let tokenizer = Tokenizer::hub(&checkpoint.texts.vocabulary, Some(spec.vocab))?;
             Ok((spec, tensors, tokenizer))
         };
         let (spec, tensors, tokenizer) =

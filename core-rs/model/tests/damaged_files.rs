@@ -172,7 +172,7 @@ fn tensors_lie_apart_and_inside_the_file() {
 fn a_vocabulary_must_fit_itself_and_the_embedding() {
     let cases = [
         ("model", Value::Text("bert".to_owned()), "its tokenizer is \"bert\""),
-        ("pre", Value::Text("deepseek".to_owned()), "knows gpt-2, llama-bpe, qwen2, smollm"),
+        ("pre", Value::Text("deepseek".to_owned()), "this version knows bloom, chatglm-bpe, "),
         ("tokens", Value::Ints(vec![1]), "tokens has another type, expected an array of strings"),
         ("tokens", Value::Texts(vec!["a".to_owned()]), "1 tokens have 16 token types"),
         ("token_type", Value::Ints(vec![7; 16]), "token_type has 7, expected 1 to 6"),

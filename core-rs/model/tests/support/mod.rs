@@ -3,5 +3,7 @@
 
 pub mod folder;
 pub mod gguf;
+pub mod packages;
 pub mod real;
 pub mod tiny;
+pub mod vocabularies;
