@@ -203,20 +203,16 @@ fn block_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
         roles.push((Role::PostAttentionNorm, vec![spec.hidden]));
         roles.push((Role::PostMlpNorm, vec![spec.hidden]));
     }
-    match spec.mlp.experts {
-        Some(experts) => {
-            roles.push((Role::Router, vec![experts.count, spec.hidden]));
-            for expert in 0..experts.count as u32 {
-                let roles_of =
-                    (Role::ExpertGate(expert), Role::ExpertUp(expert), Role::ExpertDown(expert));
-                roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
-            }
-        }
-        None => {
-            let roles_of = (Role::Gate, Role::Up, Role::Down);
-            roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
-            roles.extend(mlp_biases(&spec.mlp, spec.hidden));
-        }
+    let Some(experts) = spec.mlp.experts else {
+        let roles_of = (Role::Gate, Role::Up, Role::Down);
+        roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
+        roles.extend(mlp_biases(&spec.mlp, spec.hidden));
+        return roles;
+    };
+    roles.push((Role::Router, vec![experts.count, spec.hidden]));
+    for expert in 0..experts.count as u32 {
+        let roles_of = (Role::ExpertGate(expert), Role::ExpertUp(expert), Role::ExpertDown(expert));
+        roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
     }
     roles
 }
