@@ -84,9 +84,8 @@ pub(crate) fn assign(
         assigned.insert((role, layer), Source { shape, parts: vec![(tensor, rows)] });
     }
     let used: HashSet<&str> = assigned.values().map(Source::name).collect();
-    let is_unknown = |name: &&String| {
-        !used.contains(name.as_str()) && !ROPE_FACTORS.contains(&name.as_str())
-    };
+    let is_unknown =
+        |name: &&String| !used.contains(name.as_str()) && !ROPE_FACTORS.contains(&name.as_str());
     match found.keys().find(is_unknown) {
         None => Ok(assigned),
         Some(name) => Err(Defect::unsupported(format!(
@@ -189,10 +188,8 @@ fn block_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
         Block::Sequential(norms) => [norms.before(); 2],
         Block::Parallel { mlp_norm } => [true, mlp_norm],
     };
-    let inputs = [
-        (Role::AttentionNorm, Role::AttentionNormBias),
-        (Role::MlpNorm, Role::MlpNormBias),
-    ];
+    let inputs =
+        [(Role::AttentionNorm, Role::AttentionNormBias), (Role::MlpNorm, Role::MlpNormBias)];
     for (norm, bias) in inputs.into_iter().zip(before).filter(|(_, has)| *has).map(|(it, _)| it) {
         roles.push((norm, vec![spec.hidden]));
         if spec.norm.bias {
@@ -207,11 +204,8 @@ fn block_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
         Some(experts) => {
             roles.push((Role::Router, vec![experts.count, spec.hidden]));
             for expert in 0..experts.count as u32 {
-                let roles_of = (
-                    Role::ExpertGate(expert),
-                    Role::ExpertUp(expert),
-                    Role::ExpertDown(expert),
-                );
+                let roles_of =
+                    (Role::ExpertGate(expert), Role::ExpertUp(expert), Role::ExpertDown(expert));
                 roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
             }
         }

@@ -157,7 +157,8 @@ fn divisors(scaling: &Config, names: Names) -> Result<Arc<[f32]>, Defect> {
     let number = |value: &Value| {
         value.as_f64().map(|number| number as f32).filter(|&x| x.is_finite() && x > 0.0)
     };
-    list.iter().map(number).collect::<Option<_>>().ok_or_else(|| {
-        malformed(format!("{} holds something else than numbers above 0", names[0]))
-    })
+    list.iter()
+        .map(number)
+        .collect::<Option<_>>()
+        .ok_or_else(|| malformed(format!("{} holds something else than numbers above 0", names[0])))
 }
