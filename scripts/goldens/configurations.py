@@ -23,6 +23,8 @@ class Tiny:
     # The greedy ids and all logits come from decoding token by token with a cache: a rope whose
     # frequencies depend on the length gives other numbers when a prompt is computed at once.
     one_by_one: bool = False
+    # Of transformers' implementations of attention, the one to trust.
+    attention: str = "eager"
     # GGUF's name of the architecture, where a twin in that format is written.
     gguf: str | None = None
     # What the configuration's class rejects or fills in, and real files have.
@@ -140,6 +142,7 @@ TINY: dict[str, Tiny] = {
             hidden_act="gelu_pytorch_tanh",
             hidden_activation="gelu_pytorch_tanh",
         ),
+        gguf="gemma",
     ),
     "gemma2": Tiny(
         "Gemma2Config",
@@ -188,6 +191,7 @@ TINY: dict[str, Tiny] = {
         "Starcoder2Config",
         "Starcoder2ForCausalLM",
         decoder(sliding_window=8, tie_word_embeddings=True),
+        gguf="starcoder2",
     ),
     "granite": Tiny(
         "GraniteConfig",
@@ -199,20 +203,23 @@ TINY: dict[str, Tiny] = {
             attention_multiplier=0.2,
             logits_scaling=4.0,
         ),
+        gguf="granite",
     ),
-    "olmo2": Tiny("Olmo2Config", "Olmo2ForCausalLM", decoder(rms_norm_eps=1e-6)),
+    "olmo2": Tiny("Olmo2Config", "Olmo2ForCausalLM", decoder(rms_norm_eps=1e-6), gguf="olmo2"),
     "gpt2": Tiny("GPT2Config", "GPT2LMHeadModel", gpt(), gguf="gpt2"),
-    "gpt_bigcode": Tiny("GPTBigCodeConfig", "GPTBigCodeForCausalLM", gpt(multi_query=True)),
+    "gpt_bigcode": Tiny("GPTBigCodeConfig", "GPTBigCodeForCausalLM", gpt(multi_query=True), gguf="starcoder"),
     "gpt_bigcode-heads": Tiny("GPTBigCodeConfig", "GPTBigCodeForCausalLM", gpt(multi_query=False)),
     "gpt_neox": Tiny(
         "GPTNeoXConfig",
         "GPTNeoXForCausalLM",
         decoder(rotary_pct=0.5, use_parallel_residual=True),
+        gguf="gptneox",
     ),
     "gpt_neox-sequential": Tiny(
         "GPTNeoXConfig",
         "GPTNeoXForCausalLM",
         decoder(rotary_pct=0.25, use_parallel_residual=False),
+        gguf="gptneox",
     ),
     "bloom": Tiny(
         "BloomConfig",
@@ -247,6 +254,7 @@ TINY: dict[str, Tiny] = {
         "FalconConfig",
         "FalconForCausalLM",
         decoder(multi_query=True, parallel_attn=True, bias=False, tie_word_embeddings=True),
+        gguf="falcon",
     ),
     "falcon-40b": Tiny(
         "FalconConfig",
@@ -259,6 +267,8 @@ TINY: dict[str, Tiny] = {
         decoder(
             alibi=True, multi_query=False, parallel_attn=False, bias=True, tie_word_embeddings=True
         ),
+        # The eager one of 4.57.6 adds the biases twice: to the scores and to the mask.
+        attention="sdpa",
     ),
     "opt": Tiny(
         "OPTConfig",
@@ -280,6 +290,7 @@ TINY: dict[str, Tiny] = {
         "StableLmConfig",
         "StableLmForCausalLM",
         decoder(partial_rotary_factor=0.5, use_qkv_bias=True),
+        gguf="stablelm",
     ),
     "stablelm-parallel": Tiny(
         "StableLmConfig",
@@ -301,5 +312,6 @@ TINY: dict[str, Tiny] = {
             moe_intermediate_size=16,
             norm_topk_prob=True,
         ),
+        gguf="qwen3moe",
     ),
 }

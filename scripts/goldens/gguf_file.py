@@ -10,6 +10,19 @@ from gguf import get_tensor_name_map
 from transformers import PretrainedConfig, PreTrainedModel
 
 
+# Architectures whose q and k GGUF stores with the rows of a head interleaved.
+PERMUTED = ("granite", "llama", "mixtral")
+# Parts of an expert, of Mixtral and of Qwen 3.
+EXPERTS = {
+    "w1": "gate",
+    "w2": "down",
+    "w3": "up",
+    "gate_proj": "gate",
+    "down_proj": "down",
+    "up_proj": "up",
+}
+
+
 def write(path: Path, arch: str, model: PreTrainedModel, tokenizer: dict) -> None:
     """Writes metadata, vocabulary and tensors."""
     config = model.config
@@ -33,17 +46,19 @@ def add_sizes(writer: GGUFWriter, config: PretrainedConfig) -> None:
     writer.add_context_length(first("max_position_embeddings", "seq_length") or 128)
     writer.add_embedding_length(hidden)
     writer.add_block_count(config.num_hidden_layers)
-    writer.add_feed_forward_length(first("intermediate_size", "n_inner") or 4 * hidden)
+    inner = first("ffn_hidden_size", "intermediate_size", "n_inner") or 4 * hidden
+    writer.add_feed_forward_length(inner)
     writer.add_head_count(heads)
-    writer.add_head_count_kv(first("num_key_value_heads") or heads)
+    writer.add_head_count_kv(key_heads(config))
     if (epsilon := first("rms_norm_eps")) is not None:
         writer.add_layer_norm_rms_eps(epsilon)
     else:
-        writer.add_layer_norm_eps(config.layer_norm_epsilon)
+        writer.add_layer_norm_eps(first("layer_norm_epsilon", "layer_norm_eps", "norm_epsilon"))
     head_size = first("head_dim") or hidden // heads
     if (base := first("rope_theta")) is not None:
         writer.add_rope_freq_base(base)
-        writer.add_rope_dimension_count(head_size)
+        share = first("partial_rotary_factor", "rotary_pct") or 1.0
+        writer.add_rope_dimension_count(int(head_size * share))
     if head_size * heads != hidden:
         writer.add_key_length(head_size)
         writer.add_value_length(head_size)
@@ -53,14 +68,32 @@ def add_sizes(writer: GGUFWriter, config: PretrainedConfig) -> None:
         writer.add_attn_logit_softcapping(cap)
     if (cap := first("final_logit_softcapping")) is not None:
         writer.add_final_logit_softcapping(cap)
-    if (experts := first("num_local_experts")) is not None:
+    if (experts := first("num_local_experts", "num_experts")) is not None:
         writer.add_expert_count(experts)
         writer.add_expert_used_count(config.num_experts_per_tok)
+    if (inner := first("moe_intermediate_size")) is not None:
+        writer.add_expert_feed_forward_length(inner)
+    if (is_parallel := first("use_parallel_residual")) is not None:
+        writer.add_parallel_residual(is_parallel)
+    if config.model_type == "granite":
+        writer.add_attention_scale(config.attention_multiplier)
+        writer.add_embedding_scale(config.embedding_multiplier)
+        writer.add_residual_scale(config.residual_multiplier)
+        writer.add_logit_scale(config.logits_scaling)
     scaling = first("rope_scaling")
     if scaling and scaling["rope_type"] == "yarn":
         writer.add_rope_scaling_type(RopeScalingType.YARN)
         writer.add_rope_scaling_factor(scaling["factor"])
         writer.add_rope_scaling_orig_ctx_len(scaling["original_max_position_embeddings"])
+
+
+def key_heads(config: PretrainedConfig) -> int:
+    """Key and value heads; some configurations have a field that their model does not read."""
+    if getattr(config, "multi_query", False):
+        return 1
+    if config.model_type in ("gpt_neox", "gpt2", "bloom"):
+        return config.num_attention_heads
+    return config.num_key_value_heads
 
 
 def add_vocabulary(writer: GGUFWriter, config: PretrainedConfig, tokenizer: dict) -> None:
@@ -89,9 +122,8 @@ def tensors(arch: str, model: PreTrainedModel) -> dict[str, numpy.ndarray]:
     for name, parameter in model.named_parameters():
         values = parameter.detach().numpy()
         if ".experts." in name:
-            layer, _, rest = name.partition(".block_sparse_moe.experts.")
-            part = rest.split(".")[1]
-            experts.setdefault(f"{layer}.block_sparse_moe.experts.{part}.weight", []).append(values)
+            layer, part = name.split(".")[2], name.split(".")[-2]
+            experts.setdefault(f"blk.{layer}.ffn_{EXPERTS[part]}_exps.weight", []).append(values)
             continue
         # BLOOM's are listed without the prefix of its task.
         known = (names.get_name(it, try_suffixes=(".weight", ".bias")) for it in spellings(name))
@@ -99,10 +131,7 @@ def tensors(arch: str, model: PreTrainedModel) -> dict[str, numpy.ndarray]:
         if stored is None:
             raise ValueError(f"GGUF has no name for {name}")
         found[stored] = converted(config, name, values)
-    for name, parts in experts.items():
-        layer = name.split(".")[2]
-        role = {"w1": "gate", "w2": "down", "w3": "up"}[name.split(".")[-2]]
-        found[f"blk.{layer}.ffn_{role}_exps.weight"] = numpy.stack(parts)
+    found.update({name: numpy.stack(parts) for name, parts in experts.items()})
     scaling = getattr(config, "rope_scaling", None)
     if scaling and scaling["rope_type"] == "llama3":
         found["rope_freqs.weight"] = llama3_divisors(config)
@@ -116,15 +145,15 @@ def spellings(name: str) -> list[str]:
 def converted(config: PretrainedConfig, name: str, values: numpy.ndarray) -> numpy.ndarray:
     """The form that GGUF has of a parameter."""
     kind, heads = config.model_type, config.num_attention_heads
-    if kind in ("llama", "mixtral") and "q_proj" in name:
+    if kind in PERMUTED and "q_proj" in name:
         return interleaved(values, heads)
-    if kind in ("llama", "mixtral") and "k_proj" in name:
+    if kind in PERMUTED and "k_proj" in name:
         return interleaved(values, config.num_key_value_heads)
-    if kind == "gemma2" and "norm" in name:
+    if kind in ("gemma", "gemma2") and "norm" in name:
         return values + 1
     if kind == "gpt2" and values.ndim == 2 and (".c_" in name):
         return values.T
-    if kind == "bloom" and "query_key_value" in name:
+    if kind in ("bloom", "gpt_neox") and "query_key_value" in name:
         by_head = values.reshape(heads, 3, config.hidden_size // heads, *values.shape[1:])
         return numpy.concatenate([by_head[:, part] for part in range(3)]).reshape(values.shape)
     return values

@@ -1,4 +1,4 @@
-"""What Hugging Face transformers computes for a tiny model, in f32 with eager attention."""
+"""What Hugging Face transformers computes for a tiny model, in f32."""
 
 import torch
 from tokenizers import Tokenizer

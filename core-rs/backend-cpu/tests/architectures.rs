@@ -18,7 +18,7 @@ const TOLERANCE: f32 = 1e-4;
 /// Checkpoints of `scripts/goldens/configurations.py`.
 const CHECKPOINTS: usize = 34;
 /// Those that are there as GGUF too.
-const GGUF: usize = 9;
+const GGUF: usize = 19;
 
 #[derive(Deserialize)]
 struct Golden {
