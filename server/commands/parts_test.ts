@@ -62,6 +62,18 @@ Deno.test("the core gets a format of the KV cache that it has, and the threads",
   assert.equal(engineConfig(values(), null).threads, null);
 });
 
+Deno.test("the core is told how to hold weights in its own words", () => {
+  const held = (...args: string[]) => {
+    const { dtype, quantize } = engineConfig(values(...args), null);
+    return [dtype, quantize];
+  };
+  assert.deepEqual(held(), [null, null]);
+  assert.deepEqual(held("--dtype", "bfloat16"), ["bfloat16", null]);
+  assert.deepEqual(held("--quantize", "q4_k"), [null, "q4_k"]);
+  assert.deepEqual(held("--quantize", "bitsandbytes-nf4"), [null, "q4_1"]);
+  assert.deepEqual(held("--quantize", "gptq"), [null, null]);
+});
+
 Deno.test("the scripted backend gets only what was given", () => {
   const config = engineConfig(values("--backend=scripted", "--scripted-pages=7"), null);
   assert.equal(config.backend, "scripted");

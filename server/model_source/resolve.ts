@@ -34,8 +34,9 @@ export interface ModelTools {
   readonly carried?: CarriedModel | null;
 }
 
-/** The model's file. */
+/** The model's place. */
 export interface ModelFile {
+  /** A `.gguf` file, or the folder of a safetensors model. */
   readonly path: string;
   /** Where in the file the model lies; absent when it is the whole file. */
   readonly part?: { readonly offset: number; readonly length: number };
@@ -111,17 +112,25 @@ function isPath(modelId: string): boolean {
 
 async function localFile(modelId: string): Promise<ModelFile> {
   const path = resolve(modelId);
-  let isFile: boolean;
+  let isModel: boolean;
   try {
-    isFile = (await Deno.stat(path)).isFile;
+    isModel = (await Deno.stat(path)).isFile || await isCheckpoint(path);
   } catch (error) {
     const reason = error instanceof Deno.errors.NotFound
       ? "there is no such file"
       : reasonOf(error);
     throw modelError(`Cannot open the model ${modelId}: ${reason}; check --model-id.`, error);
   }
-  if (isFile) return { path, origin: "named by --model-id", commit: null };
-  throw modelError(`Cannot open the model ${modelId}: it is a folder; name the .gguf file in it.`);
+  if (isModel) return { path, origin: "named by --model-id", commit: null };
+  throw modelError(
+    `Cannot open the model ${modelId}: it is a folder without config.json; name one that has it, ` +
+      "or a .gguf file.",
+  );
+}
+
+/** Whether a folder is one that transformers writes; the core checks the rest. */
+async function isCheckpoint(folder: string): Promise<boolean> {
+  return await Deno.stat(join(folder, "config.json")).then((info) => info.isFile, () => false);
 }
 
 function hubModel({ modelId, revision }: ModelRequest): HubModel {

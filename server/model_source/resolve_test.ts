@@ -58,6 +58,13 @@ Deno.test("a path is opened as it is", async () => {
   assert.deepEqual(file, { path, origin: "named by --model-id", commit: null });
 });
 
+Deno.test("a folder with config.json is opened as it is", async () => {
+  await using folder = await scratchFolder();
+  await Deno.writeTextFile(join(folder.path, "config.json"), "{}");
+  const file = await resolve(folder.path, NO_HUB, { modelId: folder.path });
+  assert.deepEqual(file, { path: folder.path, origin: "named by --model-id", commit: null });
+});
+
 Deno.test("the model that the executable carries is asked for by its repository, not by a path", async () => {
   const carried = {
     repository: "fake/model",
@@ -83,7 +90,8 @@ Deno.test("a path or an id that cannot be is one sentence", async () => {
   );
   assert.equal(
     await refusal("/"),
-    "Cannot open the model /: it is a folder; name the .gguf file in it.",
+    "Cannot open the model /: it is a folder without config.json; name one that has it, or a " +
+      ".gguf file.",
   );
   assert.match(await refusal("a/b/c"), /^Cannot find the model a\/b\/c: it is neither /);
   assert.match(await refusal("owner/..%2f"), /^Cannot find the model /);

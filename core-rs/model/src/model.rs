@@ -16,6 +16,7 @@ use crate::spec::{ModelSpec, Role};
 use crate::storage::{StorageType, dequantize_iq4_nl};
 use crate::tensors::{self, Key};
 use crate::tokenizer::Tokenizer;
+use crate::weight_format::{WeightFormat, convert};
 use crate::{architectures, checkpoint, tokenizer};
 
 /// A checked model: every number of `spec` is sound and every tensor that it implies is there, in
@@ -29,6 +30,7 @@ pub struct Model {
     pub chat_template: Option<ChatTemplate>,
     tensors: HashMap<Key, Source>,
     files: Vec<Mmap>,
+    format: Option<WeightFormat>,
 }
 
 /// What a tensor is, without its numbers.
@@ -100,7 +102,7 @@ impl Model {
             .metadata
             .string("tokenizer.chat_template")?
             .map(|source| ChatTemplate::new(source, &tokenizer));
-        Ok(Self { spec, tokenizer, chat_template, tensors, files: vec![bytes] })
+        Ok(Self { spec, tokenizer, chat_template, tensors, files: vec![bytes], format: None })
     }
 
     fn open_folder(folder: &Path) -> Result<Self, ModelError> {
@@ -108,14 +110,15 @@ impl Model {
         let read = || {
             let (spec, tensors) =
                 architectures::of_checkpoint(&checkpoint.config, &checkpoint.tensors)?;
-            let tokenizer = Tokenizer::from_hub(&checkpoint.texts.vocabulary, spec.vocab)?;
+            let tokenizer = Tokenizer::hub(&checkpoint.texts.vocabulary, spec.vocab)?;
             Ok((spec, tensors, tokenizer))
         };
         let (spec, tensors, tokenizer) =
             read().map_err(|defect: Defect| defect.of(&folder.display().to_string()))?;
         let template = checkpoint.texts.chat_template.as_deref();
         let chat_template = template.map(|source| ChatTemplate::new(source, &tokenizer));
-        Ok(Self { spec, tokenizer, chat_template, tensors, files: checkpoint.files })
+        let files = checkpoint.tensors.files;
+        Ok(Self { spec, tokenizer, chat_template, tensors, files, format: None })
     }
 
     /// The tensor of a role; roles of a block need the layer.
@@ -124,20 +127,41 @@ impl Model {
             .tensors
             .get(&(role, layer))
             .ok_or_else(|| ModelError::NoTensor { role: tensors::name(role, layer) })?;
-        Ok(TensorView {
+        let view = TensorView {
             name: source.name(),
             dtype: source.dtype(),
             shape: source.shape.clone(),
             bytes: source.bytes(&self.files),
-        })
+        };
+        convert(view, self.held_as(role, source))
     }
 
     /// All tensors with their roles, in no order.
     pub fn tensors(&self) -> impl Iterator<Item = (Role, TensorInfo<'_>)> {
         self.tensors.iter().map(|((role, _), source)| {
-            let (name, dtype, shape) = (source.name(), source.dtype(), &source.shape);
-            (*role, TensorInfo { name, dtype, shape })
+            let (name, shape) = (source.name(), source.shape.as_slice());
+            (*role, TensorInfo { name, dtype: self.held_as(*role, source), shape })
         })
+    }
+
+    /// The model with its matrices in another format, where the files have them as floats. They
+    /// are converted when they are asked for.
+    ///
+    /// # Errors
+    /// [`ModelError::AlreadyQuantized`] when there is nothing to quantize.
+    pub fn with_format(self, format: WeightFormat) -> Result<Self, ModelError> {
+        let model = Self { format: Some(format), ..self };
+        let changes =
+            |((role, _), source): (&Key, &Source)| model.held_as(*role, source) != source.dtype();
+        if format.is_quantized() && !model.tensors.iter().any(changes) {
+            return Err(ModelError::AlreadyQuantized { format: format.name() });
+        }
+        Ok(model)
+    }
+
+    fn held_as(&self, role: Role, source: &Source) -> StorageType {
+        let stored = source.dtype();
+        self.format.map_or(stored, |format| format.of(role, stored, &source.shape))
     }
 
     /// Whether [`Model::tensor`] has an answer.

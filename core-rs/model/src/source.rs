@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::checkpoint::Packed;
 use crate::storage::StorageType;
 
 /// A tensor of a file: what it is and where it lies.
@@ -14,10 +15,22 @@ pub(crate) struct Tensor {
     pub dtype: StorageType,
     /// Row-major, `[rows, columns]` or `[n]`.
     pub shape: Vec<usize>,
-    /// Which of the model's files has it.
-    pub file: usize,
-    /// Its bytes in that file.
-    pub range: Range<usize>,
+    /// Its numbers.
+    pub content: Content,
+}
+
+/// Where numbers come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// They lie in a file as they are.
+    Stored {
+        /// Which of the model's files.
+        file: usize,
+        /// Bytes in that file.
+        range: Range<usize>,
+    },
+    /// They are made of several tensors.
+    Packed(Box<Packed>),
 }
 
 /// The rows of a tensor that belong to a role; for a vector an element is a row.
@@ -91,7 +104,22 @@ impl Source {
 }
 
 fn read<'a, F: AsRef<[u8]>>(tensor: &Tensor, rows: Rows, files: &'a [F]) -> Cow<'a, [u8]> {
-    let bytes = &files[tensor.file].as_ref()[tensor.range.clone()];
+    match &tensor.content {
+        Content::Stored { file, range } => {
+            take(&files[*file].as_ref()[range.clone()], tensor, rows)
+        }
+        Content::Packed(packed) => {
+            let bytes = packed.unpack(files);
+            if rows.count == packed.outputs {
+                return Cow::Owned(bytes);
+            }
+            Cow::Owned(take(&bytes, tensor, rows).into_owned())
+        }
+    }
+}
+
+/// The role's rows of a tensor's bytes.
+fn take<'a>(bytes: &'a [u8], tensor: &Tensor, rows: Rows) -> Cow<'a, [u8]> {
     if rows.transposed {
         return Cow::Owned(transpose(bytes, tensor, rows));
     }
@@ -137,7 +165,8 @@ mod tests {
     fn tensor(shape: &[usize]) -> Tensor {
         let bytes = shape.iter().product::<usize>() * 2;
         let dtype = GgmlDType::F16.into();
-        Tensor { name: "t".to_owned(), dtype, shape: shape.to_vec(), file: 0, range: 0..bytes }
+        let content = Content::Stored { file: 0, range: 0..bytes };
+        Tensor { name: "t".to_owned(), dtype, shape: shape.to_vec(), content }
     }
 
     fn numbers(shape: &[usize], rows: Rows) -> Vec<u16> {
@@ -160,7 +189,8 @@ mod tests {
     #[test]
     fn a_vector_of_blocks_is_whole() {
         let dtype = GgmlDType::Q4_0.into();
-        let tensor = Tensor { dtype, range: 0..18, ..tensor(&[32]) };
+        let content = Content::Stored { file: 0, range: 0..18 };
+        let tensor = Tensor { dtype, content, ..tensor(&[32]) };
         assert_eq!(Source::whole(tensor).bytes(&file(16)).len(), 18);
     }
 

@@ -7,7 +7,7 @@ use candle_core::quantized::GgmlDType;
 
 use crate::error::Defect;
 use crate::gguf::metadata::Metadata;
-use crate::source::Tensor;
+use crate::source::{Content, Tensor};
 use crate::spec::{Experts, ModelSpec};
 
 /// Largest width, vocabulary or context. Products of three such numbers fit in 64 bits.
@@ -256,7 +256,8 @@ impl<'a> Keys<'a> {
                 tensor.dtype, tensor.shape
             )));
         }
-        let bytes = self.bytes[tensor.range.clone()].as_chunks::<4>().0;
+        let Content::Stored { range, .. } = &tensor.content else { return Ok(None) };
+        let bytes = self.bytes[range.clone()].as_chunks::<4>().0;
         let numbers: Arc<[f32]> = bytes.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
         match numbers.iter().find(|number| !number.is_finite() || **number <= 0.0) {
             Some(number) => Err(Defect::malformed(format!(

@@ -140,10 +140,8 @@ pub(crate) fn of_checkpoint(
     let known = MODEL_TYPES.iter().find(|known| known.name == name);
     let ModelType { name, architecture, spec, names } = known.ok_or_else(|| {
         let known = MODEL_TYPES.map(|known| known.name).join(", ");
-        let code = match config.contains_key("auto_map") {
-            true => " and needs code of its own, which is never run",
-            false => "",
-        };
+        let needs_code = config.contains_key("auto_map");
+        let code = if needs_code { " and needs code of its own, which is never run" } else { "" };
         Defect::unsupported(format!(
             "its model_type is {name:?}{code}, this version serves {known}"
         ))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::checkpoint::Tensors;
 use crate::error::Defect;
-use crate::source::{Rows, Source, Tensor};
+use crate::source::{Content, Rows, Source, Tensor};
 use crate::spec::{ModelSpec, Role};
 use crate::tensors::{self, Key};
 
@@ -92,7 +92,7 @@ pub(super) fn assign(
             || tied == Some(name)
             || names.unused.iter().any(|part| name.contains(part))
     };
-    match tensors.keys().find(|name| !unused(name)) {
+    match tensors.names().find(|name| !unused(name)) {
         None => Ok(assigned),
         Some(name) => Err(Defect::unsupported(format!(
             "tensor {name} has no use in the architecture {} with {} layers",
@@ -113,7 +113,7 @@ struct Finder<'a> {
 impl<'a> Finder<'a> {
     fn new(spec: &ModelSpec, names: &'a Names, tensors: &'a Tensors) -> Self {
         let embedding = place(&[names.model], Role::TokenEmbedding).map_or("", |place| place.name);
-        let has = |prefix: &&&str| tensors.contains_key(&format!("{prefix}{embedding}"));
+        let has = |prefix: &&&str| tensors.contains(&format!("{prefix}{embedding}"));
         let prefix = names.prefixes.iter().find(has).or(names.prefixes.first());
         Self {
             names,
@@ -152,23 +152,25 @@ impl<'a> Finder<'a> {
         role: Role,
         shape: &[usize],
     ) -> Result<(Tensor, Rows), Defect> {
-        let (rows, total) = self.rows_of(role, place, shape)?;
+        let (mut rows, total) = self.rows_of(role, place, shape)?;
         let mut expected = shape.to_vec();
         expected[0] = total;
-        if place.transposed {
-            expected.reverse();
-        }
-        let stored = self.tensors.get(name).ok_or_else(|| {
+        let tensor = self.tensors.get(name)?.ok_or_else(|| {
             let found = format!("tensor {name} is missing, expected one of shape {expected:?}");
             Defect::damaged(found)
         })?;
-        if stored.shape != expected {
-            let found = &stored.shape;
+        // A packed tensor has its outputs first in any case.
+        rows.transposed &= matches!(tensor.content, Content::Stored { .. });
+        if rows.transposed {
+            expected.reverse();
+        }
+        if tensor.shape != expected {
+            let found = &tensor.shape;
             return Err(Defect::damaged(format!(
                 "tensor {name} has shape {found:?}, its config.json calls for {expected:?}"
             )));
         }
-        Ok((stored.floats(name)?, rows))
+        Ok((tensor, rows))
     }
 
     /// The role's rows of a tensor, and how many rows the tensor has.

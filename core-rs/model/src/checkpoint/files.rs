@@ -6,7 +6,7 @@ use std::path::Path;
 use memmap2::Mmap;
 use serde::Deserialize;
 
-use super::header::{self, Tensors};
+use super::header::{self, Stored};
 use super::json;
 use crate::error::{Defect, ModelError};
 use crate::gguf::mapped;
@@ -27,7 +27,7 @@ struct Index {
 }
 
 /// Maps all files and reads their headers.
-pub(super) fn open(folder: &Path) -> Result<(Vec<Mmap>, Tensors), ModelError> {
+pub(super) fn open(folder: &Path) -> Result<(Vec<Mmap>, BTreeMap<String, Stored>), ModelError> {
     let index = index(folder)?;
     let names: Vec<String> = match &index {
         Some(index) => {
@@ -36,7 +36,7 @@ pub(super) fn open(folder: &Path) -> Result<(Vec<Mmap>, Tensors), ModelError> {
         None => vec![only_file(folder)?],
     };
     let mut files = Vec::with_capacity(names.len());
-    let mut tensors = Tensors::new();
+    let mut tensors = BTreeMap::new();
     for (number, name) in names.iter().enumerate() {
         let path = folder.join(name);
         let file = path.display().to_string();

@@ -7,7 +7,7 @@ use candle_core::quantized::GgmlDType;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::error::Defect;
-use crate::source::Tensor;
+use crate::source::{Content, Tensor};
 use crate::storage::StorageType;
 
 /// What stands before the header: its length.
@@ -27,9 +27,6 @@ pub(crate) struct Stored {
     pub range: Range<usize>,
 }
 
-/// Tensors by name.
-pub(crate) type Tensors = BTreeMap<String, Stored>;
-
 impl Stored {
     /// The tensor as one of floats.
     pub fn floats(&self, name: &str) -> Result<Tensor, Defect> {
@@ -39,8 +36,8 @@ impl Stored {
                 "tensor {name} has type {dtype:?}, this version reads F32, F16 and BF16"
             ))
         })?;
-        let (shape, range) = (self.shape.clone(), self.range.clone());
-        Ok(Tensor { name: name.to_owned(), dtype, shape, file: self.file, range })
+        let content = Content::Stored { file: self.file, range: self.range.clone() };
+        Ok(Tensor { name: name.to_owned(), dtype, shape: self.shape.clone(), content })
     }
 }
 
@@ -58,7 +55,7 @@ fn storage_type(dtype: Dtype) -> Option<StorageType> {
 ///
 /// The crate vouches for what a hostile file could forge: the length of the header, that every
 /// tensor has the size of its shape, and that tensors lie side by side up to the end of the file.
-pub(super) fn tensors(file: usize, bytes: &[u8]) -> Result<Tensors, Defect> {
+pub(super) fn tensors(file: usize, bytes: &[u8]) -> Result<BTreeMap<String, Stored>, Defect> {
     let (header, metadata) = SafeTensors::read_metadata(bytes)
         .map_err(|error| Defect::damaged(format!("its header cannot be used: {error}")))?;
     let data = header + LENGTH_BYTES;

@@ -7,15 +7,17 @@
 mod files;
 mod header;
 mod json;
+mod packed;
+mod tensors;
 mod texts;
 
 use std::path::Path;
 
-use memmap2::Mmap;
 use serde_json::{Map, Value};
 
 use crate::error::{Defect, ModelError};
-pub(crate) use header::Tensors;
+pub(crate) use packed::Packed;
+pub(crate) use tensors::Tensors;
 pub(crate) use texts::Texts;
 
 /// Largest `config.json`; the largest known have some 100 kB, lists of labels.
@@ -27,8 +29,6 @@ pub(crate) struct Checkpoint {
     pub config: Map<String, Value>,
     /// Tensors of all files.
     pub tensors: Tensors,
-    /// The files, mapped.
-    pub files: Vec<Mmap>,
     /// Tokenizer and template.
     pub texts: Texts,
 }
@@ -42,7 +42,29 @@ pub(crate) fn open(folder: &Path) -> Result<Checkpoint, ModelError> {
         };
         return Err(defect.of(&folder.display().to_string()));
     };
-    let (files, tensors) = files::open(folder)?;
+    let (files, stored) = files::open(folder)?;
+    let quantization = quantization(folder, &config)?;
+    let tensors = Tensors::new(stored, files, quantization.as_ref())
+        .map_err(|defect| defect.of(&folder.display().to_string()))?;
     let texts = texts::read(folder, &config)?;
-    Ok(Checkpoint { config, tensors, files, texts })
+    Ok(Checkpoint { config, tensors, texts })
+}
+
+/// How weights are packed: `quantization_config`, or the files that `AutoGPTQ` and `AutoAWQ` wrote
+/// before there was one.
+fn quantization(
+    folder: &Path,
+    config: &Map<String, Value>,
+) -> Result<Option<Map<String, Value>>, ModelError> {
+    match config.get("quantization_config") {
+        None | Some(Value::Null) => {}
+        Some(settings) => return Ok(Some(settings.as_object().cloned().unwrap_or_default())),
+    }
+    for (file, method) in [("quantize_config.json", "gptq"), ("quant_config.json", "awq")] {
+        if let Some(mut settings) = json::object(&folder.join(file), MAX_CONFIG)? {
+            settings.entry("quant_method").or_insert_with(|| method.into());
+            return Ok(Some(settings));
+        }
+    }
+    Ok(None)
 }

@@ -35,22 +35,12 @@ pub(super) fn read(folder: &Path, config: &Map<String, Value>) -> Result<Texts, 
     let settings = settings.unwrap_or_default();
     let generation = json::object(&folder.join("generation_config.json"), MAX_SMALL)?;
     let generation = generation.unwrap_or_default();
-    let token = |key: &str| settings.get(key).and_then(token_text).map(str::to_owned);
-    let mut eos = ids(generation.get("eos_token_id"));
-    eos.extend(ids(config.get("eos_token_id")));
-    let vocabulary = HubVocabulary {
-        json: tokenizer,
-        bos: token("bos_token"),
-        bos_id: ids(config.get("bos_token_id")).first().copied(),
-        eos: token("eos_token"),
-        eos_ids: eos,
-    };
-    Ok(Texts { vocabulary, chat_template: template(folder, &settings)? })
-}
-
-/// A token's text: itself, or the `content` of its description.
-fn token_text(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value.get("content")?.as_str())
+    let mut eos_ids = ids(generation.get("eos_token_id"));
+    eos_ids.extend(ids(config.get("eos_token_id")));
+    let chat_template = template(folder, &settings)?;
+    let bos_id = ids(config.get("bos_token_id")).first().copied();
+    let vocabulary = HubVocabulary { json: tokenizer, settings, bos_id, eos_ids };
+    Ok(Texts { vocabulary, chat_template })
 }
 
 /// Token ids: one or a list.

@@ -1,5 +1,6 @@
 //! `tokenizer.json`, read and run by the `tokenizers` crate.
 
+use serde_json::{Map, Value};
 use tokenizers::{DecoderWrapper, ModelWrapper};
 
 use super::TokenKind;
@@ -10,14 +11,20 @@ use crate::error::{Defect, ModelError};
 pub(crate) struct HubVocabulary {
     /// `tokenizer.json`.
     pub json: Vec<u8>,
-    /// Begin-of-sequence token by its text (`tokenizer_config.json`).
-    pub bos: Option<String>,
-    /// The same by its id (`config.json`), which counts when there is no text.
+    /// `tokenizer_config.json`.
+    pub settings: Map<String, Value>,
+    /// Begin-of-sequence token by its id (`config.json`), which counts when `settings` has none.
     pub bos_id: Option<u32>,
-    /// End-of-sequence token by its text.
-    pub eos: Option<String>,
-    /// Further tokens that end a generation, by id.
+    /// Further tokens that end a generation, by id (`generation_config.json`, `config.json`).
     pub eos_ids: Vec<u32>,
+}
+
+impl HubVocabulary {
+    /// The text of a token of `settings`: itself, or the `content` of its description.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        let value = self.settings.get(key)?;
+        value.as_str().or_else(|| value.get("content")?.as_str())
+    }
 }
 
 /// The crate's tokenizer.

@@ -131,12 +131,12 @@ impl Tokenizer {
     }
 
     /// Builds a folder's tokenizer, with exactly `vocab` tokens.
-    pub(crate) fn from_hub(vocabulary: &HubVocabulary, vocab: usize) -> Result<Self, Defect> {
+    pub(crate) fn hub(vocabulary: &HubVocabulary, vocab: usize) -> Result<Self, Defect> {
         let hub = Hub::new(&vocabulary.json)?;
         let (tokens, kinds) = hub.tokens(vocab);
-        let id = |token: &Option<String>| token.as_deref().and_then(|token| hub.id(token));
-        let bos = id(&vocabulary.bos).or(vocabulary.bos_id);
-        let mut eos: Vec<u32> = id(&vocabulary.eos).into_iter().collect();
+        let id = |key| vocabulary.text(key).and_then(|token| hub.id(token));
+        let bos = id("bos_token").or(vocabulary.bos_id);
+        let mut eos: Vec<u32> = id("eos_token").into_iter().collect();
         for &id in &vocabulary.eos_ids {
             if !eos.contains(&id) {
                 eos.push(id);
@@ -144,9 +144,10 @@ impl Tokenizer {
         }
         check_sizes(tokens.len(), &kinds, bos.iter().chain(&eos))?;
         let special = SpecialTokens::new(&tokens, &kinds)?;
-        let pieces = match hub.is_byte_level() {
-            true => Pieces::byte_level(&tokens, &kinds)?,
-            false => Pieces::sentence_piece(&tokens, &kinds)?,
+        let pieces = if hub.is_byte_level() {
+            Pieces::byte_level(&tokens, &kinds)?
+        } else {
+            Pieces::sentence_piece(&tokens, &kinds)?
         };
         let algorithm = Algorithm::Hub(Box::new(hub));
         Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos: false })

@@ -1,6 +1,7 @@
 //! Shared by the tests of this folder, each of which uses some of it.
 #![allow(dead_code)]
 
+pub mod folder;
 pub mod gguf;
 pub mod real;
 pub mod tiny;
