@@ -4,6 +4,7 @@ use candle_core::{DType, Result, Tensor};
 use tgi_model::spec::Position;
 use tgi_model::{ModelSpec, Role};
 
+use crate::CandleError;
 use crate::attention::soft_cap;
 use crate::block::Block;
 use crate::kv::KvPages;
@@ -12,7 +13,6 @@ use crate::loader::Loader;
 use crate::norm::Norm;
 use crate::rotary::Rotary;
 use crate::step::Step;
-use crate::CandleError;
 
 /// All weights and what a specification says of their use.
 pub(crate) struct Decoder {
@@ -44,10 +44,7 @@ struct Layer {
 
 impl Decoder {
     /// Reads all weights of a checked specification.
-    pub fn load(
-        spec: &ModelSpec,
-        mut loader: Loader,
-    ) -> std::result::Result<Self, CandleError> {
+    pub fn load(spec: &ModelSpec, mut loader: Loader) -> std::result::Result<Self, CandleError> {
         let table = [spec.vocab, spec.hidden];
         let embedding = loader.tensor(Role::TokenEmbedding, &table)?;
         let head = if spec.embedding.tied {

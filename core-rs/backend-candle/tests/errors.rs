@@ -32,7 +32,8 @@ fn batch_error(batch: &Batch) -> String {
 fn more_experts_for_a_token_than_there_are_are_refused_at_load() {
     let experts = Experts { count: 4, used: 5, normalized: true };
     let message = spec_error(|spec| spec.mlp.experts = Some(experts));
-    let expected = "Cannot run llama on the candle backend: a token uses 5 of 4 experts, expected 1 to 4";
+    let expected =
+        "Cannot run llama on the candle backend: a token uses 5 of 4 experts, expected 1 to 4";
     assert_eq!(message, expected);
 }
 

@@ -155,10 +155,7 @@ fn layer_norms_learned_positions_and_all_biases_in_a_parallel_block() {
 
 #[test]
 fn layer_norms_in_a_sequential_block() {
-    agrees_with_scalars(ModelSpec {
-        block: Block::Sequential(Norms::Before),
-        ..layer_normed()
-    });
+    agrees_with_scalars(ModelSpec { block: Block::Sequential(Norms::Before), ..layer_normed() });
 }
 
 #[test]

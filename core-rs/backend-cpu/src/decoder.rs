@@ -18,8 +18,8 @@ mod rows;
 mod units;
 
 pub use heads::{MAX_HEAD, RopeTables};
-pub use route::Routes;
 pub use plan::{Plan, Rows};
+pub use route::Routes;
 pub use units::{Cut, Unit};
 
 use std::ops::Range;

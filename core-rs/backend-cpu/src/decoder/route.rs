@@ -75,7 +75,11 @@ impl Routes {
         let (count, places) = (self.experts.count, rows * self.experts.used);
         // SAFETY: the caller's promise.
         let (picks, order, starts) = unsafe {
-            (self.picks.read(0..places), self.order.write(0..places), self.starts.write(0..count + 1))
+            (
+                self.picks.read(0..places),
+                self.order.write(0..places),
+                self.starts.write(0..count + 1),
+            )
         };
         starts.fill(0);
         for &expert in picks {

@@ -60,8 +60,10 @@ pub(super) const NAMES: Names = Names {
 };
 
 /// The same with experts.
-pub(super) const NAMES_WITH_EXPERTS: Names =
-    Names { block: &[NORMS, ATTENTION, QKV_BIASES, OUTPUT_BIAS, QK_NORMS, EXPERTS], ..llama::NAMES };
+pub(super) const NAMES_WITH_EXPERTS: Names = Names {
+    block: &[NORMS, ATTENTION, QKV_BIASES, OUTPUT_BIAS, QK_NORMS, EXPERTS],
+    ..llama::NAMES
+};
 
 const EXPERTS: &[(Role, Place)] = &[
     (Role::Router, Place::alone("mlp.gate.weight")),
