@@ -45,7 +45,8 @@ impl Step<'_> {
         if wanted.whole == 0 {
             return;
         }
-        let source = self.norm(team, (wanted, wanted.whole), pending, Some(&self.weights.output_norm));
+        let source =
+            self.norm(team, (wanted, wanted.whole), pending, Some(&self.weights.output_norm));
         let mut is_ready = false;
         team.region(blocks(self.spec.vocab), |block| {
             let input = self.read(team, &source, wanted, &mut is_ready);
@@ -78,7 +79,8 @@ impl Step<'_> {
 
     fn finish_logits(&self, panel: usize, rows: &mut [PanelRow]) {
         let embedding = &self.spec.embedding;
-        if embedding.logit_scale != 1.0 || embedding.logit_soft_cap.is_some() {
+        let is_plain = embedding.logit_scale.to_bits() == 1.0_f32.to_bits();
+        if !is_plain || embedding.logit_soft_cap.is_some() {
             let (scale, cap) = (embedding.logit_scale, embedding.logit_soft_cap);
             self.isa.run(FinishLogits { rows, scale, cap });
         }
