@@ -4,10 +4,8 @@ use serde::Deserialize;
 use tgi_backend_scripted::ScriptedOptions;
 use tgi_model::FilePart;
 
+use crate::device::{DEVICES, Place};
 use crate::errors::OpenError;
-
-/// What this library can compute on.
-pub const DEVICES: [&str; 1] = ["cpu"];
 
 /// Most threads that check requests.
 const MAX_WORKERS: u32 = 1024;
@@ -26,12 +24,12 @@ pub struct Config {
     pub model_offset: Option<u64>,
     /// Bytes of the model from there on.
     pub model_length: Option<u64>,
-    /// `cpu`, or what other libraries of this ABI compute on.
+    /// `cpu`, `cuda` or `cuda:N`; `None` is the first.
     pub device: Option<String>,
     /// `avx512-vnni`, `avx2` or `portable`; `None` takes the best that the processor has.
     pub cpu_isa: Option<String>,
-    /// `float32`.
-    pub dtype: Option<String>,
+    /// Number format of weights and activations; on a GPU alone there is a choice.
+    pub dtype: Option<Dtype>,
     /// Number format of the KV cache.
     pub kv_cache_dtype: Option<KvCacheDtype>,
     /// Threads that compute; one for each core unless given.
@@ -60,6 +58,30 @@ pub struct Config {
     pub profile: Profile,
     /// Behaviour of the scripted backend.
     pub scripted: Option<ScriptedOptions>,
+}
+
+/// Number formats of the computation, by the names that an operator gives.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// IEEE single precision.
+    #[default]
+    Float32,
+    /// IEEE half precision.
+    Float16,
+    /// Single precision cut to 16 bits.
+    Bfloat16,
+}
+
+impl Dtype {
+    /// The operator's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Float16 => "float16",
+            Self::Bfloat16 => "bfloat16",
+        }
+    }
 }
 
 /// Number formats of the KV cache, by the names that an operator gives.
@@ -121,12 +143,24 @@ impl Config {
         Some(FilePart { offset, length })
     }
 
+    /// Where to compute.
+    ///
+    /// # Errors
+    /// [`OpenError::Device`]: no such device in this library.
+    pub fn place(&self) -> Result<Place, OpenError> {
+        let Some(name) = self.device.as_deref() else { return Ok(Place::Cpu) };
+        let place = Place::parse(name).filter(|place| DEVICES.contains(&place.kind()));
+        place.ok_or_else(|| OpenError::Device(name.to_owned()))
+    }
+
     fn check(&self) -> Result<(), OpenError> {
-        if let Some(device) = self.device.as_deref().filter(|device| !DEVICES.contains(device)) {
-            return Err(OpenError::Device(device.to_owned()));
+        let place = self.place()?;
+        if place != Place::Cpu && self.backend != "candle" {
+            return Err(OpenError::NotOnGpu(self.backend.clone()));
         }
-        if let Some(dtype) = self.dtype.as_deref().filter(|&dtype| dtype != "float32") {
-            return Err(OpenError::Dtype(dtype.to_owned()));
+        if let (Place::Cpu, Some(dtype)) = (place, self.dtype.filter(|&one| one != Dtype::Float32))
+        {
+            return Err(OpenError::Dtype(dtype.name()));
         }
         let positive = [
             ("max_concurrent_requests", Some(self.max_concurrent_requests)),
@@ -223,14 +257,40 @@ pub(crate) mod tests {
     #[test]
     fn a_device_that_this_library_lacks_is_refused() {
         assert_eq!(config(&serde_json::json!({"device": "cpu"})).device.as_deref(), Some("cpu"));
-        let message = refusal(&serde_json::json!({"device": "cuda"}));
-        assert!(message.starts_with("Cannot compute on \"cuda\": "), "{message}");
+        for device in ["tpu", "cuda:x"] {
+            let message = refusal(&serde_json::json!({"device": device}));
+            assert!(message.starts_with(&format!("Cannot compute on {device:?}: ")), "{message}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "candle-cuda"))]
+    fn a_library_for_the_processor_refuses_a_gpu() {
+        assert_eq!(
+            refusal(&serde_json::json!({"backend": "candle", "device": "cuda:1"})),
+            "Cannot compute on \"cuda:1\": this library computes on `cpu`; set --device"
+        );
+    }
+
+    #[test]
+    #[cfg(feature = "candle-cuda")]
+    fn a_gpu_is_for_candle_in_three_number_formats() {
+        let message = refusal(&serde_json::json!({"backend": "cpu", "device": "cuda"}));
+        assert!(message.starts_with("Cannot compute on a GPU with backend \"cpu\""), "{message}");
+        let changes = serde_json::json!({
+            "backend": "candle", "device": "cuda:1", "dtype": "bfloat16",
+        });
+        let config = config(&changes);
+        assert_eq!(config.place().unwrap(), Place::Cuda(1));
+        assert_eq!(config.dtype, Some(Dtype::Bfloat16));
     }
 
     #[test]
     fn other_dtypes_and_broken_json_are_refused_in_one_sentence() {
         let message = refusal(&serde_json::json!({"dtype": "int3"}));
-        assert!(message.starts_with("Cannot compute in dtype \"int3\""), "{message}");
+        assert!(message.contains("unknown variant `int3`"), "{message}");
+        let message = refusal(&serde_json::json!({"dtype": "float16"}));
+        assert!(message.starts_with("Cannot compute in dtype \"float16\" on the cpu"), "{message}");
         let message = refusal(&serde_json::json!({"kvCacheDtype": "fp8"}));
         assert!(message.contains("unknown variant `fp8`"), "{message}");
         let message = Config::from_json(b"{\"backend\":").unwrap_err().to_string();

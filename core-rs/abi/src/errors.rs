@@ -5,6 +5,8 @@ use tgi_backend_cpu::CpuError;
 use tgi_engine::EngineError;
 use tgi_model::ModelError;
 
+use crate::device::DEVICES;
+
 /// Error numbers that the exports return negated; the names are those of `errno.h`.
 pub mod errno {
     /// The engine takes no more requests now.
@@ -31,9 +33,9 @@ pub enum OpenError {
         "Cannot open backend {0:?}: this library has `cpu`, `candle` and `scripted`; set --backend"
     )]
     Backend(String),
-    /// No such number format.
-    #[error("Cannot compute in dtype {0:?}: this library computes in `float32`; set --dtype")]
-    Dtype(String),
+    /// No such number format on a processor.
+    #[error("Cannot compute in dtype {0:?} on the cpu: it computes in `float32`; set --dtype")]
+    Dtype(&'static str),
     /// The backend has no such number format for K and V.
     #[error(
         "Cannot keep the KV cache in `{format}` with backend {backend:?}: only `cpu` has it; set \
@@ -46,8 +48,13 @@ pub enum OpenError {
         backend: String,
     },
     /// No such device in this library.
-    #[error("Cannot compute on {0:?}: this library computes on the `cpu`; set --device")]
+    #[error("Cannot compute on {0:?}: this library computes on {devices}; set --device", devices = devices())]
     Device(String),
+    /// The backend computes on the processor alone.
+    #[error(
+        "Cannot compute on a GPU with backend {0:?}: only `candle` does; set --backend or --device"
+    )]
+    NotOnGpu(String),
     /// A backend with weights was asked for without a file.
     #[error("Cannot open backend {0:?} without a model file; set --model-id")]
     NoModel(String),
@@ -98,6 +105,11 @@ pub enum OpenError {
     /// One engine a process.
     #[error("Cannot open a second core in this process; close the first one before")]
     AlreadyOpen,
+}
+
+/// [`DEVICES`] for people.
+fn devices() -> String {
+    DEVICES.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
 }
 
 /// A number of bytes that prints as MiB.

@@ -1,5 +1,6 @@
-//! Bytes that a backend will take in f32, known before anything is loaded.
+//! Bytes that a backend will take, known before anything is loaded.
 
+use candle_core::DType;
 use tgi_backend::PAGE_TOKENS;
 use tgi_model::spec::{Block, Position};
 use tgi_model::{Model, ModelSpec};
@@ -9,20 +10,23 @@ use crate::CandleOptions;
 const F32: u64 = 4;
 
 /// K and V of one token in all layers, bytes.
-pub fn kv_bytes_per_token(spec: &ModelSpec) -> u64 {
+pub fn kv_bytes_per_token(spec: &ModelSpec, dtype: DType) -> u64 {
     let width = spec.attention.kv_heads * spec.attention.head_size;
-    2 * (spec.layers * width) as u64 * F32
+    2 * (spec.layers * width) as u64 * dtype.size_in_bytes() as u64
 }
 
-/// All weights once dequantized, bytes.
-pub fn weight_bytes(model: &Model) -> u64 {
-    weight_elements(&model.spec) as u64 * F32
+/// All weights once dequantized, bytes; those of norms are f32 whatever the others are.
+pub fn weight_bytes(model: &Model, dtype: DType) -> u64 {
+    let norms = norm_elements(&model.spec) as u64;
+    let others = weight_elements(&model.spec) as u64 - norms;
+    others * dtype.size_in_bytes() as u64 + norms * F32
 }
 
 /// The most that one step takes besides weights and pages, bytes: an upper bound, when one
 /// sequence fills the step and attends to all that fits.
 ///
-/// Counts the widest tensors alive at once: in a layer the residual stream and either attention's
+/// Everything counts as f32, in which norms, rope, soft-max and logits are computed whatever the type
+/// of the model is. Counts the widest tensors alive at once: in a layer the residual stream and either attention's
 /// q, k, v, scores and their soft-max, or the MLP's inner rows; behind the layers the logits.
 pub fn arena_bytes(spec: &ModelSpec, options: &CandleOptions) -> u64 {
     let attention = &spec.attention;
@@ -40,19 +44,24 @@ pub fn arena_bytes(spec: &ModelSpec, options: &CandleOptions) -> u64 {
 }
 
 fn weight_elements(spec: &ModelSpec) -> usize {
-    let norm = spec.hidden * if spec.norm.bias { 2 } else { 1 };
     let tables = if spec.embedding.tied { 1 } else { 2 } * spec.vocab;
     let positions = match spec.position {
         Position::Learned { offset } => spec.context + offset,
         Position::Rope { .. } | Position::Alibi => 0,
     };
-    let norms = match spec.block {
+    let layer = attention_elements(spec) + mlp_elements(spec);
+    (tables + positions) * spec.hidden + norm_elements(spec) + spec.layers * layer
+}
+
+fn norm_elements(spec: &ModelSpec) -> usize {
+    let norm = spec.hidden * if spec.norm.bias { 2 } else { 1 };
+    let around = match spec.block {
         Block::Sequential { post_norms: true } => 2 * norm + 2 * spec.hidden,
         Block::Sequential { post_norms: false } => 2 * norm,
         Block::Parallel => norm,
     };
-    let layer = norms + attention_elements(spec) + mlp_elements(spec);
-    (tables + positions) * spec.hidden + norm + spec.layers * layer
+    let heads = if spec.attention.qk_norm { 2 * spec.attention.head_size } else { 0 };
+    norm + spec.layers * (around + heads)
 }
 
 fn attention_elements(spec: &ModelSpec) -> usize {
@@ -61,8 +70,7 @@ fn attention_elements(spec: &ModelSpec) -> usize {
     let qkv_width = q_width + 2 * attention.kv_heads * attention.head_size;
     let qkv_bias = if attention.qkv_bias { qkv_width } else { 0 };
     let output_bias = if attention.output_bias { spec.hidden } else { 0 };
-    let norms = if attention.qk_norm { 2 * attention.head_size } else { 0 };
-    (qkv_width + q_width) * spec.hidden + qkv_bias + output_bias + norms
+    (qkv_width + q_width) * spec.hidden + qkv_bias + output_bias
 }
 
 fn mlp_elements(spec: &ModelSpec) -> usize {
