@@ -20,7 +20,7 @@ export function engineConfig(
     modelLength: model?.part?.length ?? null,
     device: values.device,
     cpuIsa: values.cpuIsa === "auto" ? null : values.cpuIsa,
-    dtype: "float32",
+    dtype: values.device === "cpu" ? "float32" : values.dtype,
     kvCacheDtype: kvCacheDtype(values),
     threads: values.threads,
     maxInputTokens: values.maxInputTokens,

@@ -7,6 +7,7 @@ import {
   choice,
   count,
   decimal,
+  device,
   type Flag,
   ignored,
   optionalCount,
@@ -63,15 +64,15 @@ const MODEL = {
     group: "model",
     choices: ["cpu", "candle", "scripted"],
     fallback: "cpu",
+    shownDefault: "cpu; candle with --device cuda",
     help: "cpu computes the model in int8 by kernels of its own; candle in f32, the slow " +
       "reference; scripted invents text at a set pace, for tests.",
   }),
-  device: choice({
+  device: device({
     group: "model",
-    choices: ["cpu", "cuda"],
-    fallback: "cpu",
-    help: "What computes. cuda needs --backend candle and libtgi_core_candle_cuda.so beside the " +
-      "executable, or named by TGI_CORE_LIB.",
+    help:
+      "What computes. cuda is the first GPU, cuda:1 the second; both need --backend candle and " +
+      "libtgi_core_candle_cuda.so beside the executable, or named by TGI_CORE_LIB (docs/cuda.md).",
   }),
   cpuIsa: choice({
     group: "model",
@@ -93,8 +94,8 @@ const MODEL = {
     group: "model",
     choices: ["float32", "float16", "bfloat16"],
     fallback: "float32",
-    help: "Number format of the computation. The CPU computes in float32, as TGI's does; " +
-      "the others are accepted with a warning.",
+    help: "Number format of weights and activations on a GPU. The CPU computes in float32, as " +
+      "TGI's does; there the others are accepted with a warning.",
   }),
   kvCacheDtype: choice({
     group: "model",
