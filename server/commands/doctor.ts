@@ -55,7 +55,7 @@ async function coreFindings(values: FlagValues, context: CommandContext): Promis
     library = openLibrary(libraryFor(values));
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    return [libraryMissing(error.message)];
+    return [libraryMissing(error.message, values.device)];
   }
   using _library = { [Symbol.dispose]: () => library.close() };
   const machine = surveyMachine(library);

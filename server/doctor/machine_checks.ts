@@ -1,6 +1,6 @@
 /** Checks of processor and memory. */
 
-import type { Machine } from "../../ffi/types.ts";
+import type { Device, Machine } from "../../ffi/types.ts";
 import { bytesText } from "../terminal/bytes.ts";
 import { fail, type Finding, ok, warn } from "./finding.ts";
 
@@ -36,6 +36,12 @@ export function checkMemory({ availableBytes }: Machine): Finding {
 }
 
 /** What is said when the library cannot be loaded, and nothing is known of the machine. */
-export function libraryMissing(reason: string): Finding {
-  return fail("library", reason, "See above; a downloaded tgi has the library inside.");
+export function libraryMissing(reason: string, device: Device): Finding {
+  return fail(
+    "library",
+    reason.replace(/\.$/, ""),
+    device === "cpu"
+      ? "See above; a downloaded tgi has the library inside."
+      : "See above; docs/cuda.md lists what a GPU needs.",
+  );
 }

@@ -95,7 +95,7 @@ Deno.test("a GPU that is asked for is looked at, with the library that would com
   equal(of("library")?.found, `${core} (named by TGI_CORE_LIB)`);
   equal(of("gpu")?.found, "this library computes on cpu alone");
   const missing = await findings(gpu, { TGI_CORE_LIB: "/nowhere/lib.so" });
-  equal(missing.of("library")?.state, "fail");
+  equal(missing.of("library")?.advice, "See above; docs/cuda.md lists what a GPU needs.");
   equal(missing.of("gpu"), undefined);
 });
 
