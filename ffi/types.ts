@@ -185,7 +185,7 @@ export type Device = "cpu" | "cuda" | `cuda:${number}`;
 /** How to open the core; null takes the default that the plan finds. */
 export interface EngineConfig {
   backend: "candle" | "scripted" | "cpu";
-  /** A `.gguf` file; null for the scripted backend. */
+  /** A `.gguf` file, or a folder of safetensors; null for the scripted backend. */
   modelPath: string | null;
   /** First byte of the model in that file, a multiple of 4,096; null is the whole file. */
   modelOffset?: number | null;
@@ -194,8 +194,10 @@ export interface EngineConfig {
   device?: Device;
   /** Instruction set of the cpu backend; null is the best that the processor has. */
   cpuIsa?: string | null;
-  /** Number format of weights and activations; a GPU has a choice, the processor `float32`. */
+  /** What weights of floats are rounded to at load, and what a GPU computes in; null is as stored. */
   dtype: "float32" | "float16" | "bfloat16" | null;
+  /** What they are quantized to at load, by ggml's name; null is as stored. */
+  quantize?: string | null;
   /** Number format of the KV cache. */
   kvCacheDtype: "auto" | "f16" | "int8" | null;
   /** Threads that compute. */

@@ -43,13 +43,12 @@ Deno.test("the core gets its limits, and null for what it shall find itself", ()
   assert.deepEqual([config.device, config.cpuIsa], ["cpu", null]);
 });
 
-Deno.test("a GPU computes in the number format that is named, the processor in its own", () => {
+Deno.test("the core gets the device and the number format that are named", () => {
   const dtype = (...args: string[]) => {
     const { device, dtype } = engineConfig(values(...args), { path: "/m.gguf" });
     return [device, dtype];
   };
-  assert.deepEqual(dtype("--dtype", "float16"), ["cpu", "float32"]);
-  assert.deepEqual(dtype("--device", "cuda:1"), ["cuda:1", "float32"]);
+  assert.deepEqual(dtype("--device", "cuda:1"), ["cuda:1", null]);
   assert.deepEqual(dtype("--device", "cuda", "--dtype", "float16"), ["cuda", "float16"]);
 });
 
@@ -70,6 +69,18 @@ Deno.test("the core gets a format of the KV cache that it has, and the threads",
   assert.equal(format("--kv-cache-dtype", "fp8_e5m2"), "auto");
   assert.equal(engineConfig(values("--threads", "3"), null).threads, 3);
   assert.equal(engineConfig(values(), null).threads, null);
+});
+
+Deno.test("the core is told how to hold weights in its own words", () => {
+  const held = (...args: string[]) => {
+    const { dtype, quantize } = engineConfig(values(...args), null);
+    return [dtype, quantize];
+  };
+  assert.deepEqual(held(), [null, null]);
+  assert.deepEqual(held("--dtype", "bfloat16"), ["bfloat16", null]);
+  assert.deepEqual(held("--quantize", "q4_k"), [null, "q4_k"]);
+  assert.deepEqual(held("--quantize", "bitsandbytes-nf4"), [null, "q4_1"]);
+  assert.deepEqual(held("--quantize", "gptq"), [null, null]);
 });
 
 Deno.test("the scripted backend gets only what was given", () => {

@@ -7,7 +7,7 @@ use tgi_backend_candle::{CandleBackend, CandleOptions, DType, Device};
 use tgi_model::Model;
 
 use crate::backends::{Loaded, open_model};
-use crate::config::{Config, Dtype};
+use crate::config::Config;
 use crate::device::Place;
 use crate::errors::OpenError;
 use crate::plan::{LargestStep, Needs, plan};
@@ -15,7 +15,7 @@ use crate::plan::{LargestStep, Needs, plan};
 /// Where candle computes, and in what.
 pub struct Site {
     device: Device,
-    dtype: Dtype,
+    dtype: DType,
     /// Facts of the device when it is a GPU.
     gpu: Option<Gpu>,
 }
@@ -26,8 +26,9 @@ impl Site {
     /// # Errors
     /// [`OpenError::Candle`]: the GPU cannot be had.
     pub fn open(config: &Config) -> Result<Self, OpenError> {
-        let dtype = config.dtype.unwrap_or_default();
-        Ok(match config.place()? {
+        let place = config.place()?;
+        let dtype = dtype(place, config.dtype.as_deref());
+        Ok(match place {
             Place::Cpu => Self { device: Device::Cpu, dtype, gpu: None },
             Place::Cuda(ordinal) => {
                 let (device, gpu) = gpu::open(ordinal)?;
@@ -44,9 +45,13 @@ impl Site {
         }
     }
 
-    /// Number format of weights and activations, by the operator's name.
+    /// Number format of weights and activations, by `PyTorch`'s name.
     pub fn dtype_name(&self) -> &'static str {
-        self.dtype.name()
+        match self.dtype {
+            DType::F16 => "float16",
+            DType::BF16 => "bfloat16",
+            _ => "float32",
+        }
     }
 
     /// What may be taken where the model will live, bytes; `host` is what the process may take.
@@ -56,7 +61,7 @@ impl Site {
 
     /// What the backend needs for `model` here.
     pub fn needs(&self, model: &Model) -> Needs<impl Fn(LargestStep) -> u64> {
-        let dtype = self.dtype();
+        let dtype = self.dtype;
         Needs {
             context: model.spec.context,
             weights_bytes: tgi_backend_candle::weight_bytes(model, dtype),
@@ -75,20 +80,22 @@ impl Site {
         }
     }
 
-    fn dtype(&self) -> DType {
-        match self.dtype {
-            Dtype::Float32 => DType::F32,
-            Dtype::Float16 => DType::F16,
-            Dtype::Bfloat16 => DType::BF16,
-        }
-    }
-
     fn options(&self, step: LargestStep, pages: usize) -> CandleOptions {
         CandleOptions {
             device: self.device.clone(),
-            dtype: self.dtype(),
+            dtype: self.dtype,
             ..CandleOptions::cpu(pages, step.batch_tokens, step.logit_rows)
         }
+    }
+}
+
+/// What is computed in: what the operator named, on a GPU; a processor computes in f32 whatever its
+/// weights were rounded to.
+fn dtype(place: Place, named: Option<&str>) -> DType {
+    match (place, named) {
+        (Place::Cuda(_), Some("float16")) => DType::F16,
+        (Place::Cuda(_), Some("bfloat16")) => DType::BF16,
+        _ => DType::F32,
     }
 }
 
@@ -133,13 +140,9 @@ mod tests {
     use super::*;
     use crate::config::tests::config;
 
-    fn site(gpu: Option<Gpu>, dtype: Dtype) -> Site {
-        Site { device: Device::Cpu, dtype, gpu }
-    }
-
     #[test]
     fn on_the_processor_its_memory_and_instructions_count() {
-        let site = Site::open(&config(&json!({"backend": "candle"}))).unwrap();
+        let site = Site::open(&config(&json!({"backend": "candle", "dtype": "float16"}))).unwrap();
         assert_eq!(site.available(7), 7);
         assert_eq!(site.isa(), candle_isa());
         assert_eq!(site.dtype_name(), "float32");
@@ -149,10 +152,10 @@ mod tests {
     fn on_a_gpu_its_memory_and_capability_count() {
         let name = "NVIDIA H200".to_owned();
         let gpu = Gpu { ordinal: 1, name, capability: 90, free_bytes: 5, total_bytes: 6 };
-        let site = site(Some(gpu), Dtype::Bfloat16);
+        let dtype = dtype(Place::Cuda(1), Some("bfloat16"));
+        let site = Site { device: Device::Cpu, dtype, gpu: Some(gpu) };
         assert_eq!(site.available(7), 5);
         assert_eq!((site.isa().as_str(), site.dtype_name()), ("sm_90", "bfloat16"));
         assert_eq!(site.isa_reason(), "cuda:1 is an NVIDIA H200");
-        assert_eq!(site.dtype(), DType::BF16);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use tgi_backend_scripted::ScriptedOptions;
-use tgi_model::FilePart;
+use tgi_model::{FilePart, WeightFormat};
 
 use crate::device::{DEVICES, Place};
 use crate::errors::OpenError;
@@ -18,7 +18,7 @@ const MAX_SPECULATE: u32 = 64;
 pub struct Config {
     /// `cpu`, `candle` or `scripted`.
     pub backend: String,
-    /// A `.gguf` file; none for the scripted backend.
+    /// A `.gguf` file, or a folder of safetensors; none for the scripted backend.
     pub model_path: Option<String>,
     /// First byte of the model in that file; `None` is the whole file.
     pub model_offset: Option<u64>,
@@ -28,8 +28,11 @@ pub struct Config {
     pub device: Option<String>,
     /// `avx512-vnni`, `avx2` or `portable`; `None` takes the best that the processor has.
     pub cpu_isa: Option<String>,
-    /// Number format of weights and activations; on a GPU alone there is a choice.
-    pub dtype: Option<Dtype>,
+    /// What weights of floats are rounded to at load, by `PyTorch`'s name, and what a GPU computes
+    /// in; `None` is as stored, and `float32`.
+    pub dtype: Option<String>,
+    /// What they are quantized to at load, by ggml's name; `None` is as stored.
+    pub quantize: Option<String>,
     /// Number format of the KV cache.
     pub kv_cache_dtype: Option<KvCacheDtype>,
     /// Threads that compute; one for each core unless given.
@@ -58,30 +61,6 @@ pub struct Config {
     pub profile: Profile,
     /// Behaviour of the scripted backend.
     pub scripted: Option<ScriptedOptions>,
-}
-
-/// Number formats of the computation, by the names that an operator gives.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtype {
-    /// IEEE single precision.
-    #[default]
-    Float32,
-    /// IEEE half precision.
-    Float16,
-    /// Single precision cut to 16 bits.
-    Bfloat16,
-}
-
-impl Dtype {
-    /// The operator's name for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Float32 => "float32",
-            Self::Float16 => "float16",
-            Self::Bfloat16 => "bfloat16",
-        }
-    }
 }
 
 /// Number formats of the KV cache, by the names that an operator gives.
@@ -153,15 +132,24 @@ impl Config {
         place.ok_or_else(|| OpenError::Device(name.to_owned()))
     }
 
+    /// How weights are held that the files have as floats; `None` is as stored. `quantize` counts
+    /// before `dtype`.
+    pub fn weight_format(&self) -> Result<Option<WeightFormat>, OpenError> {
+        let dtype = self.dtype.as_deref().map(|name| {
+            WeightFormat::rounded(name).ok_or_else(|| OpenError::Dtype(name.to_owned()))
+        });
+        let quantize = self.quantize.as_deref().map(|name| {
+            WeightFormat::quantized(name).ok_or_else(|| OpenError::Quantize(name.to_owned()))
+        });
+        Ok(quantize.transpose()?.or(dtype.transpose()?))
+    }
+
     fn check(&self) -> Result<(), OpenError> {
         let place = self.place()?;
         if place != Place::Cpu && self.backend != "candle" {
             return Err(OpenError::NotOnGpu(self.backend.clone()));
         }
-        if let (Place::Cpu, Some(dtype)) = (place, self.dtype.filter(|&one| one != Dtype::Float32))
-        {
-            return Err(OpenError::Dtype(dtype.name()));
-        }
+        self.weight_format()?;
         let positive = [
             ("max_concurrent_requests", Some(self.max_concurrent_requests)),
             ("validation_workers", Some(self.validation_workers)),
@@ -247,6 +235,16 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn weights_are_held_as_stored_unless_a_format_is_named() {
+        let format = |changes| config(&changes).weight_format().unwrap();
+        assert_eq!(format(serde_json::json!({})), None);
+        let named = format(serde_json::json!({"dtype": "bfloat16"})).map(WeightFormat::name);
+        assert_eq!(named, Some("bfloat16"));
+        let both = serde_json::json!({"dtype": "bfloat16", "quantize": "q4_k"});
+        assert_eq!(format(both).map(WeightFormat::name), Some("q4_k"));
+    }
+
+    #[test]
     fn a_part_of_a_file_needs_its_offset() {
         let part =
             config(&serde_json::json!({"modelOffset": 4096, "modelLength": 99})).model_part();
@@ -274,23 +272,19 @@ pub(crate) mod tests {
 
     #[test]
     #[cfg(feature = "candle-cuda")]
-    fn a_gpu_is_for_candle_in_three_number_formats() {
+    fn a_gpu_is_for_candle() {
         let message = refusal(&serde_json::json!({"backend": "cpu", "device": "cuda"}));
         assert!(message.starts_with("Cannot compute on a GPU with backend \"cpu\""), "{message}");
-        let changes = serde_json::json!({
-            "backend": "candle", "device": "cuda:1", "dtype": "bfloat16",
-        });
-        let config = config(&changes);
+        let config = config(&serde_json::json!({"backend": "candle", "device": "cuda:1"}));
         assert_eq!(config.place().unwrap(), Place::Cuda(1));
-        assert_eq!(config.dtype, Some(Dtype::Bfloat16));
     }
 
     #[test]
     fn other_dtypes_and_broken_json_are_refused_in_one_sentence() {
         let message = refusal(&serde_json::json!({"dtype": "int3"}));
-        assert!(message.contains("unknown variant `int3`"), "{message}");
-        let message = refusal(&serde_json::json!({"dtype": "float16"}));
-        assert!(message.starts_with("Cannot compute in dtype \"float16\" on the cpu"), "{message}");
+        assert!(message.starts_with("Cannot hold weights in dtype \"int3\""), "{message}");
+        let message = refusal(&serde_json::json!({"quantize": "exl2"}));
+        assert!(message.contains("\"exl2\": this library knows q8_0, "), "{message}");
         let message = refusal(&serde_json::json!({"kvCacheDtype": "fp8"}));
         assert!(message.contains("unknown variant `fp8`"), "{message}");
         let message = Config::from_json(b"{\"backend\":").unwrap_err().to_string();

@@ -33,9 +33,18 @@ pub enum OpenError {
         "Cannot open backend {0:?}: this library has `cpu`, `candle` and `scripted`; set --backend"
     )]
     Backend(String),
-    /// No such number format on a processor.
-    #[error("Cannot compute in dtype {0:?} on the cpu: it computes in `float32`; set --dtype")]
-    Dtype(&'static str),
+    /// No such number format.
+    #[error(
+        "Cannot hold weights in dtype {0:?}: this library knows `float32`, `float16` and \
+         `bfloat16`; set --dtype"
+    )]
+    Dtype(String),
+    /// No such quantizer.
+    #[error(
+        "Cannot quantize to {0:?}: this library knows {known}; set --quantize",
+        known = tgi_model::WeightFormat::quantized_names()
+    )]
+    Quantize(String),
     /// The backend has no such number format for K and V.
     #[error(
         "Cannot keep the KV cache in `{format}` with backend {backend:?}: only `cpu` has it; set \

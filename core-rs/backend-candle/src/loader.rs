@@ -24,6 +24,11 @@ impl<'a> Loader<'a> {
         Self { read, layer: None, device, dtype }
     }
 
+    /// Where weights go.
+    pub fn device(&self) -> &Device {
+        self.device
+    }
+
     /// A weight in the type of the model.
     pub fn tensor(&mut self, role: Role, shape: &[usize]) -> Result<Tensor, CandleError> {
         // Converted before it is carried over: a GPU has less memory, and a narrow way to it.

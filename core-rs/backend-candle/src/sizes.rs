@@ -2,8 +2,7 @@
 
 use candle_core::DType;
 use tgi_backend::PAGE_TOKENS;
-use tgi_model::spec::{Block, Position};
-use tgi_model::{Model, ModelSpec};
+use tgi_model::{Model, ModelSpec, tensor_shapes};
 
 use crate::CandleOptions;
 
@@ -15,19 +14,19 @@ pub fn kv_bytes_per_token(spec: &ModelSpec, dtype: DType) -> u64 {
     2 * (spec.layers * width) as u64 * dtype.size_in_bytes() as u64
 }
 
-/// All weights once dequantized, bytes; those of norms are f32 whatever the others are.
+/// All weights once dequantized, bytes. Norms are f32 whatever the others are, and biases, which are
+/// as few, count as if they were.
 pub fn weight_bytes(model: &Model, dtype: DType) -> u64 {
-    let norms = norm_elements(&model.spec) as u64;
-    let others = weight_elements(&model.spec) as u64 - norms;
-    others * dtype.size_in_bytes() as u64 + norms * F32
+    let (rows, others) = weight_elements(&model.spec);
+    others * dtype.size_in_bytes() as u64 + rows * F32
 }
 
 /// The most that one step takes besides weights and pages, bytes: an upper bound, when one
 /// sequence fills the step and attends to all that fits.
 ///
-/// Everything counts as f32, in which norms, rope, soft-max and logits are computed whatever the type
-/// of the model is. Counts the widest tensors alive at once: in a layer the residual stream and either attention's
-/// q, k, v, scores and their soft-max, or the MLP's inner rows; behind the layers the logits.
+/// Counts the widest tensors alive at once: in a layer the residual stream and either attention's
+/// q, k, v, scores and their soft-max, or the MLP's inner rows; behind the layers the logits. All
+/// count as f32, in which norms, rope, soft-max and logits are whatever the type of the model is.
 pub fn arena_bytes(spec: &ModelSpec, options: &CandleOptions) -> u64 {
     let attention = &spec.attention;
     let keys = spec.context.min(options.pages * PAGE_TOKENS);
@@ -43,41 +42,13 @@ pub fn arena_bytes(spec: &ModelSpec, options: &CandleOptions) -> u64 {
     (stream + attending.max(inner) + logits) as u64 * F32
 }
 
-fn weight_elements(spec: &ModelSpec) -> usize {
-    let tables = if spec.embedding.tied { 1 } else { 2 } * spec.vocab;
-    let positions = match spec.position {
-        Position::Learned { offset } => spec.context + offset,
-        Position::Rope { .. } | Position::Alibi => 0,
-    };
-    let layer = attention_elements(spec) + mlp_elements(spec);
-    (tables + positions) * spec.hidden + norm_elements(spec) + spec.layers * layer
-}
-
-fn norm_elements(spec: &ModelSpec) -> usize {
-    let norm = spec.hidden * if spec.norm.bias { 2 } else { 1 };
-    let around = match spec.block {
-        Block::Sequential { post_norms: true } => 2 * norm + 2 * spec.hidden,
-        Block::Sequential { post_norms: false } => 2 * norm,
-        Block::Parallel => norm,
-    };
-    let heads = if spec.attention.qk_norm { 2 * spec.attention.head_size } else { 0 };
-    norm + spec.layers * (around + heads)
-}
-
-fn attention_elements(spec: &ModelSpec) -> usize {
-    let attention = &spec.attention;
-    let q_width = attention.heads * attention.head_size;
-    let qkv_width = q_width + 2 * attention.kv_heads * attention.head_size;
-    let qkv_bias = if attention.qkv_bias { qkv_width } else { 0 };
-    let output_bias = if attention.output_bias { spec.hidden } else { 0 };
-    (qkv_width + q_width) * spec.hidden + qkv_bias + output_bias
-}
-
-fn mlp_elements(spec: &ModelSpec) -> usize {
-    let mlp = &spec.mlp;
-    let maps = if mlp.gated { 3 } else { 2 };
-    let biases = if mlp.bias { mlp.intermediate + spec.hidden } else { 0 };
-    maps * mlp.intermediate * spec.hidden + biases
+/// Weights in tensors of one dimension (norms and biases), and in all others.
+fn weight_elements(spec: &ModelSpec) -> (u64, u64) {
+    let shapes = tensor_shapes(spec);
+    let sizes = shapes.iter().map(|(.., shape)| (shape.len(), shape.iter().product::<usize>()));
+    sizes.fold((0, 0), |(rows, others), (dimensions, size)| {
+        if dimensions == 1 { (rows + size as u64, others) } else { (rows, others + size as u64) }
+    })
 }
 
 #[cfg(test)]
@@ -99,7 +70,8 @@ mod tests {
                 },
             )
             .unwrap();
-            assert_eq!(weight_elements(&spec), elements, "{}", spec.architecture);
+            let (rows, others) = weight_elements(&spec);
+            assert_eq!(rows + others, elements as u64, "{}", spec.architecture);
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use support::gguf::{F32, File, Value};
 use support::tiny;
 use tgi_model::Model;
@@ -170,7 +172,7 @@ fn tensors_lie_apart_and_inside_the_file() {
 fn a_vocabulary_must_fit_itself_and_the_embedding() {
     let cases = [
         ("model", Value::Text("bert".to_owned()), "its tokenizer is \"bert\""),
-        ("pre", Value::Text("deepseek".to_owned()), "knows gpt-2, llama-bpe, qwen2, smollm"),
+        ("pre", Value::Text("deepseek".to_owned()), "this version knows bloom, chatglm-bpe, "),
         ("tokens", Value::Ints(vec![1]), "tokens has another type, expected an array of strings"),
         ("tokens", Value::Texts(vec!["a".to_owned()]), "1 tokens have 16 token types"),
         ("token_type", Value::Ints(vec![7; 16]), "token_type has 7, expected 1 to 6"),
@@ -208,7 +210,7 @@ fn a_vocabulary_must_fit_itself_and_the_embedding() {
 #[test]
 fn what_is_no_regular_file_is_not_waited_for() {
     let folder = std::env::temp_dir();
-    let refusal = Model::open(&folder).err().unwrap().to_string();
+    let refusal = Model::open(Path::new("/dev/null")).err().unwrap().to_string();
     assert!(refusal.contains("it is not a regular file; check the path"), "{refusal}");
     let refusal = Model::open(&folder.join("no such model.gguf")).err().unwrap().to_string();
     assert!(refusal.contains("no such model.gguf: No such file"), "{refusal}");

@@ -6,7 +6,7 @@ use candle_core::quantized::GgmlDType;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use support::real::{GEMMA3, SMOLLM2, goldens, ids, path};
-use tgi_model::spec::{Activation, Block, Position, RopeLayout};
+use tgi_model::spec::{Activation, Block, Norms, Position, QkNorm, Rope, RopeLayout};
 use tgi_model::{Model, Role};
 
 fn open(name: &str) -> Model {
@@ -30,6 +30,11 @@ fn assert_ids_are_those_of_the_reference(name: &str) {
     assert_eq!(found, expected);
 }
 
+/// Base of a layer's rope.
+fn base(rope: &Option<Rope>) -> f32 {
+    rope.as_ref().map_or(0.0, |rope| rope.base)
+}
+
 #[test]
 fn smollm2_ids_are_those_of_the_reference() {
     assert_ids_are_those_of_the_reference(SMOLLM2);
@@ -49,10 +54,10 @@ fn smollm2_is_a_plain_llama() {
     let attention = &spec.attention;
     assert_eq!((attention.heads, attention.kv_heads, attention.head_size), (9, 3, 64));
     assert_eq!(attention.windows, vec![None; 30]);
-    assert!(!attention.qk_norm && !attention.qkv_bias);
+    assert!(attention.qk_norm.is_none() && !attention.qkv_bias);
     let Position::Rope { layout, dimensions, layers } = &spec.position else { panic!("rope") };
     assert_eq!((*layout, *dimensions, layers.len()), (RopeLayout::Interleaved, 64, 30));
-    assert!((layers[0].base - 100_000.0).abs() < f32::EPSILON);
+    assert!(base(&layers[0]) == 100_000.0);
     assert_eq!((spec.mlp.intermediate, spec.mlp.activation), (1536, Activation::Silu));
     assert!(spec.embedding.tied);
     assert_eq!(model.tokenizer.eos(), [2]);
@@ -67,15 +72,15 @@ fn gemma3_has_windows_on_five_layers_of_six() {
     let attention = &spec.attention;
     assert_eq!((attention.heads, attention.kv_heads, attention.head_size), (4, 1, 256));
     assert!((attention.scale - 1.0 / 16.0).abs() < f32::EPSILON);
-    assert!(attention.qk_norm);
+    assert_eq!(attention.qk_norm, Some(QkNorm::Head));
     let Position::Rope { layout, layers, .. } = &spec.position else { panic!("rope") };
     assert_eq!(*layout, RopeLayout::Halves);
     for (layer, (rope, window)) in layers.iter().zip(&attention.windows).enumerate() {
         let (base, expected) = if layer % 6 == 5 { (1e6, None) } else { (1e4, Some(512)) };
-        assert!((rope.base - base).abs() < f32::EPSILON, "layer {layer}");
+        assert!(self::base(rope) == base, "layer {layer}");
         assert_eq!(*window, expected, "layer {layer}");
     }
-    assert_eq!(spec.block, Block::Sequential { post_norms: true });
+    assert_eq!(spec.block, Block::Sequential(Norms::Around));
     assert_eq!(spec.mlp.activation, Activation::GeluTanh);
     assert!((spec.embedding.scale - 640.0_f32.sqrt()).abs() < f32::EPSILON);
     assert!(model.has(Role::PostMlpNorm, Some(17)) && !model.has(Role::Output, None));

@@ -6,8 +6,11 @@
 //! `add_generation_prompt`, `raise_exception`, `strftime_now` and Python's string methods.
 
 mod calendar;
+mod generation;
 mod output;
 mod python;
+mod python_json;
+mod python_repr;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +18,7 @@ use minijinja::{Environment, ErrorKind, Value, context};
 
 use crate::error::ModelError;
 use crate::tokenizer::Tokenizer;
+use generation::without_marks;
 use output::Output;
 
 /// Steps of the template's program; a long conversation with tools takes some 10,000.
@@ -99,8 +103,9 @@ fn compile(source: &str) -> Result<Environment<'static>, minijinja::Error> {
     environment.set_lstrip_blocks(true);
     environment.set_fuel(Some(MAX_STEPS));
     environment.set_recursion_limit(MAX_RECURSION);
+    environment.set_formatter(python_repr::write_value);
     python::install(&mut environment);
-    environment.add_template_owned(NAME, source.to_owned())?;
+    environment.add_template_owned(NAME, without_marks(source))?;
     Ok(environment)
 }
 

@@ -2,24 +2,23 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::io;
-
-use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, Value};
-use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::calendar::strftime_now;
+use super::python_json::Style;
+use minijinja::value::Kwargs;
+use minijinja::{Environment, Error, ErrorKind, Value};
 
 /// Widest indent that `tojson` takes, spaces.
 const MAX_INDENT: usize = 16;
 
-/// Adds Python's string methods, `raise_exception`, `strftime_now` and Python's `tojson`.
+/// Adds Python's string methods, `raise_exception`, `strftime_now`, Python's `tojson`, and Python's
+/// notion of what can be iterated: `none` cannot.
 pub(super) fn install(environment: &mut Environment) {
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", |format: &str| strftime_now(format));
     environment.add_filter("tojson", to_json);
+    environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
 }
 
 /// Marks an error that the template raised itself.
@@ -43,55 +42,40 @@ pub(super) fn is_refusal(error: &Error) -> bool {
     error.source().is_some_and(<dyn std::error::Error>::is::<Refusal>)
 }
 
-/// `json.dumps(value, ensure_ascii=False, indent=indent)`, as Hugging Face defines the filter.
+/// `json.dumps(value, ensure_ascii=…, indent=…, separators=…, sort_keys=…)`, as Hugging Face defines
+/// the filter.
 #[expect(clippy::needless_pass_by_value, reason = "minijinja hands keyword arguments over")]
 fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    // Accepted because templates pass it; the output is not ASCII-only either way.
-    let _: Option<bool> = options.get("ensure_ascii")?;
-    options.assert_all_used()?;
-    let json = match indent {
-        None => write_json(value, Spaced),
-        Some(width) if width <= MAX_INDENT => {
-            write_json(value, PrettyFormatter::with_indent(&b" ".repeat(width)))
-        }
-        Some(width) => {
-            let message = format!("tojson indents by {width}, expected 0 to {MAX_INDENT}");
-            return Err(Error::new(ErrorKind::InvalidOperation, message));
-        }
+    let style = Style {
+        indent: options.get("indent")?,
+        separators: options.get::<Option<Value>>("separators")?.map(separators).transpose()?,
+        ascii: options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false),
     };
+    let sorted: Option<bool> = options.get("sort_keys")?;
+    options.assert_all_used()?;
+    if let Some(width) = style.indent.filter(|&width| width > MAX_INDENT) {
+        let message = format!("tojson indents by {width}, expected 0 to {MAX_INDENT}");
+        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    }
+    let json = serde_json::to_value(value).and_then(|mut data| {
+        if sorted == Some(true) {
+            data.sort_all_objects();
+        }
+        style.write(&data)
+    });
     json.map(Value::from_safe_string).map_err(|error| {
         Error::new(ErrorKind::BadSerialization, "tojson cannot write the value").with_source(error)
     })
 }
 
-fn write_json(value: &Value, formatter: impl Formatter) -> serde_json::Result<String> {
-    let mut bytes = Vec::new();
-    value.serialize(&mut Serializer::with_formatter(&mut bytes, formatter))?;
-    String::from_utf8(bytes).map_err(serde::ser::Error::custom)
-}
-
-/// Python's separators, `", "` and `": "`.
-struct Spaced;
-
-impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
+/// The two texts of Python's `separators=(between, behind_key)`.
+#[expect(clippy::needless_pass_by_value, reason = "it comes out of an Option")]
+fn separators(value: Value) -> Result<(String, String), Error> {
+    let parts: Vec<Value> = value.try_iter()?.collect();
+    let texts: Option<Vec<&str>> = parts.iter().map(Value::as_str).collect();
+    if let Some(&[between, behind_key]) = texts.as_deref() {
+        return Ok((between.to_owned(), behind_key.to_owned()));
     }
-
-    fn begin_object_key<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b": ")
-    }
+    let message = format!("tojson has the separators {value}, expected two texts");
+    Err(Error::new(ErrorKind::InvalidOperation, message))
 }

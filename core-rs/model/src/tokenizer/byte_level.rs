@@ -6,13 +6,14 @@ use tokenizers::Model;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::{OffsetReferential, OffsetType};
 
+use super::pre_tokenizer::Cutter;
 use super::{PreTokenizer, TokenKind};
 use crate::error::{Defect, ModelError};
 
 /// Merges words of the byte-level alphabet.
 pub(super) struct ByteLevel {
     bpe: BPE,
-    pre: PreTokenizer,
+    cutter: Cutter,
 }
 
 impl ByteLevel {
@@ -36,16 +37,16 @@ impl ByteLevel {
             .collect::<Result<Vec<_>, _>>()?;
         let bpe = BPE::builder()
             .vocab_and_merges(vocabulary, merges)
-            .ignore_merges(pre == PreTokenizer::Llama3)
+            .ignore_merges(pre.ignores_merges())
             .build()
             .map_err(|error| Defect::malformed(format!("its merges: {error}")))?;
-        Ok(Self { bpe, pre })
+        Ok(Self { bpe, cutter: Cutter::new(pre)? })
     }
 
     /// Appends the ids of a text without special tokens.
     pub fn encode(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), ModelError> {
         let failed = |error: tokenizers::Error| ModelError::Encode(error.to_string());
-        let words = self.pre.cut(text).map_err(failed)?;
+        let words = self.cutter.cut(text).map_err(failed)?;
         for (word, ..) in words.get_splits(OffsetReferential::Normalized, OffsetType::None) {
             let tokens = self.bpe.tokenize(word).map_err(failed)?;
             ids.extend(tokens.iter().map(|token| token.id));

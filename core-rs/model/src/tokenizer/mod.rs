@@ -1,13 +1,17 @@
 //! Text to token ids and back, rebuilt from a model file's own vocabulary.
 //!
-//! Special tokens are cut out of a text first (`special`); what is left goes through byte-level
-//! BPE (`byte_level`) or `SentencePiece` BPE (`sentencepiece`). The way back is a table of bytes
-//! (`pieces`).
+//! A GGUF file has a vocabulary only (`gguf`): special tokens are cut out of a text first
+//! (`special`); what is left goes through byte-level BPE (`byte_level`) or `SentencePiece` BPE
+//! (`sentencepiece`). A `tokenizer.json` is run by the `tokenizers` crate (`hub`). The way back is
+//! always a table of bytes (`pieces`).
 
 mod byte_level;
 mod gguf;
+mod hub;
+mod hub_rules;
 mod pieces;
 mod pre_tokenizer;
+mod rules;
 mod sentencepiece;
 mod special;
 #[cfg(test)]
@@ -16,6 +20,9 @@ mod tests;
 use crate::error::{Defect, ModelError};
 use byte_level::ByteLevel;
 pub(crate) use gguf::from_metadata;
+use hub::Hub;
+pub use hub::HubVocabulary;
+use hub_rules::Spelling;
 use pieces::Pieces;
 pub use pre_tokenizer::PreTokenizer;
 use sentencepiece::SentencePiece;
@@ -92,6 +99,7 @@ pub struct Tokenizer {
 enum Algorithm {
     ByteLevel(Box<ByteLevel>),
     SentencePiece(Box<SentencePiece>),
+    Hub(Box<Hub>),
 }
 
 impl Tokenizer {
@@ -126,10 +134,48 @@ impl Tokenizer {
         Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos })
     }
 
+    /// Builds the tokenizer of a folder whose embedding has as many rows as there are tokens.
+    pub fn from_hub(vocabulary: &HubVocabulary) -> Result<Self, ModelError> {
+        Self::hub(vocabulary, None).map_err(ModelError::Vocabulary)
+    }
+
+    /// Builds a folder's tokenizer with `vocab` tokens; without a number, with all that it has.
+    pub(crate) fn hub(vocabulary: &HubVocabulary, vocab: Option<usize>) -> Result<Self, Defect> {
+        let hub = Hub::new(vocabulary, vocab)?;
+        let (tokens, kinds) = hub.tokens();
+        let named = |key| hub_rules::token_text(&vocabulary.settings, key);
+        let bos = named("bos_token").and_then(|token| hub.id(token)).or(vocabulary.bos_id);
+        let mut eos = Vec::new();
+        let named_eos = named("eos_token").and_then(|token| hub.id(token));
+        for id in named_eos.into_iter().chain(vocabulary.eos_ids.iter().copied()) {
+            if !eos.contains(&id) {
+                eos.push(id);
+            }
+        }
+        check_sizes(tokens.len(), &kinds, bos.iter().chain(&eos))?;
+        let special = SpecialTokens::new(&tokens, &kinds)?;
+        let pieces = match hub.spelling() {
+            Spelling::ByteLevel => Pieces::byte_level(&tokens, &kinds)?,
+            Spelling::Metaspace => {
+                // Unlike in a GGUF file, U+2581 is a space in all text.
+                let is_text = |kind: &TokenKind| *kind == TokenKind::UserDefined;
+                let spelled = |kind| if is_text(kind) { TokenKind::Normal } else { *kind };
+                Pieces::sentence_piece(&tokens, &kinds.iter().map(spelled).collect::<Vec<_>>())?
+            }
+        };
+        let algorithm = Algorithm::Hub(Box::new(hub));
+        Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos: false })
+    }
+
     /// Ids of a text. Special tokens written out in it become those tokens; `add_special` puts the
-    /// begin-of-sequence token in front where the model wants one.
+    /// begin-of-sequence token in front where the model wants one, and an end-of-sequence token
+    /// behind where a `tokenizer.json` says so.
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, ModelError> {
         let mut ids = Vec::new();
+        if let Algorithm::Hub(hub) = &self.algorithm {
+            hub.encode(text, add_special, &mut ids)?;
+            return Ok(ids);
+        }
         if add_special && self.add_bos {
             ids.extend(self.bos);
         }
@@ -138,10 +184,7 @@ impl Tokenizer {
         for fragment in self.special.split(text) {
             match fragment {
                 Fragment::Token(id) => ids.push(id),
-                Fragment::Text(text) => match &self.algorithm {
-                    Algorithm::ByteLevel(bpe) => bpe.encode(text, &mut ids)?,
-                    Algorithm::SentencePiece(model) => model.encode(text, fresh, &mut ids),
-                },
+                Fragment::Text(text) => self.encode_plain(text, fresh, &mut ids)?,
             }
             fresh = matches!(fragment, Fragment::Token(_));
         }
@@ -161,12 +204,20 @@ impl Tokenizer {
                 Fragment::Token(id) => str::from_utf8(self.piece(id)).unwrap_or_default(),
                 Fragment::Text(text) => text,
             };
-            match &self.algorithm {
-                Algorithm::ByteLevel(bpe) => bpe.encode(text, &mut ids)?,
-                Algorithm::SentencePiece(model) => model.encode(text, false, &mut ids),
-            }
+            self.encode_plain(text, false, &mut ids)?;
         }
         Ok(ids)
+    }
+
+    /// Appends the ids of a text without special tokens. `fresh`: it is at the start of the prompt
+    /// or behind a special token.
+    fn encode_plain(&self, text: &str, fresh: bool, ids: &mut Vec<u32>) -> Result<(), ModelError> {
+        match &self.algorithm {
+            Algorithm::ByteLevel(bpe) => bpe.encode(text, ids)?,
+            Algorithm::SentencePiece(model) => model.encode(text, fresh, ids),
+            Algorithm::Hub(hub) => hub.encode_inside(text, ids)?,
+        }
+        Ok(())
     }
 
     /// The bytes of these tokens' pieces; they need not be UTF-8.

@@ -1,47 +1,62 @@
-//! How a text is cut before byte-level merging.
-
-use std::sync::LazyLock;
+//! How a text is cut before byte-level merging, by the name that GGUF gives the rule
+//! (`tokenizer.ggml.pre`).
 
 use tokenizers::normalizers::unicode::NFC;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::punctuation::Punctuation;
+use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::{NormalizedString, Normalizer, PreTokenizedString, SplitDelimiterBehavior};
+use tokenizers::{
+    NormalizedString, Normalizer, PreTokenizedString, PreTokenizer as _, PreTokenizerWrapper,
+    SplitDelimiterBehavior,
+};
 
-/// GPT-4's split, with up to `{1,3}` digits together, as Llama 3 has it.
-const LLAMA3: &str = concat!(
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|",
-    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-);
-/// The same with single digits, as Qwen 2 has it.
-const QWEN2: &str = concat!(
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|",
-    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-);
+use super::rules::{NAMES, Step, rule};
+use crate::error::Defect;
 
-static SPLIT_LLAMA3: LazyLock<Option<Split>> = LazyLock::new(|| split(LLAMA3));
-static SPLIT_QWEN2: LazyLock<Option<Split>> = LazyLock::new(|| split(QWEN2));
-
-/// A rule by the name that GGUF gives it (`tokenizer.ggml.pre`).
+/// A rule; several names of GGUF may stand for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreTokenizer {
-    /// `gpt-2`: GPT-2's split (Radford et al. 2019).
+    /// What files get whose converter knew no rule.
+    Default,
+    /// GPT-2's split (Radford et al. 2019).
     Gpt2,
-    /// `smollm`: each digit alone, then GPT-2's split.
+    /// NFC, then GPT-2's split, as GPT-NeoX has it.
+    GptNeoX,
+    /// Each digit alone, then GPT-2's split.
     SmolLm,
-    /// `llama-bpe`: Llama 3's split.
+    /// NFC, each digit alone, then GPT-2's split.
+    CommandR,
+    /// GPT-4's split with up to three digits together; whole tokens come before merges.
     Llama3,
-    /// `qwen2`: NFC, then Qwen 2's split.
+    /// GPT-4's split with up to three digits together.
+    Gpt4,
+    /// NFC, then GPT-4's split with single digits.
     Qwen2,
+    /// GPT-4's split with single digits.
+    StableLm2,
+    /// Qwen 2's split with marks among the letters.
+    Qwen35,
+    /// GPT-4's split with single digits, line ends apart from symbols.
+    SeedCoder,
+    /// Words cut before capitals, single digits; whole tokens come before merges.
+    Tekken,
+    /// Words cut before capitals, up to three digits together.
+    Gpt4o,
+    /// Punctuation, GPT-2's split, digits by three.
+    Falcon,
+    /// Words with one space in front, cut at punctuation.
+    Bloom,
+    /// The same with single digits.
+    Viking,
+    /// Lines, letters, punctuation, Chinese, digits.
+    DeepSeekLlm,
+    /// The same with all letters and all punctuation of Unicode.
+    DeepSeekCoder,
+    /// Digits by three, Chinese and Japanese, then words and symbols.
+    DeepSeekV3,
 }
-
-/// Every rule and its name.
-const NAMES: [(&str, PreTokenizer); 4] = [
-    ("gpt-2", PreTokenizer::Gpt2),
-    ("llama-bpe", PreTokenizer::Llama3),
-    ("qwen2", PreTokenizer::Qwen2),
-    ("smollm", PreTokenizer::SmolLm),
-];
 
 impl PreTokenizer {
     /// Looks a rule up by its name in GGUF.
@@ -54,46 +69,53 @@ impl PreTokenizer {
         NAMES.map(|(name, _)| name).join(", ")
     }
 
+    /// Whether a word that is a token stays whole, whatever the merges would make of it
+    /// (`ignore_merges` of `tokenizer.json`).
+    pub(super) fn ignores_merges(self) -> bool {
+        matches!(self, Self::Llama3 | Self::Tekken)
+    }
+}
+
+/// A rule, ready to cut.
+pub(super) struct Cutter {
+    composes: bool,
+    steps: Sequence,
+}
+
+impl Cutter {
+    /// Compiles a rule.
+    pub fn new(pre: PreTokenizer) -> Result<Self, Defect> {
+        let rule = rule(pre);
+        let steps = rule.steps.iter().map(step).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { composes: rule.composes, steps: Sequence::new(steps) })
+    }
+
     /// Cuts a text into words in the byte-level alphabet.
-    pub(super) fn cut(self, text: &str) -> tokenizers::Result<PreTokenizedString> {
+    pub fn cut(&self, text: &str) -> tokenizers::Result<PreTokenizedString> {
         let mut text = NormalizedString::from(text);
-        if self == Self::Qwen2 {
+        if self.composes {
             NFC.normalize(&mut text)?;
         }
         let mut words = PreTokenizedString::from(text);
-        match self {
-            Self::Gpt2 => apply(&byte_level(true), &mut words)?,
-            Self::SmolLm => {
-                apply(&Digits::new(true), &mut words)?;
-                apply(&byte_level(true), &mut words)?;
-            }
-            Self::Llama3 => cut_by(SPLIT_LLAMA3.as_ref(), &mut words)?,
-            Self::Qwen2 => cut_by(SPLIT_QWEN2.as_ref(), &mut words)?,
-        }
+        self.steps.pre_tokenize(&mut words)?;
         Ok(words)
     }
 }
 
-fn apply(
-    rule: &impl tokenizers::PreTokenizer,
-    words: &mut PreTokenizedString,
-) -> tokenizers::Result<()> {
-    rule.pre_tokenize(words)
-}
-
-fn cut_by(rule: Option<&Split>, words: &mut PreTokenizedString) -> tokenizers::Result<()> {
-    let rule = rule.ok_or("its regular expression is invalid")?;
-    apply(rule, words)?;
-    apply(&byte_level(false), words)
-}
-
-fn byte_level(use_regex: bool) -> ByteLevel {
-    ByteLevel::new(false, false, use_regex)
-}
-
-fn split(pattern: &str) -> Option<Split> {
-    let pattern = SplitPattern::Regex(pattern.to_owned());
-    Split::new(pattern, SplitDelimiterBehavior::Isolated, false).ok()
+fn step(step: &Step) -> Result<PreTokenizerWrapper, Defect> {
+    Ok(match step {
+        Step::Split(pattern) => {
+            let pattern = SplitPattern::Regex((*pattern).to_owned());
+            let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false);
+            split
+                .map_err(|error| Defect::unsupported(format!("its pre-tokenizer: {error}")))?
+                .into()
+        }
+        Step::Digits { alone } => Digits::new(*alone).into(),
+        Step::Punctuation => Punctuation::new(SplitDelimiterBehavior::Contiguous).into(),
+        Step::Gpt2 => ByteLevel::new(false, false, true).into(),
+        Step::Bytes => ByteLevel::new(false, false, false).into(),
+    })
 }
 
 #[cfg(test)]
@@ -102,7 +124,7 @@ mod tests {
     use tokenizers::{OffsetReferential, OffsetType};
 
     fn words(rule: PreTokenizer, text: &str) -> Vec<String> {
-        let cut = rule.cut(text).unwrap();
+        let cut = Cutter::new(rule).unwrap().cut(text).unwrap();
         let splits = cut.get_splits(OffsetReferential::Normalized, OffsetType::None);
         splits.into_iter().map(|(word, ..)| word.to_owned()).collect()
     }
@@ -113,7 +135,16 @@ mod tests {
             assert_eq!(PreTokenizer::from_name(name), Some(rule));
             assert!(PreTokenizer::names().contains(name));
         }
-        assert_eq!(PreTokenizer::from_name("default"), None);
+        assert_eq!(PreTokenizer::from_name("kimi-k2"), None);
+    }
+
+    #[test]
+    fn every_rule_compiles_and_loses_nothing() {
+        let text = "I'm 12345 cafés: 日本語、かな;\r\n\t x_y  HelloWorld!!";
+        let expected = words(PreTokenizer::Gpt2, text).concat();
+        for (name, rule) in NAMES {
+            assert_eq!(words(rule, text).concat(), expected, "{name}");
+        }
     }
 
     #[test]
@@ -132,5 +163,11 @@ mod tests {
     fn qwen2_composes_characters() {
         assert_eq!(words(PreTokenizer::Qwen2, "e\u{301}"), ["Ã©"]);
         assert_ne!(words(PreTokenizer::Llama3, "e\u{301}"), ["Ã©"]);
+    }
+
+    #[test]
+    fn the_default_parts_symbols_and_digits_by_three() {
+        let expected = ["a", "Ġb", "++", "123", "4"];
+        assert_eq!(words(PreTokenizer::Default, "a b++1234"), expected);
     }
 }

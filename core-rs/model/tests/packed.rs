@@ -1,0 +1,150 @@
+//! AWQ and GPTQ checkpoints against what their tensors stand for in float32, by
+//! `scripts/tiny_checkpoints/packed.py`.
+
+mod support;
+
+use std::collections::HashMap;
+
+use half::f16;
+use serde_json::json;
+use support::folder::{Folder, fixture};
+use tgi_model::{Model, Role, StorageType};
+
+const PROJECTIONS: [(Role, &str); 7] = [
+    (Role::Query, "self_attn.q_proj"),
+    (Role::Key, "self_attn.k_proj"),
+    (Role::Value, "self_attn.v_proj"),
+    (Role::AttentionOutput, "self_attn.o_proj"),
+    (Role::Gate, "mlp.gate_proj"),
+    (Role::Up, "mlp.up_proj"),
+    (Role::Down, "mlp.down_proj"),
+];
+
+/// Calls `check` with each projection: its name, its storage type, the largest difference from the
+/// golden rows in steps of the quantization, and the largest relative one.
+fn projections(name: &str, check: impl Fn(&str, StorageType, f32, f32)) {
+    let model = Model::open(&fixture(name)).unwrap();
+    let golden = std::fs::read(fixture(name).join("golden.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
+    let golden: HashMap<String, [Vec<f32>; 2]> =
+        serde_json::from_value(golden["weights"].clone()).unwrap();
+    assert_eq!(golden.len(), 2 * PROJECTIONS.len());
+    for layer in 0..2 {
+        for (role, stem) in PROJECTIONS {
+            let name = format!("model.layers.{layer}.{stem}.weight");
+            let view = model.tensor(role, Some(layer)).unwrap();
+            assert_eq!(view.name, name);
+            let numbers = view.dequantize().unwrap();
+            let columns = view.shape[1];
+            let (mut steps, mut relative) = (0.0f32, 0.0f32);
+            for (row, expected) in [0, view.shape[0] - 1].into_iter().zip(&golden[&name]) {
+                let found = &numbers[row * columns..][..columns];
+                for (column, (found, expected)) in found.iter().zip(expected).enumerate() {
+                    let off = (found - expected).abs();
+                    let block = (row * columns + column) / 32 * 20;
+                    let bytes = [view.bytes[block], view.bytes[block + 1]];
+                    steps = steps.max(off / f16::from_le_bytes(bytes).to_f32().abs());
+                    relative = relative.max(off / expected.abs().max(1e-6));
+                }
+            }
+            check(&name, view.dtype, steps, relative);
+        }
+    }
+}
+
+#[test]
+fn awq_is_within_a_256th_of_a_step() {
+    projections("tiny-llama-awq", |name, dtype, steps, _| {
+        assert_eq!(dtype.to_string(), "Q4_1", "{name}");
+        assert!(steps <= 1.0 / 256.0, "{name}: {steps} steps");
+    });
+}
+
+#[test]
+fn symmetric_gptq_is_exact_and_any_other_is_within_a_256th_of_a_step() {
+    projections("tiny-llama-gptq", |name, dtype, steps, relative| {
+        if name.contains("down_proj") {
+            // In the order of its activations: half precision.
+            assert_eq!(dtype.to_string(), "F16", "{name}");
+            assert!(relative <= 1.0 / 2048.0, "{name}: {relative}");
+        } else {
+            assert_eq!(dtype.to_string(), "Q4_1", "{name}");
+            let limit = if name.contains("q_proj") { 0.0 } else { 1.0 / 256.0 };
+            assert!(steps <= limit, "{name}: {steps} steps");
+        }
+    });
+}
+
+#[test]
+fn the_second_format_of_gptq_stores_zeros_as_they_are() {
+    let folder = Folder::copy("tiny-llama-gptq");
+    let settings = json!({"quant_method": "gptq", "bits": 4, "checkpoint_format": "gptq_v2"});
+    folder.set("quantization_config", settings);
+    let first = Model::open(&fixture("tiny-llama-gptq")).unwrap();
+    let second = folder.open();
+    let numbers = |model: &Model| model.tensor(Role::Query, Some(0)).unwrap().dequantize().unwrap();
+    let view = first.tensor(Role::Query, Some(0)).unwrap();
+    let scale = f16::from_le_bytes([view.bytes[0], view.bytes[1]]).to_f32();
+    // Zeros of 7 and not of 8: every weight is a step larger.
+    let (first, second) = (numbers(&first), numbers(&second));
+    assert!((second[0] - first[0] - scale).abs() <= scale / 256.0);
+}
+
+#[test]
+fn quantizations_that_are_not_read_are_refused_with_what_to_do() {
+    for (settings, expected) in [
+        (json!({"quant_method": "fp8"}), "its quantization is \"fp8\", this version reads awq"),
+        (json!({"quant_method": "gptq", "bits": 8}), "has bits 8, this version reads 4"),
+        (json!({"quant_method": "awq"}), "has bits missing"),
+        (json!({"quant_method": "awq", "bits": 4, "version": "gemv"}), "layout is \"gemv\""),
+    ] {
+        let folder = Folder::copy("tiny-llama-awq");
+        folder.set("quantization_config", settings);
+        let refusal = folder.refusal();
+        assert!(refusal.contains(expected), "{refusal}");
+        assert!(refusal.contains("quantize it by --quantize"), "{refusal}");
+    }
+}
+
+#[test]
+fn packed_tensors_that_do_not_fit_together_are_refused() {
+    let stem = "model.layers.0.mlp.up_proj";
+    let spoil = |end: &str, shape: &[usize]| {
+        let folder = Folder::copy("tiny-llama-gptq");
+        let mut tensors = folder.tensors();
+        let (_, found, bytes) = tensors.get_mut(&format!("{stem}.{end}")).unwrap();
+        *found = shape.to_vec();
+        let size = shape.iter().product::<usize>() * if end == "scales" { 2 } else { 4 };
+        bytes.resize(size, 9);
+        folder.store("model.safetensors", &tensors);
+        folder.refusal()
+    };
+    for (end, shape) in [
+        ("qweight", &[8, 95][..]),
+        ("qweight", &[768]),
+        ("qweight", &[0, 96]),
+        ("qzeros", &[2, 13]),
+        ("scales", &[0, 96]),
+        ("scales", &[3, 96]),
+    ] {
+        let refusal = spoil(end, shape);
+        assert!(refusal.contains("do not fit together"), "{end} {shape:?}: {refusal}");
+    }
+    let refusal = spoil("g_idx", &[63]);
+    assert!(refusal.contains("is no index of 64 inputs into 2 groups"), "{refusal}");
+    let folder = Folder::copy("tiny-llama-gptq");
+    let mut tensors = folder.tensors();
+    tensors.remove(&format!("{stem}.scales"));
+    folder.store("model.safetensors", &tensors);
+    assert!(folder.refusal().contains("up_proj.qweight lacks qzeros or scales"));
+}
+
+#[test]
+fn an_index_out_of_range_is_refused() {
+    let folder = Folder::copy("tiny-llama-gptq");
+    let mut tensors = folder.tensors();
+    let (.., bytes) = tensors.get_mut("model.layers.1.mlp.down_proj.g_idx").unwrap();
+    bytes[..4].copy_from_slice(&(-1i32).to_le_bytes());
+    folder.store("model.safetensors", &tensors);
+    assert!(folder.refusal().contains("is no index of 96 inputs into 3 groups"));
+}

@@ -1,0 +1,158 @@
+//! A tokenizer as `tokenizer.json` and the same as a GGUF file, beside what Hugging Face makes of
+//! the corpus (`scripts/tokenizer_references`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tgi_model::{HubVocabulary, Model, Tokenizer};
+
+use super::gguf::{self, File, Q8_0};
+use super::packages::Package;
+use super::tiny;
+
+/// What the reference says.
+#[derive(Deserialize)]
+pub struct Expected {
+    /// The packages with real tokenizers.
+    pub packages: Vec<Package>,
+    hashes: BTreeMap<String, String>,
+}
+
+/// Digits of a hash.
+const DIGITS: usize = 6;
+
+impl Expected {
+    /// Reads the file.
+    pub fn read() -> Self {
+        serde_json::from_value(json(&fixtures().join("expected.json"))).unwrap()
+    }
+
+    /// The names of tokenizers that begin so, without that beginning.
+    pub fn names<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.hashes.keys().filter_map(move |name| name.strip_prefix(prefix))
+    }
+
+    /// Compares the ids of every text; the name is one of [`Self::names`] with its beginning.
+    pub fn compare(&self, name: &str, texts: &[String], encode: impl Fn(&str) -> Vec<u32>) {
+        self.compare_but(name, texts, |_| false, encode);
+    }
+
+    /// Compares the ids of every text but those that `excepted` names.
+    pub fn compare_but(
+        &self,
+        name: &str,
+        texts: &[String],
+        excepted: impl Fn(&str) -> bool,
+        encode: impl Fn(&str) -> Vec<u32>,
+    ) {
+        let hashes = &self.hashes[name];
+        assert_eq!(hashes.len(), texts.len() * DIGITS);
+        let differs = |line: &usize| {
+            let expected = &hashes[line * DIGITS..(line + 1) * DIGITS];
+            !excepted(&texts[*line]) && hash(&encode(&texts[*line])) != *expected
+        };
+        let different: Vec<usize> = (0..texts.len()).filter(differs).collect();
+        if let Some(&first) = different.first() {
+            panic!(
+                "{name}: {} of {} texts have other ids; text {first} {:?} has {:?} (build.py \
+                 --show {name} {first} tells the reference's)",
+                different.len(),
+                texts.len(),
+                texts[first],
+                encode(&texts[first]),
+            );
+        }
+    }
+}
+
+/// 64-bit FNV-1a over the ids, the first 24 bits.
+fn hash(ids: &[u32]) -> String {
+    let step = |state: u64, &id: &u32| (state ^ u64::from(id)).wrapping_mul(0x0000_0100_0000_01B3);
+    let state = ids.iter().fold(0xCBF2_9CE4_8422_2325, step);
+    format!("{:06x}", state >> 40)
+}
+
+/// Where the references lie.
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/tokenizers")
+}
+
+/// The 2,000 texts.
+pub fn corpus() -> Vec<String> {
+    serde_json::from_value(json(&fixtures().join("corpus.json"))).unwrap()
+}
+
+/// A JSON file.
+pub fn json(path: &Path) -> Value {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// The files of a folder.
+pub fn folder(path: &Path) -> HubVocabulary {
+    HubVocabulary {
+        json: std::fs::read(path.join("tokenizer.json")).unwrap(),
+        settings: serde_json::from_value(json(&path.join("tokenizer_config.json"))).unwrap(),
+        ..HubVocabulary::default()
+    }
+}
+
+/// A model with the vocabulary of a `tokenizer.json`, as converters write it to GGUF. `rule` is
+/// `tokenizer.ggml.pre`, or `llama` for a `SentencePiece` vocabulary.
+pub fn gguf(hub: &HubVocabulary, rule: &str) -> Model {
+    let tokenizer = Tokenizer::from_hub(hub).unwrap();
+    let data: Value = serde_json::from_slice(&hub.json).unwrap();
+    let (tokens, kinds) = tokens(&data, tokenizer.vocab());
+    let mut file = tiny::llama();
+    file.remove("token_embd.weight").add("token_embd.weight", &[tokens.len(), tiny::HIDDEN], Q8_0);
+    let set = |file: &mut File, key: &str, value| {
+        file.set(&format!("tokenizer.ggml.{key}"), value);
+    };
+    if rule == "llama" {
+        let scores = (0..tokens.len()).map(|id| -(id as f32)).collect();
+        set(&mut file, "model", gguf::Value::Text("llama".to_owned()));
+        set(&mut file, "scores", gguf::Value::Floats(scores));
+        set(&mut file, "unknown_token_id", gguf::Value::U32(3));
+        set(&mut file, "add_space_prefix", gguf::Value::Bool(false));
+    } else {
+        set(&mut file, "pre", gguf::Value::Text(rule.to_owned()));
+        set(&mut file, "merges", gguf::Value::Texts(merges(&data)));
+    }
+    set(&mut file, "tokens", gguf::Value::Texts(tokens));
+    set(&mut file, "token_type", gguf::Value::Ints(kinds));
+    let bos = tokenizer.bos();
+    let adds_bos = bos.is_some() && tokenizer.encode("", true).unwrap().first().copied() == bos;
+    set(&mut file, "bos_token_id", gguf::Value::U32(bos.unwrap_or(0)));
+    set(&mut file, "eos_token_id", gguf::Value::U32(0));
+    set(&mut file, "add_bos_token", gguf::Value::Bool(adds_bos));
+    Model::from_bytes("vocabulary.gguf", &file.bytes()).unwrap()
+}
+
+/// Tokens by id and GGUF's numbers of their kinds.
+fn tokens(data: &Value, count: usize) -> (Vec<String>, Vec<i32>) {
+    let mut tokens = vec![(String::new(), 5); count];
+    let vocabulary: &Map<String, Value> = data["model"]["vocab"].as_object().unwrap();
+    let has_bytes = data["model"]["byte_fallback"] == true;
+    for (token, id) in vocabulary {
+        let kind = if has_bytes && token.starts_with("<0x") { 6 } else { 1 };
+        tokens[id.as_u64().unwrap() as usize] = (token.clone(), kind);
+    }
+    for added in data["added_tokens"].as_array().unwrap() {
+        let kind = if added["special"] == true { 3 } else { 4 };
+        let content = added["content"].as_str().unwrap();
+        // Converters write what such a token stands for.
+        let content = if has_bytes { content.replace('▁', " ") } else { content.to_owned() };
+        tokens[added["id"].as_u64().unwrap() as usize] = (content, kind);
+    }
+    tokens.into_iter().unzip()
+}
+
+fn merges(data: &Value) -> Vec<String> {
+    let merge = |merge: &Value| match merge {
+        Value::String(merge) => merge.clone(),
+        pair => format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
+    };
+    data["model"]["merges"].as_array().unwrap().iter().map(merge).collect()
+}
