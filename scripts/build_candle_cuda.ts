@@ -27,8 +27,27 @@ export const CANDLE_CUDA_LIBRARY = join(
   ...[CANDLE_CUDA_TARGET, "release", "libtgi_core_candle_cuda.so"] as const,
 );
 
+/** What the build script of candle-kernels writes last. */
+const KERNELS = "libmoe.a";
+
 /** Where CUDA's libraries are looked for, besides the system's places and `LD_LIBRARY_PATH`. */
 const RUN_PATH = "$ORIGIN:/usr/local/cuda/lib64";
+
+/** Whether candle's kernels, which take a quarter of an hour, are compiled already. */
+export async function kernelsAreCompiled(): Promise<boolean> {
+  const builds = join(CANDLE_CUDA_TARGET, "release", "build");
+  try {
+    for await (const { name } of Deno.readDir(builds)) {
+      if (!name.startsWith("candle-kernels-")) continue;
+      if ((await Deno.stat(join(builds, name, "out", KERNELS)).catch(() => null))?.isFile) {
+        return true;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return false;
+}
 
 /** Builds the library; false when that failed, which has been said. */
 export async function buildCandleCuda({ home }: Toolkit): Promise<boolean> {
