@@ -9,11 +9,13 @@ import { ABI_VERSION, type CoreSymbols, SYMBOLS } from "./symbols.ts";
 /** The library of every backend; an executable carries it. */
 const CORE = "libtgi_core.so";
 /** candle on CUDA, with the same ABI: linked to CUDA's own libraries, so never embedded. */
-const CANDLE_CUDA = "libtgi_core_candle_cuda.so";
+export const CANDLE_CUDA = "libtgi_core_candle_cuda.so";
 /** Names the library to load, before all other places. */
 const VARIABLE = "TGI_CORE_LIB";
 /** Where cargo builds; an executable of `deno compile` has its files under the same paths. */
 const BUILT = new URL("../core-rs/target/release/", import.meta.url);
+/** Where `deno task build:candle-cuda` builds. */
+const BUILT_CANDLE_CUDA = new URL("../core-rs/target/candle-cuda/release/", import.meta.url);
 
 /** A library file, and why it was picked. */
 export interface LibraryChoice {
@@ -22,11 +24,12 @@ export interface LibraryChoice {
   readonly reason: string;
   /** Whether it lies inside the executable. */
   readonly embedded?: boolean;
+  /** The GPU that it is wanted for, as `--device` has it. */
+  readonly gpu?: string;
 }
 
-/** What shall be computed with, and where. */
+/** What shall compute. */
 export interface Wanted {
-  readonly backend: string;
   readonly device: string;
 }
 
@@ -48,29 +51,34 @@ export interface CoreLibrary extends LibraryChoice {
 
 /**
  * The library named by `TGI_CORE_LIB`; else, in a compiled executable, the one beside it or the one
- * embedded in it; else the one that cargo built. candle on CUDA has a library of its own.
+ * embedded in it; else the one that cargo built. A GPU has a library of its own.
  *
  * @throws StartError when that one is in none of these places.
  */
 export function chooseLibrary(
   { variable, standalone, executable, exists }: Surroundings,
-  { backend, device }: Wanted = { backend: "cpu", device: "cpu" },
+  { device }: Wanted = { device: "cpu" },
 ): LibraryChoice {
-  if (variable) return { path: variable, reason: `named by ${VARIABLE}` };
-  const file = backend === "candle" && device === "cuda" ? CANDLE_CUDA : CORE;
-  const built = fileURLToPath(new URL(file, BUILT));
+  const gpu = device === "cpu" ? {} : { gpu: device };
+  if (variable) return { path: variable, reason: `named by ${VARIABLE}`, ...gpu };
+  const file = device === "cpu" ? CORE : CANDLE_CUDA;
+  const built = fileURLToPath(new URL(file, device === "cpu" ? BUILT : BUILT_CANDLE_CUDA));
   const beside = join(dirname(executable), file);
-  if (standalone && exists(beside)) return { path: beside, reason: "beside the executable" };
+  if (standalone && exists(beside)) {
+    return { path: beside, reason: "beside the executable", ...gpu };
+  }
   if (file === CORE) {
     return standalone
       ? { path: built, reason: "embedded in the executable", embedded: true }
       : { path: built, reason: "built by cargo" };
   }
-  if (!standalone && exists(built)) return { path: built, reason: "built by cargo" };
+  if (!standalone && exists(built)) return { path: built, reason: "built by cargo", ...gpu };
   throw new StartError(
-    `Cannot compute on ${device} with --backend ${backend}: there is no ${
-      standalone ? beside : built
-    }; put that library there, name it by ${VARIABLE}, or give --device cpu.`,
+    `Cannot compute on ${device}: ` +
+      (standalone
+        ? `there is no ${beside}; put that library there, `
+        : `there is no ${built}; build it with \`deno task build:candle-cuda\`, `) +
+      `name one by ${VARIABLE}, or give --device cpu.`,
   );
 }
 
@@ -103,14 +111,14 @@ export function openLibrary(choice: LibraryChoice = chooseLibrary(surroundings()
 }
 
 function load(choice: LibraryChoice): Deno.DynamicLibrary<typeof SYMBOLS> {
-  const { path, reason, embedded = false } = choice;
+  const { path, reason, embedded = false, gpu = null } = choice;
   try {
     return Deno.dlopen(path, SYMBOLS);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     const temporary = Deno.env.get("TMPDIR") || "/tmp";
     throw new StartError(
-      loadFailureText({ path, reason, embedded, temporary, present: exists(path), message }),
+      loadFailureText({ path, reason, embedded, gpu, temporary, present: exists(path), message }),
       1,
       { cause },
     );

@@ -1,4 +1,4 @@
-import { equal, match, ok, throws } from "node:assert/strict";
+import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
 import { StartError } from "../server/errors.ts";
 import { chooseLibrary, openLibrary, type Surroundings } from "./library.ts";
 
@@ -28,22 +28,41 @@ Deno.test("a compiled executable takes the library beside it, else the embedded 
   equal(embedded.reason, "embedded in the executable");
 });
 
-Deno.test("candle on cuda takes its own library, beside the executable or built by cargo", () => {
-  const wanted = { backend: "candle", device: "cuda" };
-  const beside = chooseLibrary({ ...CHECKOUT, standalone: true }, wanted);
-  equal(beside.path, "/opt/tgi/libtgi_core_candle_cuda.so");
-  match(chooseLibrary(CHECKOUT, wanted).path, /release\/libtgi_core_candle_cuda\.so$/);
-  match(chooseLibrary(CHECKOUT, { ...wanted, backend: "cpu" }).path, /release\/libtgi_core\.so$/);
+Deno.test("a GPU has a library of its own, beside the executable or built by cargo", () => {
+  for (const device of ["cuda", "cuda:3"]) {
+    const beside = chooseLibrary({ ...CHECKOUT, standalone: true }, { device });
+    deepEqual(beside, {
+      path: "/opt/tgi/libtgi_core_candle_cuda.so",
+      reason: "beside the executable",
+      gpu: device,
+    });
+    const built = chooseLibrary(CHECKOUT, { device });
+    match(built.path, /target\/candle-cuda\/release\/libtgi_core_candle_cuda\.so$/);
+    const named = chooseLibrary({ ...CHECKOUT, variable: "/a.so" }, { device });
+    deepEqual(named, { path: "/a.so", reason: "named by TGI_CORE_LIB", gpu: device });
+  }
+  match(chooseLibrary(CHECKOUT, { device: "cpu" }).path, /release\/libtgi_core\.so$/);
 });
 
-Deno.test("candle on cuda without its library is one sentence with the ways out", () => {
-  const bare = { ...CHECKOUT, standalone: true, exists: () => false };
-  throws(() => chooseLibrary(bare, { backend: "candle", device: "cuda" }), (error) => {
-    ok(error instanceof StartError);
-    match(error.message, /there is no \/opt\/tgi\/libtgi_core_candle_cuda\.so; .*TGI_CORE_LIB/);
-    match(error.message, /--device cpu/);
-    return true;
-  });
+Deno.test("a GPU without its library is one sentence with the ways out", () => {
+  const bare = { ...CHECKOUT, exists: () => false };
+  const refusal = (surroundings: Surroundings) => {
+    try {
+      return chooseLibrary(surroundings, { device: "cuda" }).path;
+    } catch (error) {
+      ok(error instanceof StartError);
+      return error.message;
+    }
+  };
+  equal(
+    refusal({ ...bare, standalone: true }),
+    "Cannot compute on cuda: there is no /opt/tgi/libtgi_core_candle_cuda.so; put that library " +
+      "there, name one by TGI_CORE_LIB, or give --device cpu.",
+  );
+  match(
+    refusal(bare),
+    /^Cannot compute on cuda: there is no \/.*; build it with `deno task build:candle-cuda`, name /,
+  );
 });
 
 Deno.test("a library that cannot be loaded is one sentence with the path and the fix", () => {

@@ -1,5 +1,8 @@
 /** Why a library cannot be loaded, as one sentence with the fix. */
 
+/** The driver's own library; all others come with the toolkit or from packages. */
+const DRIVER = "libcuda.so";
+
 /** What the sentence depends on. */
 export interface LoadFailure {
   readonly path: string;
@@ -7,6 +10,8 @@ export interface LoadFailure {
   readonly reason: string;
   /** Whether it lies inside the executable: Deno then writes it into `temporary` to load it. */
   readonly embedded: boolean;
+  /** The GPU that the library is wanted for; null for the processor. */
+  readonly gpu: string | null;
   /** The folder for temporary files. */
   readonly temporary: string;
   /** Whether the file is there. */
@@ -17,7 +22,20 @@ export interface LoadFailure {
 
 /** The sentence. The words of Deno and of the dynamic linker are recognized where they are vague. */
 export function loadFailureText(failure: LoadFailure): string {
-  return failure.embedded ? embeddedText(failure) : fileText(failure);
+  return failure.embedded ? embeddedText(failure) : cudaText(failure) ?? fileText(failure);
+}
+
+/** What is missing of CUDA: its libraries are linked, so the dynamic linker misses them at load. */
+function cudaText({ path, reason, gpu, message }: LoadFailure): string | null {
+  const missing = /(lib(?:cu|nv)\w+\.so[.\d]*): cannot open shared object file/.exec(message)?.[1];
+  if (missing === undefined) return null;
+  const what = gpu === null ? `Cannot load ${path} (${reason})` : `Cannot compute on ${gpu}`;
+  const way = gpu === null ? "name another library by TGI_CORE_LIB" : "give --device cpu";
+  return missing.startsWith(DRIVER)
+    ? `${what}: this machine has no NVIDIA driver (${missing}, which ${path} needs, was not found); ` +
+      `install driver 580 or newer, or ${way}.`
+    : `${what}: CUDA's ${missing}, which ${path} needs, was not found; install the libraries of ` +
+      `CUDA 13, put them beside that file or name their folder by LD_LIBRARY_PATH, or ${way}.`;
 }
 
 function embeddedText({ temporary, message }: LoadFailure): string {

@@ -5,6 +5,7 @@ const EMBEDDED: LoadFailure = {
   path: "/t/deno-compile-tgi/core-rs/target/release/libtgi_core.so",
   reason: "embedded in the executable",
   embedded: true,
+  gpu: null,
   temporary: "/t",
   present: true,
   message: "",
@@ -43,5 +44,41 @@ Deno.test("a file that is not there is told so, whatever the linker says", () =>
     }),
     "Cannot load /a.so (named by TGI_CORE_LIB): there is no such file; build it with `deno task " +
       "build`, or name another by TGI_CORE_LIB.",
+  );
+});
+
+const CANDLE_CUDA: LoadFailure = {
+  ...EMBEDDED,
+  path: "/opt/libtgi_core_candle_cuda.so",
+  reason: "beside the executable",
+  embedded: false,
+  gpu: "cuda:1",
+};
+
+function missing(name: string): string {
+  return `Could not open library: Could not open library: ${name}: cannot open shared object file: ` +
+    "No such file or directory";
+}
+
+Deno.test("a machine without a driver is told so, with the driver to install", () => {
+  equal(
+    loadFailureText({ ...CANDLE_CUDA, message: missing("libcuda.so.1") }),
+    "Cannot compute on cuda:1: this machine has no NVIDIA driver (libcuda.so.1, which " +
+      "/opt/libtgi_core_candle_cuda.so needs, was not found); install driver 580 or newer, or give " +
+      "--device cpu.",
+  );
+});
+
+Deno.test("a library of CUDA that is missing is named, with where to put it", () => {
+  const message = missing("libcublas.so.13");
+  equal(
+    loadFailureText({ ...CANDLE_CUDA, message }),
+    "Cannot compute on cuda:1: CUDA's libcublas.so.13, which /opt/libtgi_core_candle_cuda.so needs, " +
+      "was not found; install the libraries of CUDA 13, put them beside that file or name their " +
+      "folder by LD_LIBRARY_PATH, or give --device cpu.",
+  );
+  match(
+    loadFailureText({ ...CANDLE_CUDA, gpu: null, message }),
+    /^Cannot load \/opt\/libtgi_core_candle_cuda\.so .*, or name another library by TGI_CORE_LIB\.$/,
   );
 });

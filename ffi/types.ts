@@ -179,6 +179,9 @@ export interface TokenizeJob {
 /** What the core does on request. */
 export type Job = GenerateJob | ChatJob | TokenizeJob;
 
+/** What computes: the processor, the first GPU, or the GPU of this number, from 0. */
+export type Device = "cpu" | "cuda" | `cuda:${number}`;
+
 /** How to open the core; null takes the default that the plan finds. */
 export interface EngineConfig {
   backend: "candle" | "scripted" | "cpu";
@@ -188,10 +191,10 @@ export interface EngineConfig {
   modelOffset?: number | null;
   /** Bytes of the model from there on. */
   modelLength?: number | null;
-  device?: "cpu" | "cuda";
+  device?: Device;
   /** Instruction set of the cpu backend; null is the best that the processor has. */
   cpuIsa?: string | null;
-  /** What weights of floats are rounded to at load; null is as stored. */
+  /** What weights of floats are rounded to at load, and what a GPU computes in; null is as stored. */
   dtype: "float32" | "float16" | "bfloat16" | null;
   /** What they are quantized to at load, by ggml's name; null is as stored. */
   quantize?: string | null;
@@ -229,6 +232,7 @@ export interface ScriptedConfig {
 /** What the core chose at load, from `tgi_stats`. */
 export interface EngineInfo {
   readonly backend: string;
+  /** `cpu` or `cuda`. */
   readonly device: string;
   /** Instruction set of the kernels. */
   readonly isa: string;
@@ -269,12 +273,28 @@ export interface Survey
   readonly problem: string | null;
 }
 
+/** A GPU as its driver shows it. */
+export interface Gpu {
+  /** As `--device` has it: `cuda:0`. */
+  readonly device: string;
+  /** The product's. */
+  readonly name: string;
+  /** `sm_90` for compute capability 9.0. */
+  readonly isa: string;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
+
 /** What the library can do on this machine, from `tgi_machine`. */
 export interface Machine {
   /** Version of the library. */
   readonly version: string;
   /** What it can compute on. */
   readonly devices: readonly string[];
+  /** GPUs that it could compute on. */
+  readonly gpus: readonly Gpu[];
+  /** Why there are none, where the driver says so. */
+  readonly gpuProblem: string | null;
   readonly architecture: string;
   /** Threads that may run at a time. */
   readonly cores: number;

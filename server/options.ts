@@ -18,6 +18,8 @@ export interface Settings {
   readonly operands: readonly string[];
   /** Whether the flag or its variable was given. */
   readonly isGiven: (name: FlagName) => boolean;
+  /** `--port` or `PORT`, whichever gave the value; null when it is the default. */
+  readonly givenBy: (name: FlagName) => string | null;
 }
 
 /**
@@ -37,7 +39,8 @@ export function readSettings(
   const values = finish(read, warnings);
   checkTogether(values);
   const { operands, given } = read;
-  return { values, warnings, operands, isGiven: (name) => given.has(name) };
+  const givenBy = (name: FlagName) => given.get(name) ?? null;
+  return { values, warnings, operands, isGiven: (name) => given.has(name), givenBy };
 }
 
 function ignoredFlags({ values, given }: CommandLine): string[] {
@@ -64,10 +67,24 @@ function finish({ values, given }: CommandLine, warnings: string[]): FlagValues 
   }
   return {
     ...values,
+    backend: backendFor({ values, given }),
     hostname: listenAddress({ values, given }, warnings),
     maxInputTokens: values.maxInputTokens ?? values.maxInputLength,
     prefixCaching: values.prefixCaching && !values.disablePrefixCaching,
   };
+}
+
+/** Only candle computes on a GPU: asked for a GPU and no backend, it is candle. */
+function backendFor(
+  { values, given }: Pick<CommandLine, "values" | "given">,
+): FlagValues["backend"] {
+  const { backend, device } = values;
+  if (device === "cpu" || backend === "candle") return backend;
+  if (!given.has("backend")) return "candle";
+  throw usageError(
+    `${given.get("device")} ${device} needs --backend candle, not ${backend}: give that, or ` +
+      "--device cpu.",
+  );
 }
 
 /**

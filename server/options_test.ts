@@ -147,6 +147,35 @@ Deno.test("weights are held as stored unless one of --dtype and --quantize says 
   refusal(["--dtype", "int8"]);
 });
 
+Deno.test("a GPU is named with or without its number, and has every number format", () => {
+  for (const device of ["cuda", "cuda:0", "cuda:15"]) {
+    const { values, warnings } = read(["--device", device, "--dtype", "bfloat16"]);
+    assert.deepEqual([values.device, values.dtype, warnings], [device, "bfloat16", []]);
+  }
+  for (const device of ["gpu", "cuda:", "cuda:x", "cpu:0", "cuda:1000"]) {
+    assert.equal(
+      refusal(["--device", device]),
+      `--device ${device} cannot be used: it must be cpu, cuda or cuda:N. See --help.`,
+    );
+  }
+});
+
+Deno.test("a GPU computes with candle, and with nothing else", () => {
+  assert.equal(read(["--device", "cuda"]).values.backend, "candle");
+  assert.equal(read(["--backend", "candle"], { DEVICE: "cuda:1" }).values.backend, "candle");
+  assert.equal(
+    refusal(["--backend", "cpu"], { DEVICE: "cuda:1" }),
+    "DEVICE cuda:1 needs --backend candle, not cpu: give that, or --device cpu.",
+  );
+  assert.match(refusal(["--backend=scripted", "--device=cuda"]), /^--device cuda needs --backend /);
+});
+
+Deno.test("who named a value is known, and a default has no name", () => {
+  const settings = read(["--port", "1"], { DEVICE: "cpu" });
+  const names = (["port", "device", "hostname"] as const).map((name) => settings.givenBy(name));
+  assert.deepEqual(names, ["--port", "DEVICE", null]);
+});
+
 Deno.test("TGI's formats of the KV cache are accepted with a warning, unknown ones are not", () => {
   assert.deepEqual(read(["--kv-cache-dtype", "int8"]).warnings, []);
   for (const format of ["fp8_e4m3fn", "fp8_e5m2"]) {

@@ -1,13 +1,13 @@
 /** `tgi --version`: the version, then what would compute here, one fact a line. */
 
-import { openLibrary } from "../../ffi/library.ts";
+import { libraryFor, openLibrary } from "../../ffi/library.ts";
 import { surveyMachine } from "../../ffi/survey.ts";
 import { type CarriedModel, carriedModel } from "../carried_model.ts";
 import { StartError } from "../errors.ts";
 
 /** The lines after the version; a core that cannot be loaded is a line, not a failure. */
 export function aboutText(): string {
-  const lines = [`Deno: ${Deno.version.deno}`, ...coreLines()];
+  const lines = [`Deno: ${Deno.version.deno}`, ...coreLines(), gpuLine()];
   const carried = carriedModel();
   if (carried !== null) lines.push(carriedLine(carried));
   return lines.map((line) => `${line}\n`).join("");
@@ -29,6 +29,17 @@ function coreLines(): string[] {
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     return [`Core: none. ${error.message}`];
+  }
+}
+
+/** Where the library for a GPU is; it is not loaded, for that would wake the GPU. */
+function gpuLine(): string {
+  try {
+    const { path, reason } = libraryFor({ device: "cuda" });
+    return `Core for --device cuda: ${path} (${reason})`;
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    return `Core for --device cuda: none. ${error.message}`;
   }
 }
 

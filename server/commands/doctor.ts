@@ -1,13 +1,13 @@
 /** `tgi doctor`: looks at everything that a start needs, and says what to do. */
 
 import { getLogger } from "@logtape/logtape";
-import { openLibrary } from "../../ffi/library.ts";
+import { libraryFor, openLibrary } from "../../ffi/library.ts";
 import { surveyMachine } from "../../ffi/survey.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { ok } from "../doctor/finding.ts";
+import { checkDriver, checkGpu } from "../doctor/gpu_checks.ts";
 import {
   checkCores,
-  checkDriver,
   checkMemory,
   checkProcessor,
   libraryMissing,
@@ -41,7 +41,7 @@ async function findingsOf(values: FlagValues, context: CommandContext): Promise<
   return [
     ok("program", `tgi ${context.version}, Deno ${Deno.version.deno}`),
     ...await coreFindings(values, context),
-    await checkDriver(),
+    await checkDriver(values.device),
     await checkCache(cache),
     await checkDisk(cache),
     checkPort(values.hostname, values.port),
@@ -52,10 +52,10 @@ async function findingsOf(values: FlagValues, context: CommandContext): Promise<
 async function coreFindings(values: FlagValues, context: CommandContext): Promise<Finding[]> {
   let library: ReturnType<typeof openLibrary>;
   try {
-    library = openLibrary();
+    library = openLibrary(libraryFor(values));
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    return [libraryMissing(error.message)];
+    return [libraryMissing(error.message, values.device)];
   }
   using _library = { [Symbol.dispose]: () => library.close() };
   const machine = surveyMachine(library);
@@ -64,6 +64,7 @@ async function coreFindings(values: FlagValues, context: CommandContext): Promis
     checkProcessor(machine),
     checkCores(machine),
     checkMemory(machine),
+    ...checkGpu(values.device, machine),
     await checkModel(values, context.variables, library),
   ];
 }

@@ -43,6 +43,15 @@ Deno.test("the core gets its limits, and null for what it shall find itself", ()
   assert.deepEqual([config.device, config.cpuIsa], ["cpu", null]);
 });
 
+Deno.test("the core gets the device and the number format that are named", () => {
+  const dtype = (...args: string[]) => {
+    const { device, dtype } = engineConfig(values(...args), { path: "/m.gguf" });
+    return [device, dtype];
+  };
+  assert.deepEqual(dtype("--device", "cuda:1"), ["cuda:1", null]);
+  assert.deepEqual(dtype("--device", "cuda", "--dtype", "float16"), ["cuda", "float16"]);
+});
+
 Deno.test("a model that is a part of a file is named with its range", () => {
   const part = { offset: 4096, length: 99 };
   const config = engineConfig(values("--cpu-isa", "avx2"), { path: "/tgi", part });

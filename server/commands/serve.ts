@@ -26,9 +26,10 @@ const log = getLogger([LOG_CATEGORY]);
  * @throws StartError when it cannot start.
  */
 export async function serve(
-  { values, warnings }: Settings,
+  settings: Settings,
   context: CommandContext,
 ): Promise<number> {
+  const { values, warnings } = settings;
   using stop = awaitStop();
   for (const warning of warnings) log.warn`${warning}`;
   const apiKeys = await readKeys(values.apiKey, values.apiKeyFile);
@@ -44,7 +45,7 @@ export async function serve(
   engine.onError = (error) => log.error`The core's records were not all taken: ${error}`;
   await using unopened = new AsyncDisposableStack();
   unopened.defer(() => engine.close());
-  describeEngine(engine);
+  describeEngine(engine, settings.givenBy("device"));
   const [chat, tokenizer] = [new CoreRenderer(engine), new CoreTokenizer(engine)];
   const options = serverOptions(values, model, engine.info, context.version, apiKeys);
   const server = listen(createApp({ engine, chat, tokenizer, options }).fetch, values, options);
@@ -71,11 +72,13 @@ async function giveUpRights(): Promise<void> {
   await Deno.permissions.revoke({ name: "run" });
 }
 
-function describeEngine({ info, library }: Engine): void {
+/** @param deviceBy how the device was named; null when it is the default. */
+function describeEngine({ info, library }: Engine, deviceBy: string | null): void {
   log.info`Core: ${library.path} (${library.reason})`;
   const { weightsBytes, kvBytes, kvBytesPerToken, arenaBytes, availableBytes } = info.plan;
+  const why = deviceBy === null ? "the default" : `named by ${deviceBy}`;
   log
-    .info`Core: backend ${info.backend} on ${info.device} (named by --device), instruction set ${info.isa} (${info.isaReason}), ${info.dtype}, ${info.architecture}, context ${info.context} tokens`;
+    .info`Core: backend ${info.backend} on ${info.device} (${why}), instruction set ${info.isa} (${info.isaReason}), ${info.dtype}, ${info.architecture}, context ${info.context} tokens`;
   log.info`Memory: weights ${bytesText(weightsBytes)}, KV cache ${
     bytesText(kvBytes)
   } (${info.maxBatchTotalTokens} tokens of ${kvBytesPerToken} bytes), working space ${

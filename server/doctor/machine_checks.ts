@@ -1,14 +1,11 @@
-/** Checks of processor, memory and driver. */
+/** Checks of processor and memory. */
 
-import type { Machine } from "../../ffi/types.ts";
+import type { Device, Machine } from "../../ffi/types.ts";
 import { bytesText } from "../terminal/bytes.ts";
 import { fail, type Finding, ok, warn } from "./finding.ts";
 
 /** The default model with room for a conversation. */
 const LEAST_MEMORY = 1e9;
-
-/** Where the driver tells its version (NVIDIA's README, chapter "proc filesystem"). */
-const NVIDIA_VERSION = "/proc/driver/nvidia/version";
 
 /** Which instructions the kernels use. */
 export function checkProcessor({ architecture, features, missing, cpuIsas, candleIsa }: Machine) {
@@ -38,17 +35,13 @@ export function checkMemory({ availableBytes }: Machine): Finding {
     : ok("memory", found);
 }
 
-/** Whether there is a driver for a GPU; nothing here needs one. */
-export async function checkDriver(
-  read: (path: string) => Promise<string> = Deno.readTextFile,
-): Promise<Finding> {
-  const text = await read(NVIDIA_VERSION).catch(() => null);
-  if (text === null) return ok("driver", "no NVIDIA driver; the processor computes");
-  const version = / (\d[\d.]+) /.exec(text)?.[1] ?? "of unknown version";
-  return ok("driver", `NVIDIA ${version}; this build computes on the processor`);
-}
-
 /** What is said when the library cannot be loaded, and nothing is known of the machine. */
-export function libraryMissing(reason: string): Finding {
-  return fail("library", reason, "See above; a downloaded tgi has the library inside.");
+export function libraryMissing(reason: string, device: Device): Finding {
+  return fail(
+    "library",
+    reason.replace(/\.$/, ""),
+    device === "cpu"
+      ? "See above; a downloaded tgi has the library inside."
+      : "See above; docs/cuda.md lists what a GPU needs.",
+  );
 }

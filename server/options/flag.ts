@@ -1,5 +1,6 @@
 /** What a flag is: one definition gives the parser, `--help`, the environment twin and the README. */
 
+import type { Device } from "../../ffi/types.ts";
 import { ExitCode } from "../commands/exit_code.ts";
 import { StartError } from "../errors.ts";
 
@@ -158,6 +159,21 @@ export function choice<const T extends string>(
       const found = choices.find((word) => word === given);
       if (found === undefined) throw new RangeError(`one of ${choices.join(", ")}`);
       return found;
+    },
+  };
+}
+
+/** The processor or a GPU; the processor when not given. */
+export function device(words: Words): Flag<Device> {
+  const isDevice = (text: string): text is Device => /^(cpu|cuda(:\d{1,3})?)$/.test(text);
+  return {
+    ...words,
+    placeholder: "cpu|cuda|cuda:N",
+    choices: ["cpu", "cuda"],
+    fallback: "cpu",
+    parse: (given) => {
+      if (isDevice(given)) return given;
+      throw new RangeError("cpu, cuda or cuda:N");
     },
   };
 }

@@ -7,6 +7,7 @@ import {
   choice,
   count,
   decimal,
+  device,
   type Flag,
   ignored,
   optionalCount,
@@ -83,15 +84,15 @@ const MODEL = {
     group: "model",
     choices: ["cpu", "candle", "scripted"],
     fallback: "cpu",
+    shownDefault: "cpu; candle with --device cuda",
     help: "cpu computes the model in int8 by kernels of its own; candle in f32, the slow " +
       "reference; scripted invents text at a set pace, for tests.",
   }),
-  device: choice({
+  device: device({
     group: "model",
-    choices: ["cpu", "cuda"],
-    fallback: "cpu",
-    help: "What computes. cuda needs --backend candle and libtgi_core_candle_cuda.so beside the " +
-      "executable, or named by TGI_CORE_LIB.",
+    help:
+      "What computes. cuda is the first GPU, cuda:1 the second; both need --backend candle and " +
+      "libtgi_core_candle_cuda.so beside the executable, or named by TGI_CORE_LIB (docs/cuda.md).",
   }),
   cpuIsa: choice({
     group: "model",
@@ -114,7 +115,8 @@ const MODEL = {
     choices: ["auto", "float32", "float16", "bfloat16"],
     fallback: "auto",
     help: "What weights are rounded to at load that the model has as floats; auto keeps them as " +
-      "they are stored. Not together with --quantize.",
+      "they are stored. A GPU computes in it, too; auto is float32 there. Not together with " +
+      "--quantize.",
   }),
   quantize: choice({
     group: "model",

@@ -1,5 +1,6 @@
 import { equal, match, ok } from "node:assert/strict";
 import { join } from "node:path";
+import { ROOT } from "../e2e/server.ts";
 import { scratchFolder } from "../fakes/scratch.ts";
 import { runInPipe } from "./pipe.ts";
 import { openTerminal } from "./terminal.ts";
@@ -84,6 +85,18 @@ Deno.test("without a library the rest is checked all the same", async () => {
   equal(code, 1);
   equal(of("library")?.state, "fail");
   equal(of("port")?.state, "ok");
+});
+
+Deno.test("a GPU that is asked for is looked at, with the library that would compute on it", async () => {
+  const gpu = ["doctor", "--device", "cuda", "--port", "0"];
+  const core = `${ROOT}core-rs/target/release/libtgi_core.so`;
+  const { code, of } = await findings(gpu, { TGI_CORE_LIB: core });
+  equal(code, 1);
+  equal(of("library")?.found, `${core} (named by TGI_CORE_LIB)`);
+  equal(of("gpu")?.found, "this library computes on cpu alone");
+  const missing = await findings(gpu, { TGI_CORE_LIB: "/nowhere/lib.so" });
+  equal(missing.of("library")?.advice, "See above; docs/cuda.md lists what a GPU needs.");
+  equal(missing.of("gpu"), undefined);
 });
 
 Deno.test("a full disk under the report is one sentence", async () => {

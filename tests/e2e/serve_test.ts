@@ -7,9 +7,14 @@ Deno.test("a started server says what it runs on and ends with its address", asy
   assert.match(lines.at(-1) ?? "", /INFO Serving scripted on http:\/\/127\.0\.0\.1:\d+$/);
   const log = lines.join("\n");
   assert.match(log, /INFO Core: .*libtgi_core/);
-  assert.match(log, /INFO Core: backend scripted on /);
+  assert.match(log, /INFO Core: backend scripted on cpu \(the default\), instruction set none /);
   assert.match(log, /INFO Memory: weights .* KV cache .* available/);
   assert.match(log, /WARN --num-shard has no effect here: /);
+});
+
+Deno.test("a started server says who named its device", async () => {
+  await using server = await startScripted(["--device", "cpu"]);
+  assert.match(server.log(), /INFO Core: backend scripted on cpu \(named by --device\), /);
 });
 
 Deno.test("the log is JSON with TGI's keys when asked for", async () => {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { scratchFolder } from "../fakes/scratch.ts";
-import { runToEnd, type StartOptions } from "./server.ts";
+import { ROOT, runToEnd, type StartOptions } from "./server.ts";
+
+/** The library that cargo builds; it computes on the processor alone. */
+const CORE = `${ROOT}core-rs/target/release/libtgi_core.so`;
 
 /** The last line of a start that fails; nothing else may be an error. */
 async function failure(
@@ -29,6 +32,10 @@ Deno.test("--help and --version print on standard output and end well", async ()
   assert.match(version.stdout, /^\d+\.\d+\.\d+\nDeno: \d/);
   assert.match(version.stdout, /^Core: \/.*libtgi_core\.so \(built by cargo\)$/m);
   assert.match(version.stdout, /^Device: cpu \(.*\)$/m);
+  assert.match(
+    version.stdout,
+    /^Core for --device cuda: (\/.* \(.*\)|none\. Cannot compute on .*)$/m,
+  );
   assert.match(version.stdout, /^Instruction sets: .*portable \(the fastest is found at load\)$/m);
 });
 
@@ -70,15 +77,19 @@ Deno.test("a model that is missing or is no GGUF is one sentence and exit code 3
   assert.match(await failure(3, ["--model-id", broken]), /broken\.gguf/);
 });
 
-Deno.test("a device without its library is one sentence and exit code 4", async () => {
-  const args = ["--model-id", "tests/fixtures/tiny-llama.gguf", "--device", "cuda"];
+Deno.test("a GPU without its library, or with one for the processor, is one sentence", async () => {
+  const args = ["--model-id", "tests/fixtures/tiny-llama.gguf", "--device", "cuda:1"];
   assert.match(
-    await failure(4, [...args, "--backend", "candle"]),
-    /^Cannot compute on cuda .*libtgi_core_candle_cuda\.so; .*TGI_CORE_LIB/,
+    await failure(4, args, { env: { TGI_CORE_LIB: "/nowhere/lib.so" } }),
+    /^Cannot load \/nowhere\/lib\.so \(named by TGI_CORE_LIB\): there is no such file; /,
+  );
+  assert.equal(
+    await failure(3, args, { env: { TGI_CORE_LIB: CORE } }),
+    'Cannot compute on "cuda:1": this library computes on `cpu`; set --device',
   );
   assert.match(
-    await failure(3, [...args, "--backend", "cpu"]),
-    /^Cannot compute on "cuda": .*--device/,
+    await failure(2, [...args, "--backend", "cpu"]),
+    /^--device cuda:1 needs --backend candle, not cpu: /,
   );
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compileExecutables } from "../../scripts/compile.ts";
 import { defaultModel } from "../../scripts/models.ts";
@@ -105,6 +105,16 @@ const CASES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     assert.match(
       await failure(scene, 4, [...command, "--model-id", scene.model]),
       /^Cannot load \/nowhere\/libtgi_core\.so \(named by TGI_CORE_LIB\): there is no such file; /,
+    );
+  },
+  async "a GPU without its library beside the executable is exit code 4"(scene) {
+    const beside = join(dirname(scene.tgi), "libtgi_core_candle_cuda.so");
+    const { stdout } = await scene.box.run([scene.tgi, "--version"]);
+    assert.ok(stdout.includes(`Core for --device cuda: none. Cannot compute on cuda: `), stdout);
+    assert.equal(
+      await failure(scene, 4, [scene.tgi, "--device", "cuda", "--model-id", scene.model]),
+      `Cannot compute on cuda: there is no ${beside}; put that library there, name one by ` +
+        "TGI_CORE_LIB, or give --device cpu.",
     );
   },
   async "too little memory is exit code 3 and names the flag to lower"(scene) {

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tgi_backend::Backend;
-use tgi_backend_candle::{CandleBackend, CandleOptions};
 use tgi_backend_cpu::isa::choice::Choice;
 use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_backend_scripted::{self as scripted, ScriptedBackend, ScriptedOptions};
 use tgi_model::{ChatTemplate, Model, Tokenizer};
 
+use crate::candle;
 use crate::config::{Config, KvCacheDtype};
 use crate::errors::OpenError;
 use crate::plan::{LargestStep, Needs, Plan, plan};
@@ -27,10 +27,10 @@ pub struct Loaded {
     pub template: Option<Arc<ChatTemplate>>,
     /// What was planned and taken.
     pub plan: Plan,
-    /// Where it computes.
+    /// Where it computes: one of [`crate::device::DEVICES`].
     pub device: &'static str,
     /// Instruction set of the kernels.
-    pub isa: &'static str,
+    pub isa: String,
     /// Why that one.
     pub isa_reason: String,
     /// Type of weights and activations.
@@ -47,45 +47,11 @@ pub fn load(config: &Config, available: u64) -> Result<Loaded, OpenError> {
         return Err(OpenError::KvCacheDtype { format, backend });
     }
     match config.backend.as_str() {
-        "candle" => load_candle(config, available),
+        "candle" => candle::load(config, available),
         "cpu" => load_cpu(config, available),
         "scripted" => load_scripted(config, available),
         other => Err(OpenError::Backend(other.to_owned())),
     }
-}
-
-fn load_candle(config: &Config, available: u64) -> Result<Loaded, OpenError> {
-    let model = open_model(config)?;
-    let plan = plan(config, &candle_needs(&model), available)?;
-    let backend = CandleBackend::load(&model, &candle_options(plan.largest_step(), plan.pages))?;
-    Ok(Loaded {
-        backend: Box::new(backend),
-        plan,
-        device: "cpu",
-        isa: candle_isa(),
-        isa_reason: "the widest that this processor has".to_owned(),
-        dtype: "float32",
-        architecture: model.spec.architecture,
-        tokenizer: Arc::new(model.tokenizer),
-        template: model.chat_template.map(Arc::new),
-    })
-}
-
-/// What the candle backend needs for `model`.
-pub fn candle_needs(model: &Model) -> Needs<impl Fn(LargestStep) -> u64> {
-    Needs {
-        context: model.spec.context,
-        weights_bytes: tgi_backend_candle::weight_bytes(model),
-        kv_bytes_per_token: tgi_backend_candle::kv_bytes_per_token(&model.spec),
-        pages: None,
-        arena_bytes: |step: LargestStep| {
-            tgi_backend_candle::arena_bytes(&model.spec, &candle_options(step, step.pages))
-        },
-    }
-}
-
-fn candle_options(step: LargestStep, pages: usize) -> CandleOptions {
-    CandleOptions::cpu(pages, step.batch_tokens, step.logit_rows)
 }
 
 fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
@@ -95,7 +61,7 @@ fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     let options = cpu_options(config, plan.largest_step(), plan.pages);
     let backend = CpuBackend::from_source(&model.spec, &model, &options, choice.isa)?;
     Ok(Loaded {
-        isa: backend.isa(),
+        isa: backend.isa().to_owned(),
         isa_reason: choice.reason,
         backend: Box::new(backend),
         plan,
@@ -163,7 +129,7 @@ fn load_scripted(config: &Config, available: u64) -> Result<Loaded, OpenError> {
         template: None,
         plan,
         device: "cpu",
-        isa: "none",
+        isa: "none".to_owned(),
         isa_reason: "no model is computed".to_owned(),
         dtype: "float32",
         architecture: "scripted".to_owned(),
@@ -179,21 +145,6 @@ pub fn scripted_needs(options: &ScriptedOptions) -> Needs<impl Fn(LargestStep) -
         pages: Some(options.pages),
         arena_bytes: |step: LargestStep| (step.logit_rows * scripted::VOCAB * 4) as u64,
     }
-}
-
-/// The widest vector instructions of this processor, which candle's matrix product picks at run
-/// time.
-pub fn candle_isa() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            return "avx512f";
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return "avx2+fma";
-        }
-    }
-    std::env::consts::ARCH
 }
 
 #[cfg(test)]

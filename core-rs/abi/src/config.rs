@@ -4,10 +4,8 @@ use serde::Deserialize;
 use tgi_backend_scripted::ScriptedOptions;
 use tgi_model::{FilePart, WeightFormat};
 
+use crate::device::{DEVICES, Place};
 use crate::errors::OpenError;
-
-/// What this library can compute on.
-pub const DEVICES: [&str; 1] = ["cpu"];
 
 /// Most threads that check requests.
 const MAX_WORKERS: u32 = 1024;
@@ -26,11 +24,12 @@ pub struct Config {
     pub model_offset: Option<u64>,
     /// Bytes of the model from there on.
     pub model_length: Option<u64>,
-    /// `cpu`, or what other libraries of this ABI compute on.
+    /// `cpu`, `cuda` or `cuda:N`; `None` is the first.
     pub device: Option<String>,
     /// `avx512-vnni`, `avx2` or `portable`; `None` takes the best that the processor has.
     pub cpu_isa: Option<String>,
-    /// What weights of floats are rounded to at load, by `PyTorch`'s name; `None` is as stored.
+    /// What weights of floats are rounded to at load, by `PyTorch`'s name, and what a GPU computes
+    /// in; `None` is as stored, and `float32`.
     pub dtype: Option<String>,
     /// What they are quantized to at load, by ggml's name; `None` is as stored.
     pub quantize: Option<String>,
@@ -123,6 +122,16 @@ impl Config {
         Some(FilePart { offset, length })
     }
 
+    /// Where to compute.
+    ///
+    /// # Errors
+    /// [`OpenError::Device`]: no such device in this library.
+    pub fn place(&self) -> Result<Place, OpenError> {
+        let Some(name) = self.device.as_deref() else { return Ok(Place::Cpu) };
+        let place = Place::parse(name).filter(|place| DEVICES.contains(&place.kind()));
+        place.ok_or_else(|| OpenError::Device(name.to_owned()))
+    }
+
     /// How weights are held that the files have as floats; `None` is as stored. `quantize` counts
     /// before `dtype`.
     pub fn weight_format(&self) -> Result<Option<WeightFormat>, OpenError> {
@@ -136,8 +145,9 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), OpenError> {
-        if let Some(device) = self.device.as_deref().filter(|device| !DEVICES.contains(device)) {
-            return Err(OpenError::Device(device.to_owned()));
+        let place = self.place()?;
+        if place != Place::Cpu && self.backend != "candle" {
+            return Err(OpenError::NotOnGpu(self.backend.clone()));
         }
         self.weight_format()?;
         let positive = [
@@ -245,8 +255,28 @@ pub(crate) mod tests {
     #[test]
     fn a_device_that_this_library_lacks_is_refused() {
         assert_eq!(config(&serde_json::json!({"device": "cpu"})).device.as_deref(), Some("cpu"));
-        let message = refusal(&serde_json::json!({"device": "cuda"}));
-        assert!(message.starts_with("Cannot compute on \"cuda\": "), "{message}");
+        for device in ["tpu", "cuda:x"] {
+            let message = refusal(&serde_json::json!({"device": device}));
+            assert!(message.starts_with(&format!("Cannot compute on {device:?}: ")), "{message}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "candle-cuda"))]
+    fn a_library_for_the_processor_refuses_a_gpu() {
+        assert_eq!(
+            refusal(&serde_json::json!({"backend": "candle", "device": "cuda:1"})),
+            "Cannot compute on \"cuda:1\": this library computes on `cpu`; set --device"
+        );
+    }
+
+    #[test]
+    #[cfg(feature = "candle-cuda")]
+    fn a_gpu_is_for_candle() {
+        let message = refusal(&serde_json::json!({"backend": "cpu", "device": "cuda"}));
+        assert!(message.starts_with("Cannot compute on a GPU with backend \"cpu\""), "{message}");
+        let config = config(&serde_json::json!({"backend": "candle", "device": "cuda:1"}));
+        assert_eq!(config.place().unwrap(), Place::Cuda(1));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use tgi_backend_cpu::CpuError;
 use tgi_engine::EngineError;
 use tgi_model::ModelError;
 
+use crate::device::DEVICES;
+
 /// Error numbers that the exports return negated; the names are those of `errno.h`.
 pub mod errno {
     /// The engine takes no more requests now.
@@ -55,8 +57,13 @@ pub enum OpenError {
         backend: String,
     },
     /// No such device in this library.
-    #[error("Cannot compute on {0:?}: this library computes on the `cpu`; set --device")]
+    #[error("Cannot compute on {0:?}: this library computes on {devices}; set --device", devices = devices())]
     Device(String),
+    /// The backend computes on the processor alone.
+    #[error(
+        "Cannot compute on a GPU with backend {0:?}: only `candle` does; set --backend or --device"
+    )]
+    NotOnGpu(String),
     /// A backend with weights was asked for without a file.
     #[error("Cannot open backend {0:?} without a model file; set --model-id")]
     NoModel(String),
@@ -107,6 +114,11 @@ pub enum OpenError {
     /// One engine a process.
     #[error("Cannot open a second core in this process; close the first one before")]
     AlreadyOpen,
+}
+
+/// [`DEVICES`] for people.
+fn devices() -> String {
+    DEVICES.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
 }
 
 /// A number of bytes that prints as MiB.

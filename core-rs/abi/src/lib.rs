@@ -8,6 +8,7 @@
 //! | [`open`] | from JSON to a running engine |
 //! | [`config`], [`backends`], [`plan`], [`memory`] | what to open, with what, and whether it fits |
 //! | [`survey`] | what would be taken and served, without loading |
+//! | [`candle`], [`device`] | candle, on a processor or a GPU |
 //! | [`machine`] | what this machine offers |
 //! | [`stats`] | what was chosen |
 //! | [`about`] | what could be chosen |
@@ -18,7 +19,9 @@
 //! | [`errors`] | why not |
 
 pub mod backends;
+pub mod candle;
 pub mod config;
+pub mod device;
 pub mod doorbell;
 pub mod errors;
 pub mod exports;

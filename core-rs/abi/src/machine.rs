@@ -3,8 +3,10 @@
 use serde::Serialize;
 use tgi_backend_cpu::isa::Isa;
 
-use crate::backends::candle_isa;
-use crate::config::DEVICES;
+use tgi_backend_candle::gpu::{self, Gpu};
+
+use crate::candle::candle_isa;
+use crate::device::DEVICES;
 use crate::memory::available_bytes;
 
 /// Facts of the library, the processor and the memory.
@@ -15,6 +17,10 @@ pub struct Machine {
     version: &'static str,
     /// What it can compute on.
     devices: &'static [&'static str],
+    /// GPUs of this machine that this library can be asked to compute on.
+    gpus: Vec<GpuFacts>,
+    /// Why there are none, where the driver says so.
+    gpu_problem: Option<String>,
     /// `x86_64`, `aarch64`.
     architecture: &'static str,
     /// Threads that may run at a time, heeding affinity and control groups.
@@ -31,15 +37,43 @@ pub struct Machine {
     available_bytes: u64,
 }
 
+/// What the driver says of a GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GpuFacts {
+    /// As `--device` has it: `cuda:0`.
+    device: String,
+    /// The product's.
+    name: String,
+    /// `sm_90` for compute capability 9.0.
+    isa: String,
+    free_bytes: u64,
+    total_bytes: u64,
+}
+
+impl From<Gpu> for GpuFacts {
+    fn from(gpu: Gpu) -> Self {
+        let Gpu { ordinal, name, capability, free_bytes, total_bytes } = gpu;
+        let (device, isa) = (format!("cuda:{ordinal}"), format!("sm_{capability}"));
+        Self { device, name, isa, free_bytes, total_bytes }
+    }
+}
+
 /// [`Machine`] as JSON.
 pub fn describe() -> String {
     let (has, lacks): (Vec<_>, Vec<_>) = features().into_iter().partition(|(_, has)| *has);
     let names = |features: Vec<(&'static str, bool)>| {
         features.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     };
+    let (gpus, gpu_problem) = match gpu::all() {
+        Ok(gpus) => (gpus.into_iter().map(GpuFacts::from).collect(), None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
     let machine = Machine {
         version: env!("CARGO_PKG_VERSION"),
-        devices: &DEVICES,
+        devices: DEVICES,
+        gpus,
+        gpu_problem,
         architecture: std::env::consts::ARCH,
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         features: names(has),
@@ -73,6 +107,8 @@ fn features() -> Vec<(&'static str, bool)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -81,7 +117,24 @@ mod tests {
         assert!(machine["cores"].as_u64().unwrap() >= 1);
         assert!(machine["availableBytes"].as_u64().unwrap() > 1 << 20);
         assert_eq!(machine["cpuIsas"].as_array().unwrap().last().unwrap(), "portable");
-        assert_eq!(machine["devices"], serde_json::json!(["cpu"]));
+        assert_eq!(machine["devices"], json!(DEVICES));
+    }
+
+    #[test]
+    fn a_gpu_is_told_by_the_name_that_the_flag_has() {
+        let name = "NVIDIA H200".to_owned();
+        let gpu = Gpu { ordinal: 1, name, capability: 90, free_bytes: 5, total_bytes: 6 };
+        let expected = json!({
+            "device": "cuda:1", "name": "NVIDIA H200", "isa": "sm_90", "freeBytes": 5, "totalBytes": 6,
+        });
+        assert_eq!(serde_json::to_value(GpuFacts::from(gpu)).unwrap(), expected);
+    }
+
+    #[test]
+    #[cfg(not(feature = "candle-cuda"))]
+    fn a_library_for_the_processor_asks_no_driver() {
+        let machine: serde_json::Value = serde_json::from_str(&describe()).unwrap();
+        assert_eq!((&machine["gpus"], &machine["gpuProblem"]), (&json!([]), &json!(null)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 pub struct EngineInfo {
     backend: String,
     device: &'static str,
-    isa: &'static str,
+    isa: String,
     isa_reason: String,
     dtype: &'static str,
     architecture: String,
@@ -60,7 +60,7 @@ impl EngineInfo {
         Self {
             backend: loaded.backend.name().to_owned(),
             device: loaded.device,
-            isa: loaded.isa,
+            isa: loaded.isa.clone(),
             isa_reason: loaded.isa_reason.clone(),
             dtype: loaded.dtype,
             architecture: loaded.architecture.clone(),

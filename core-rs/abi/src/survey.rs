@@ -3,7 +3,8 @@
 use serde::Serialize;
 use tgi_backend_cpu::isa::Isa;
 
-use crate::backends::{candle_isa, candle_needs, cpu_needs, open_model, scripted_needs};
+use crate::backends::{cpu_needs, open_model, scripted_needs};
+use crate::candle::Site;
 use crate::config::Config;
 use crate::errors::OpenError;
 use crate::memory::available_bytes;
@@ -15,7 +16,7 @@ use crate::stats::MemoryPlan;
 #[serde(rename_all = "camelCase")]
 pub struct Survey {
     backend: String,
-    isa: &'static str,
+    isa: String,
     dtype: &'static str,
     architecture: String,
     chat_template: bool,
@@ -33,7 +34,7 @@ pub struct Survey {
 
 /// A model as the survey sees it.
 struct Subject {
-    isa: &'static str,
+    isa: String,
     dtype: &'static str,
     architecture: String,
     chat_template: bool,
@@ -58,19 +59,19 @@ fn of(config: &Config, available: u64) -> Result<Survey, OpenError> {
     match config.backend.as_str() {
         "candle" => {
             let model = open_model(config)?;
-            let subject = with_model(candle_isa(), "float32", &model);
-            finish(config, subject, &candle_needs(&model), available)
+            let site = Site::open(config)?;
+            let subject = with_model(site.isa(), site.dtype_name(), &model);
+            finish(config, subject, &site.needs(&model), site.available(available))
         }
         "cpu" => {
             let model = open_model(config)?;
-            let subject = with_model(Isa::best().name(), "int8", &model);
+            let subject = with_model(Isa::best().name().to_owned(), "int8", &model);
             finish(config, subject, &cpu_needs(config, &model), available)
         }
         "scripted" => {
             let options = config.scripted.clone().unwrap_or_default();
-            let architecture = "scripted".to_owned();
-            let subject =
-                Subject { isa: "none", dtype: "float32", architecture, chat_template: false };
+            let (isa, architecture) = ("none".to_owned(), "scripted".to_owned());
+            let subject = Subject { isa, dtype: "float32", architecture, chat_template: false };
             finish(config, subject, &scripted_needs(&options), available)
         }
         other => Err(OpenError::Backend(other.to_owned())),

@@ -33,6 +33,14 @@ pub enum CandleError {
         /// The same, as a shape.
         shape: Vec<usize>,
     },
+    /// A GPU cannot be had.
+    #[error("Cannot compute on cuda:{ordinal}: {reason}")]
+    Gpu {
+        /// Which one, from 0.
+        ordinal: usize,
+        /// What the driver says, or what is wrong with it.
+        reason: String,
+    },
     /// The device refuses, most often for lack of memory.
     #[error("Cannot load the model onto the device: {0}; lower the number of pages")]
     Device(#[from] candle_core::Error),

@@ -1,8 +1,8 @@
 //! The reference backend: a decoder in plain candle operations, clear before fast.
 //!
 //! It obeys a [`tgi_model::ModelSpec`] and nothing else, runs on any candle device, and computes in
-//! f32 on the CPU. Faster backends are tested against it. Weights are dequantized at load, so it
-//! needs 4 bytes for each of them. It allocates in every step, and it is not batch-invariant to the
+//! f32 on the CPU, in f32, bf16 or f16 on a GPU. Faster backends are tested against it. Weights are
+//! dequantized at load, so it needs 4 or 2 bytes for each of them. It allocates in every step, and it is not batch-invariant to the
 //! byte: candle's matrix product picks its order of additions by the number of rows.
 //!
 //! | module | job |
@@ -14,6 +14,7 @@
 //! | `step` | a batch, turned into tensors once for all layers |
 //! | `loader` | weights by role |
 //! | `support` | what a specification may ask for |
+//! | [`gpu`] | the GPUs, behind the feature `candle-cuda` |
 //! | `sizes` | bytes needed, known before anything is loaded |
 
 mod attention;
@@ -23,6 +24,7 @@ mod decoder;
 mod error;
 mod experts;
 mod feed_forward;
+pub mod gpu;
 mod kv;
 mod linear;
 mod loader;

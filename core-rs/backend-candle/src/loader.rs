@@ -31,11 +31,17 @@ impl<'a> Loader<'a> {
 
     /// A weight in the type of the model.
     pub fn tensor(&mut self, role: Role, shape: &[usize]) -> Result<Tensor, CandleError> {
-        Ok(self.float(role, shape)?.to_dtype(self.dtype)?)
+        // Converted before it is carried over: a GPU has less memory, and a narrow way to it.
+        Ok(self.read(role, shape)?.to_dtype(self.dtype)?.to_device(self.device)?)
     }
 
     /// A weight in f32, for what is computed in f32 in any case.
     pub fn float(&mut self, role: Role, shape: &[usize]) -> Result<Tensor, CandleError> {
+        Ok(self.read(role, shape)?.to_device(self.device)?)
+    }
+
+    /// A weight in f32, in the memory of the processor.
+    fn read(&mut self, role: Role, shape: &[usize]) -> Result<Tensor, CandleError> {
         let values = (self.read)(role, self.layer, shape)?;
         let expected = shape.iter().product();
         if values.len() != expected {
@@ -43,6 +49,6 @@ impl<'a> Loader<'a> {
             let (found, shape) = (values.len(), shape.to_vec());
             return Err(CandleError::Shape { role, found, expected, shape });
         }
-        Ok(Tensor::from_vec(values, shape, self.device)?)
+        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
 }

@@ -61,8 +61,12 @@ impl Rotation {
         let turned_a = (a.broadcast_mul(&self.cos)? - b.broadcast_mul(&self.sin)?)?;
         let turned_b = (b.broadcast_mul(&self.cos)? + a.broadcast_mul(&self.sin)?)?;
         let turned = Tensor::stack(&[turned_a, turned_b], axis)?.flatten_from(2)?;
-        let rest = x.narrow(2, 2 * pairs, size - 2 * pairs)?;
-        Tensor::cat(&[turned, rest], 2)?.to_dtype(heads.dtype())
+        let whole = if 2 * pairs == size {
+            turned
+        } else {
+            Tensor::cat(&[turned, x.narrow(2, 2 * pairs, size - 2 * pairs)?], 2)?
+        };
+        whole.to_dtype(heads.dtype())
     }
 }
 

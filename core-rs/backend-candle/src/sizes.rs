@@ -1,5 +1,6 @@
-//! Bytes that a backend will take in f32, known before anything is loaded.
+//! Bytes that a backend will take, known before anything is loaded.
 
+use candle_core::DType;
 use tgi_backend::PAGE_TOKENS;
 use tgi_model::{Model, ModelSpec, tensor_shapes};
 
@@ -8,21 +9,24 @@ use crate::CandleOptions;
 const F32: u64 = 4;
 
 /// K and V of one token in all layers, bytes.
-pub fn kv_bytes_per_token(spec: &ModelSpec) -> u64 {
+pub fn kv_bytes_per_token(spec: &ModelSpec, dtype: DType) -> u64 {
     let width = spec.attention.kv_heads * spec.attention.head_size;
-    2 * (spec.layers * width) as u64 * F32
+    2 * (spec.layers * width) as u64 * dtype.size_in_bytes() as u64
 }
 
-/// All weights once dequantized, bytes.
-pub fn weight_bytes(model: &Model) -> u64 {
-    weight_elements(&model.spec) as u64 * F32
+/// All weights once dequantized, bytes. Norms are f32 whatever the others are, and biases, which are
+/// as few, count as if they were.
+pub fn weight_bytes(model: &Model, dtype: DType) -> u64 {
+    let (rows, others) = weight_elements(&model.spec);
+    others * dtype.size_in_bytes() as u64 + rows * F32
 }
 
 /// The most that one step takes besides weights and pages, bytes: an upper bound, when one
 /// sequence fills the step and attends to all that fits.
 ///
 /// Counts the widest tensors alive at once: in a layer the residual stream and either attention's
-/// q, k, v, scores and their soft-max, or the MLP's inner rows; behind the layers the logits.
+/// q, k, v, scores and their soft-max, or the MLP's inner rows; behind the layers the logits. All
+/// count as f32, in which norms, rope, soft-max and logits are whatever the type of the model is.
 pub fn arena_bytes(spec: &ModelSpec, options: &CandleOptions) -> u64 {
     let attention = &spec.attention;
     let keys = spec.context.min(options.pages * PAGE_TOKENS);
@@ -38,8 +42,13 @@ pub fn arena_bytes(spec: &ModelSpec, options: &CandleOptions) -> u64 {
     (stream + attending.max(inner) + logits) as u64 * F32
 }
 
-fn weight_elements(spec: &ModelSpec) -> usize {
-    tensor_shapes(spec).iter().map(|(.., shape)| shape.iter().product::<usize>()).sum()
+/// Weights in tensors of one dimension (norms and biases), and in all others.
+fn weight_elements(spec: &ModelSpec) -> (u64, u64) {
+    let shapes = tensor_shapes(spec);
+    let sizes = shapes.iter().map(|(.., shape)| (shape.len(), shape.iter().product::<usize>()));
+    sizes.fold((0, 0), |(rows, others), (dimensions, size)| {
+        if dimensions == 1 { (rows + size as u64, others) } else { (rows, others + size as u64) }
+    })
 }
 
 #[cfg(test)]
@@ -61,7 +70,8 @@ mod tests {
                 },
             )
             .unwrap();
-            assert_eq!(weight_elements(&spec), elements, "{}", spec.architecture);
+            let (rows, others) = weight_elements(&spec);
+            assert_eq!(rows + others, elements as u64, "{}", spec.architecture);
         }
     }
 }

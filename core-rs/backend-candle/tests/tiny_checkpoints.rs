@@ -7,7 +7,7 @@ use common::{Sequence, forward, greedy, json, largest_difference, plain_pass, re
 use serde::Deserialize;
 use tgi_backend::Batch;
 use tgi_backend_candle::{
-    CandleBackend, CandleOptions, arena_bytes, kv_bytes_per_token, weight_bytes,
+    CandleBackend, CandleOptions, DType, arena_bytes, kv_bytes_per_token, weight_bytes,
 };
 use tgi_model::Model;
 
@@ -96,16 +96,19 @@ fn packed_checkpoints_agree_but_for_the_rounding_of_their_zeros() {
 #[test]
 fn the_plan_counts_every_weight_and_page() {
     let (model, ..) = open("tiny-gemma3.gguf", "tiny-gemma3.json");
-    let mut elements = 0;
+    let (mut norms, mut others) = (0, 0);
     let options = CandleOptions::cpu(8, 128, 128);
     CandleBackend::from_weights(&model.spec, &options, |role, layer, shape| {
-        elements += shape.iter().product::<usize>();
+        // This model has no bias: what is one row is a norm.
+        *(if shape.len() == 1 { &mut norms } else { &mut others }) +=
+            shape.iter().product::<usize>();
         Ok(model.tensor(role, layer)?.dequantize()?)
     })
     .unwrap();
-    assert_eq!(weight_bytes(&model), 4 * elements as u64);
+    assert_eq!(weight_bytes(&model, DType::F32), 4 * (norms + others) as u64);
+    assert_eq!(weight_bytes(&model, DType::BF16), (4 * norms + 2 * others) as u64);
     // K and V in f32, 6 layers, 1 head of 32.
-    assert_eq!(kv_bytes_per_token(&model.spec), 2 * 4 * 6 * 32);
+    assert_eq!(kv_bytes_per_token(&model.spec, DType::F32), 2 * 4 * 6 * 32);
     let wider = CandleOptions::cpu(8, 256, 128);
     let logits = 128 * model.spec.vocab as u64 * 4;
     assert!(arena_bytes(&model.spec, &options) > logits);
