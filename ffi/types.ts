@@ -182,7 +182,7 @@ export type Job = GenerateJob | ChatJob | TokenizeJob;
 /** How to open the core; null takes the default that the plan finds. */
 export interface EngineConfig {
   backend: "candle" | "scripted" | "cpu";
-  /** A `.gguf` file; null for the scripted backend. */
+  /** A `.gguf` file, or a folder of safetensors; null for the scripted backend. */
   modelPath: string | null;
   /** First byte of the model in that file, a multiple of 4,096; null is the whole file. */
   modelOffset?: number | null;
@@ -191,7 +191,10 @@ export interface EngineConfig {
   device?: "cpu" | "cuda";
   /** Instruction set of the cpu backend; null is the best that the processor has. */
   cpuIsa?: string | null;
-  dtype: "float32" | null;
+  /** What weights of floats are rounded to at load; null is as stored. */
+  dtype: "float32" | "float16" | "bfloat16" | null;
+  /** What they are quantized to at load, by ggml's name; null is as stored. */
+  quantize?: string | null;
   /** Number format of the KV cache. */
   kvCacheDtype: "auto" | "f16" | "int8" | null;
   /** Threads that compute. */

@@ -63,6 +63,8 @@ export async function defaultModel(): Promise<string> {
     {
       modelId: DEFAULT_MODEL_ID,
       revision: null,
+      ggufFile: null,
+      weightsCacheOverride: null,
       huggingfaceHubCache: null,
       hfToken: variables("HF_TOKEN") ?? null,
       hfHubOffline: false,

@@ -4,6 +4,7 @@ import { type CommandLine, type Printout, readCommandLine } from "./options/comm
 import { kebab, usageError } from "./options/flag.ts";
 import { ENTRIES } from "./options/command_line.ts";
 import type { CommandName } from "./options/commands.ts";
+import { quantization } from "./options/quantize.ts";
 import type { FlagName, FlagValues } from "./options/table.ts";
 
 export type { FlagValues } from "./options/table.ts";
@@ -42,12 +43,8 @@ export function readSettings(
 function ignoredFlags({ values, given }: CommandLine): string[] {
   const lines = ENTRIES.filter(([name, flag]) => flag.ignored && given.has(name))
     .map(([name, flag]) => `${given.get(name)} has no effect here: ${flag.help}`);
-  if (values.dtype !== "float32") {
-    lines.push(
-      `${given.get("dtype")} ${values.dtype} has no effect here: the CPU computes in ` +
-        "float32.",
-    );
-  }
+  const { note } = quantization(values.quantize);
+  if (note !== undefined) lines.push(note);
   if (values.kvCacheDtype.startsWith("fp8")) {
     lines.push(
       `${given.get("kvCacheDtype")} ${values.kvCacheDtype} has no effect here: the CPU keeps the ` +
@@ -90,8 +87,19 @@ function listenAddress(
   return "127.0.0.1";
 }
 
-/** TGI's own checks of its arguments (`router/src/main.rs`), where all values are known. */
+/**
+ * TGI's own checks of its arguments (`router/src/main.rs`, `server/text_generation_server/cli.py`),
+ * where all values are known.
+ */
 function checkTogether(values: FlagValues): void {
+  const { refusal } = quantization(values.quantize);
+  if (refusal !== undefined) throw usageError(refusal);
+  if (values.dtype !== "auto" && values.quantize !== "none") {
+    throw usageError(
+      "Only 1 can be set between `dtype` and `quantize`, as they both decide how goes the final " +
+        `model. Given: ${values.dtype} and ${values.quantize}; leave one out.`,
+    );
+  }
   const { maxInputTokens, maxTotalTokens, maxBatchPrefillTokens, maxBatchTotalTokens } = values;
   atMost("maxInputTokens", maxInputTokens, "maxTotalTokens", maxTotalTokens, true);
   atMost(

@@ -135,9 +135,15 @@ Deno.test("an ignored variable warns under its own name", () => {
   );
 });
 
-Deno.test("a number format that the CPU does not compute in is accepted with a warning", () => {
-  assert.deepEqual(read(["--dtype", "float32"]).warnings, []);
-  assert.match(read(["--dtype", "bfloat16"]).warnings[0] ?? "", /^--dtype bfloat16 has no effect/);
+Deno.test("weights are held as stored unless one of --dtype and --quantize says otherwise", () => {
+  assert.deepEqual(read(["--dtype", "bfloat16"]).warnings, []);
+  assert.deepEqual(read(["--quantize", "q4_0"]).warnings, []);
+  assert.match(read([], { QUANTIZE: "eetq" }).warnings[0] ?? "", /^--quantize eetq is for GPUs: /);
+  assert.match(
+    refusal(["--dtype", "float16", "--quantize", "q8_0"]),
+    /^Only 1 can be set between `dtype` and `quantize`, .* Given: float16 and q8_0; /,
+  );
+  assert.match(refusal(["--quantize", "exl2"]), /^--quantize exl2 cannot be used: /);
   refusal(["--dtype", "int8"]);
 });
 

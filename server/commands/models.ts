@@ -5,7 +5,12 @@ import { LOG_CATEGORY } from "../log.ts";
 import { hubCacheFolder, modelCacheFolder } from "../model_source/cache_folders.ts";
 import { modelError } from "../model_source/model_error.ts";
 import { DEFAULT_MODEL } from "../model_source/pinned_model.ts";
-import { listModels, removeModel, type StoredModel } from "../model_source/stored_models.ts";
+import {
+  listModels,
+  removeModel,
+  type StoredModel,
+  type StoredRevision,
+} from "../model_source/stored_models.ts";
 import type { Settings } from "../options.ts";
 import { usageError } from "../options/flag.ts";
 import { awaitStop } from "../shutdown.ts";
@@ -43,16 +48,34 @@ async function list({ values }: Settings, { variables }: CommandContext): Promis
     log.info`No models in ${folders.hub}; tgi models fetch gets the default one.`;
     return ExitCode.ok;
   }
-  const width = Math.max(...stored.map(({ id }) => id.length));
-  for (const model of stored) output.write(`${rowOf(model, width)}\n`);
+  const rows = stored.flatMap(rowsOf);
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
+  for (const [id = "", revision = "", size = "", files = ""] of rows) {
+    const names = `${id.padEnd(widths[0] ?? 0)}  ${revision.padEnd(widths[1] ?? 0)}`;
+    output.write(`${names}  ${size.padStart(9)}  ${files}\n`);
+  }
   const total = stored.reduce((bytes, model) => bytes + model.bytes, 0);
   if (!values.quiet) log.info`${bytesText(total)} in all`;
   return ExitCode.ok;
 }
 
-function rowOf({ id, bytes, ggufFiles }: StoredModel, width: number): string {
-  const files = ggufFiles.length === 0 ? "no .gguf file: cannot be served" : ggufFiles.join(", ");
-  return `${id.padEnd(width)}  ${bytesText(bytes).padStart(9)}  ${files}`;
+/** One row a revision; id, revision, size and what is in it. */
+function rowsOf({ id, incompleteBytes, revisions }: StoredModel): string[][] {
+  const rows = revisions.map((revision) => [
+    id,
+    [...revision.names, revision.commit?.slice(0, 8) ?? "package"].join(" "),
+    bytesText(revision.bytes),
+    filesText(revision),
+  ]);
+  if (incompleteBytes === 0 && rows.length > 0) return rows;
+  return [...rows, [id, "", bytesText(incompleteBytes), "incomplete; tgi models fetch goes on"]];
+}
+
+function filesText({ ggufFiles, safetensorsFiles }: StoredRevision): string {
+  const kinds = safetensorsFiles.length === 0
+    ? ggufFiles
+    : [`safetensors (${safetensorsFiles.length})`, ...ggufFiles];
+  return kinds.length === 0 ? "no weights that can be served" : kinds.join(", ");
 }
 
 /** The path goes to standard output, for `$(tgi models fetch …)`. */
@@ -62,7 +85,7 @@ async function fetchModel(
   id: string = DEFAULT_MODEL.repository ?? "",
 ): Promise<number> {
   using stop = awaitStop();
-  const model = await findModel({ ...values, modelId: id }, context, stop.signal);
+  const model = await findModel({ ...values, modelId: id }, context, stop.signal, true);
   if (model === null) return ExitCode.interrupted;
   log.info`${id}: ${model.origin}`;
   new TextOutput().write(`${model.path}\n`);
@@ -75,9 +98,11 @@ async function remove(
   id: string | undefined,
 ): Promise<number> {
   if (id === undefined) throw usageError("Cannot remove a model without its id. See --help.");
-  const bytes = await removeModel(foldersOf(values.huggingfaceHubCache, variables), id);
+  const { revision, huggingfaceHubCache } = values;
+  const bytes = await removeModel(foldersOf(huggingfaceHubCache, variables), id, revision);
   if (bytes === null) {
-    throw modelError(`Cannot remove ${id}: it is not on this disk; tgi models lists what is.`);
+    const what = revision === null ? id : `${id} at ${revision}`;
+    throw modelError(`Cannot remove ${what}: it is not on this disk; tgi models lists what is.`);
   }
   log.info`Removed ${id}: ${bytesText(bytes)} are free again.`;
   return ExitCode.ok;

@@ -11,11 +11,15 @@ import type { CommandContext } from "./context.ts";
 import { ExitCode } from "./exit_code.ts";
 import { engineConfig } from "./parts.ts";
 
-/** The model's file; null for the scripted backend, or when the signal called the search off. */
+/**
+ * The model's place; null for the scripted backend, or when the signal called the search off. With
+ * `refresh` the hub is asked also where its cache has the model.
+ */
 export async function findModel(
   values: FlagValues,
   context: CommandContext,
   signal: AbortSignal,
+  refresh = false,
 ): Promise<ModelFile | null> {
   if (values.backend === "scripted") return null;
   try {
@@ -23,6 +27,7 @@ export async function findModel(
       variables: context.variables,
       signal,
       output: progressOutput(values),
+      refresh,
     });
   } catch (error) {
     if (signal.aborted) return null;

@@ -3,6 +3,7 @@
 import type { EngineConfig, EngineInfo, ScriptedConfig } from "../../ffi/types.ts";
 import type { ModelFile } from "../model_source/resolve.ts";
 import type { FlagValues } from "../options.ts";
+import { quantization } from "../options/quantize.ts";
 import type { ServerOptions } from "../server_options.ts";
 
 /** Names under which a browser on this machine reaches a loopback address. */
@@ -20,7 +21,8 @@ export function engineConfig(
     modelLength: model?.part?.length ?? null,
     device: values.device,
     cpuIsa: values.cpuIsa === "auto" ? null : values.cpuIsa,
-    dtype: "float32",
+    dtype: values.dtype === "auto" ? null : values.dtype,
+    quantize: quantization(values.quantize).format,
     kvCacheDtype: kvCacheDtype(values),
     threads: values.threads,
     maxInputTokens: values.maxInputTokens,

@@ -12,6 +12,10 @@ Deno.test("the hub's cache is found by the rules of huggingface_hub", () => {
   assert.equal(hubCacheFolder(among({ ...home, HF_HOME: "/f" })), "/f/hub");
   assert.equal(hubCacheFolder(among({ HF_HOME: "/f", HF_HUB_CACHE: "/c" })), "/c");
   assert.equal(hubCacheFolder(among({ HF_HUB_CACHE: "/c" }), "/flag"), "/flag");
+  const both = { HF_HUB_CACHE: "/c", HUGGINGFACE_HUB_CACHE: "/old" };
+  assert.equal(hubCacheFolder(among(both)), "/c");
+  assert.equal(hubCacheFolder(among({ HUGGINGFACE_HUB_CACHE: "/old", HF_HOME: "/f" })), "/old");
+  assert.equal(hubCacheFolder(among({ ...home, HF_HOME: "~/f" })), "/h/f/hub");
   assert.equal(hubCacheFolder(among({ ...home, HF_HOME: "" })), "/h/.cache/huggingface/hub");
 });
 

@@ -1,160 +1,183 @@
-/** Fetches a file from the hub into its standard cache. */
+/** Fetches a model from the hub into its standard cache. */
 
-import { downloadFile, modelInfo, pathsInfo } from "@huggingface/hub";
-import { chooseGguf } from "./gguf_choice.ts";
-import { type HubModel, linkSnapshot, placeOf } from "./hub_cache.ts";
-import { modelError, reasonOf } from "./model_error.ts";
-import { followTransfer, type ProgressOutput } from "./progress.ts";
-import { writeVerified } from "./verified_file.ts";
+import { join } from "node:path";
+import {
+  describeFiles,
+  type HubCommit,
+  type HubListing,
+  listRepository,
+  openFile,
+  type RemoteFile,
+} from "./hub_api.ts";
+import { isStored, linkIntoSnapshot, noteRevision, placeOf } from "./hub_cache.ts";
+import { endpointOf, type HubAddress } from "./hub_fetch.ts";
+import { HubRefusal, refusalError } from "./hub_refusal.ts";
+import { checkRoom } from "./disk_room.ts";
+import { takeLock } from "./file_lock.ts";
+import { chooseModel, type ModelChoice } from "./model_choice.ts";
+import { modelError } from "./model_error.ts";
+import { makeModelFolder, whyNotWritten } from "./model_folder.ts";
+import type { HubModel, HubReference } from "./model_id.ts";
+import { followTransfer, type Progress, type ProgressOutput, UNSEEN } from "./progress.ts";
+import { fetchResumable } from "./resumable_file.ts";
+import { INDEX, shardsOf } from "./safetensors_choice.ts";
+import { shareProgress } from "./shared_progress.ts";
+import { controllerUnder } from "./waiting.ts";
 
-/** How to reach the hub. */
-export interface HubAccess {
+/** How to reach the hub, and where what it sends goes. */
+export interface HubAccess extends HubAddress {
   /** Folder of the standard cache. */
   readonly cache: string;
-  /** Address of another hub than the public one (`HF_ENDPOINT`). */
-  readonly endpoint: string | null;
-  readonly token: string | null;
-  /** Longest wait for the head of an answer, ms: a machine without network moves on. */
-  readonly headMillis: number;
-  readonly signal: AbortSignal;
+  /** Longest wait for the next piece of a file, ms. */
+  readonly stallMillis: number;
+  /** Wait before a line that failed is tried again, ms. */
+  readonly retryMillis: number;
   readonly output: ProgressOutput;
 }
 
-/** The hub did not answer: another source may. */
-export class HubUnreachable extends Error {
-  override readonly name = "HubUnreachable";
-}
-
-/** A file in the cache and why it was taken. */
+/** A model in the cache and why it was taken. */
 export interface Fetched {
+  /** The `.gguf` file, or the folder of the snapshot. */
   readonly path: string;
   readonly commit: string;
   readonly reason: string;
 }
 
-/** What the hub says of a file. */
-interface RemoteFile {
-  readonly file: string;
-  readonly reason: string;
-  readonly commit: string;
-  readonly bytes: number;
-  /** Names the content in the cache. */
-  readonly etag: string;
-  /** SHA-256 of a large file; git's own hash of a small one does not serve. */
-  readonly sha256: string | null;
-}
+/** Most files that come at a time. */
+const AT_ONCE = 4;
 
 /**
- * Fetches `wanted`, or the `.gguf` file that {@link chooseGguf} takes.
+ * Fetches what {@link chooseModel} takes. Files that the cache has are not fetched again.
  *
  * @throws HubUnreachable when no answer comes.
- * @throws StartError when the repository is not there, or the file cannot be had.
+ * @throws StartError when the repository is not there, or a file cannot be had.
  */
 export async function fetchFromHub(
-  model: HubModel,
-  wanted: string | null,
+  { model, wanted }: HubReference,
   access: HubAccess,
 ): Promise<Fetched> {
-  const remote = await askHub(model, wanted, access);
-  const place = placeOf(access.cache, model, remote.commit, remote.file, remote.etag);
-  const blob = await downloadFile({
-    repo: model.repository,
-    path: remote.file,
-    ...request(access),
-    revision: remote.commit,
-  }).catch((error) => {
-    throw asHubError(model, error);
-  });
-  if (blob === null) throw modelError(`Cannot fetch ${remote.file}: the hub lost it meanwhile.`);
-  // The signal that the request got ends the body only as long as nobody collects it as garbage:
-  // Deno holds the signals that depend on another one weakly.
-  const content = blob.stream().pipeThrough(new TransformStream(), { signal: access.signal });
-  await writeVerified(
-    place.blob,
-    content,
-    { bytes: remote.bytes, sha256: remote.sha256 },
-    followTransfer(remote.file, access.output),
-  );
-  await linkSnapshot(place, remote.commit);
-  return { path: place.pointer, commit: remote.commit, reason: remote.reason };
-}
-
-async function askHub(
-  model: HubModel,
-  wanted: string | null,
-  access: HubAccess,
-): Promise<RemoteFile> {
   try {
-    const info = await modelInfo({
-      name: model.repository,
-      revision: model.revision,
-      additionalFields: ["sha", "filePaths"],
-      ...request(access),
-    });
-    const choice = chooseGguf(model.repository, info.filePaths, wanted);
-    const [path] = await pathsInfo({
-      repo: model.repository,
-      paths: [choice.file],
-      ...request(access),
-      revision: info.sha,
-    });
-    const etag = path?.lfs?.oid ?? path?.oid ?? "";
-    if (!isHash(info.sha) || !isHash(etag) || path === undefined) {
-      throw new Error("the answer names no commit and content");
+    const listing = await listRepository(model, access);
+    const choice = chooseModel(model.repository, listing.files, wanted);
+    const paths = await pathsOf(choice, listing, access);
+    const files = await describeFiles(listing, paths, access);
+    await fetchAll(listing, files, access);
+    for (const [index, file] of files.entries()) {
+      const isNeeded = files.slice(index + 1).some(({ etag }) => etag === file.etag);
+      await linkIntoSnapshot(place(listing, file, access), isNeeded);
     }
-    return { ...choice, commit: info.sha, bytes: path.size, etag, sha256: path.lfs?.oid ?? null };
+    await noteRevision(access.cache, model, listing.commit);
+    const { pointer } = place(listing, { path: paths[0] ?? "", etag: "" }, access);
+    const path = choice.kind === "gguf" ? pointer : join(pointer, "..");
+    return { path, commit: listing.commit, reason: choice.reason };
   } catch (error) {
-    throw asHubError(model, error);
+    throw asOurs(model, access, error);
   }
 }
 
-function request(access: HubAccess) {
-  return {
-    fetch: (input: RequestInfo | URL, init?: RequestInit) => fetchWithin(access, input, init),
-    ...(access.endpoint === null ? {} : { hubUrl: access.endpoint }),
-    ...(access.token === null ? {} : { accessToken: access.token }),
-  };
-}
-
-/** `fetch` that gives up when no head of an answer comes; the body may take its time. */
-async function fetchWithin(
+/** What to fetch: the weights last, so that nothing seems whole before it is. */
+async function pathsOf(
+  choice: ModelChoice,
+  listing: HubListing,
   access: HubAccess,
-  input: RequestInfo | URL,
-  init?: RequestInit,
-): Promise<Response> {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), access.headMillis);
-  try {
-    const signal = AbortSignal.any([access.signal, late.signal]);
-    const response = await fetch(input, { ...init, signal });
-    // The library reads only the head of its one-byte probe and would leave the connection open.
-    if (new Headers(init?.headers).get("range") === "bytes=0-0") await response.body?.cancel();
-    return response;
-  } catch (error) {
-    if (access.signal.aborted) throw error;
-    const why = late.signal.aborted
-      ? `no answer within ${access.headMillis / 1000} s`
-      : reasonOf(error);
-    throw new HubUnreachable(why, { cause: error });
-  } finally {
-    clearTimeout(timer);
+): Promise<readonly string[]> {
+  if (choice.kind === "gguf") return [choice.file];
+  if (choice.weights !== null) return [...choice.side, ...choice.weights];
+  const [index] = await describeFiles(listing, [INDEX], access);
+  if (index === undefined) throw modelError(`Cannot fetch ${INDEX}: the hub lost it meanwhile.`);
+  await fetchOne(listing, index, access, access.signal, UNSEEN);
+  const { pointer, blob } = place(listing, index, access);
+  const text = await Deno.readTextFile(blob).catch(() => Deno.readTextFile(pointer));
+  return [...choice.side, ...shardsOf(listing.repository, text)];
+}
+
+/** Fetches the files, a few at a time; when one fails the others end, too. */
+async function fetchAll(
+  commit: HubCommit,
+  files: readonly RemoteFile[],
+  access: HubAccess,
+): Promise<void> {
+  const absent = await filter(
+    files,
+    async (file) => !await isStored(place(commit, file, access), file.bytes),
+  );
+  const missing = [...new Map(absent.map((file) => [file.etag, file])).values()];
+  if (missing.length === 0) return;
+  await makeModelFolder(access.cache);
+  await checkRoom(
+    access.cache,
+    missing.map((file) => ({
+      bytes: file.bytes,
+      partial: `${place(commit, file, access).blob}.incomplete`,
+    })),
+  );
+  const [only] = missing;
+  const name = missing.length === 1 && only !== undefined
+    ? only.path
+    : `${commit.repository} (${missing.length} files)`;
+  const total = missing.reduce((bytes, file) => bytes + file.bytes, 0);
+  const share = shareProgress(followTransfer(name, access.output), total);
+  using stop = controllerUnder(access.signal);
+  const waiting = missing.values();
+  const work = async () => {
+    for (const file of waiting) {
+      await fetchOne(commit, file, access, stop.signal, share.part()).catch((error) => {
+        stop.abort(error);
+        throw error;
+      });
+    }
+  };
+  const ended = await Promise.allSettled(Array.from({ length: AT_ONCE }, work));
+  share.end();
+  if (stop.signal.aborted && ended.some(({ status }) => status === "rejected")) {
+    throw stop.signal.reason;
   }
+}
+
+/** Fetches one blob, unless another process does so meanwhile. */
+async function fetchOne(
+  commit: HubCommit,
+  file: RemoteFile,
+  access: HubAccess,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<void> {
+  const there = place(commit, file, access);
+  if (await isStored(there, file.bytes)) return;
+  using _lock = await takeLock(there.lock, file.path, signal);
+  if (!await isStored(there, file.bytes)) {
+    await fetchResumable({
+      path: there.blob,
+      name: file.path,
+      bytes: file.bytes,
+      etag: file.etag,
+      open: (from) => openFile(commit, file, from, { ...access, signal }),
+    }, { signal, retryMillis: access.retryMillis, progress });
+  }
+  progress.update(file.bytes, file.bytes);
+}
+
+function place(commit: HubCommit, file: Pick<RemoteFile, "path" | "etag">, access: HubAccess) {
+  return placeOf(access.cache, commit.repository, commit.commit, file);
 }
 
 /** A wrong id or a missing right is the operator's matter: no other source is tried. */
-function asHubError(model: HubModel, error: unknown): unknown {
-  const status = error instanceof Error && "statusCode" in error ? error.statusCode : undefined;
-  if (status === 401 || status === 403 || status === 404) {
-    return modelError(
-      `Cannot fetch ${model.repository} at ${model.revision}: the hub answers ${status}; check ` +
-        "--model-id and --revision, and set HF_TOKEN where the repository is private or gated.",
-      error,
-    );
+function asOurs(model: HubModel, access: HubAccess, error: unknown): unknown {
+  if (error instanceof HubRefusal) {
+    return refusalError(model, error, { token: access.token, endpoint: endpointOf(access) });
   }
-  if (status !== undefined) return new HubUnreachable(`the hub answers ${status}`);
-  return error;
+  const isOfSystem = Object.values(Deno.errors).some((kind) => error instanceof kind);
+  if (!isOfSystem || access.signal.aborted) return error;
+  return modelError(
+    `Cannot store ${model.repository} in ${access.cache}: ${
+      whyNotWritten(error)
+    }; set HF_HOME to ` +
+      "a folder of yours.",
+    error,
+  );
 }
 
-function isHash(text: string): boolean {
-  return /^[0-9a-f]{40,64}$/.test(text);
+async function filter<T>(items: readonly T[], keep: (item: T) => Promise<boolean>): Promise<T[]> {
+  const kept = await Promise.all(items.map(keep));
+  return items.filter((_, index) => kept[index]);
 }

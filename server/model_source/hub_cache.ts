@@ -1,26 +1,33 @@
-/** The hub's standard cache folder: `models--org--name/{blobs,refs,snapshots}`. */
+/**
+ * The hub's standard cache folder: `models--org--name/{blobs,refs,snapshots}`, as
+ * `huggingface_hub` (`file_download.py`) lays it out.
+ */
 
-import { join } from "node:path";
-
-/** A model on the hub. */
-export interface HubModel {
-  /** `org/name`. */
-  readonly repository: string;
-  /** Branch, tag or commit. */
-  readonly revision: string;
-}
+import { basename, dirname, join, relative } from "node:path";
+import type { RemoteFile } from "./hub_api.ts";
+import type { HubModel } from "./model_id.ts";
+import { filesBelow } from "./files_below.ts";
 
 /** Folder of a repository inside the cache. */
 export function repositoryFolder(cache: string, repository: string): string {
-  return join(cache, `models--${repository.replaceAll("/", "--")}`);
+  return join(cache, folderName(repository));
+}
+
+/** Folder of the locks of a repository's blobs. */
+export function lockFolder(cache: string, repository: string): string {
+  return join(cache, ".locks", folderName(repository));
+}
+
+function folderName(repository: string): string {
+  return `models--${repository.replaceAll("/", "--")}`;
 }
 
 /** A snapshot in the cache. */
 export interface Snapshot {
   readonly commit: string;
   readonly folder: string;
-  /** Names of the `.gguf` files whose content is there, sorted. */
-  readonly ggufFiles: readonly string[];
+  /** Paths of the files whose content is there, sorted. */
+  readonly files: readonly string[];
 }
 
 /** The snapshot of a revision, when the cache has it. */
@@ -28,19 +35,8 @@ export async function findSnapshot(cache: string, model: HubModel): Promise<Snap
   const root = repositoryFolder(cache, model.repository);
   const commit = await commitOf(root, model.revision);
   const folder = join(root, "snapshots", commit);
-  const ggufFiles: string[] = [];
-  try {
-    for await (const entry of Deno.readDir(folder)) {
-      if (!entry.name.endsWith(".gguf")) continue;
-      if (await isFile(join(folder, entry.name))) ggufFiles.push(entry.name);
-    }
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return null;
-    }
-    throw error;
-  }
-  return ggufFiles.length === 0 ? null : { commit, folder, ggufFiles: ggufFiles.sort() };
+  const files = (await filesBelow(folder)).map(({ path }) => relative(folder, path));
+  return files.length === 0 ? null : { commit, folder, files: files.sort() };
 }
 
 /** Places of a file in the cache. */
@@ -48,34 +44,64 @@ export interface HubFile {
   /** What to open: a link to the blob. */
   readonly pointer: string;
   readonly blob: string;
-  /** Holds the commit of the revision. */
-  readonly reference: string;
+  /** Held by whoever fetches the blob. */
+  readonly lock: string;
 }
 
-/** Where a file of a commit belongs; `etag` names its content. */
+/** Where a file of a commit belongs. */
 export function placeOf(
   cache: string,
-  model: HubModel,
+  repository: string,
   commit: string,
-  file: string,
-  etag: string,
+  { path, etag }: Pick<RemoteFile, "path" | "etag">,
 ): HubFile {
-  const root = repositoryFolder(cache, model.repository);
+  const root = repositoryFolder(cache, repository);
   return {
-    pointer: join(root, "snapshots", commit, file),
+    pointer: join(root, "snapshots", commit, path),
     blob: join(root, "blobs", etag),
-    reference: join(root, "refs", model.revision),
+    lock: join(lockFolder(cache, repository), `${etag}.lock`),
   };
 }
 
-/** Links a complete blob into its snapshot and notes the commit of the revision. */
-export async function linkSnapshot(place: HubFile, commit: string): Promise<void> {
-  await Deno.mkdir(join(place.pointer, ".."), { recursive: true });
-  const target = join("..", "..", "blobs", place.blob.slice(place.blob.lastIndexOf("/") + 1));
-  await Deno.remove(place.pointer).catch(() => {});
-  await Deno.symlink(target, place.pointer);
-  await Deno.mkdir(join(place.reference, ".."), { recursive: true });
-  await Deno.writeTextFile(place.reference, commit);
+/** Whether the content is there, in either place. */
+export async function isStored({ pointer, blob }: HubFile, bytes: number): Promise<boolean> {
+  const sizes = await Promise.all(
+    [pointer, blob].map((path) =>
+      Deno.stat(path).then(({ isFile, size }) => isFile ? size : null, () => null)
+    ),
+  );
+  return sizes.includes(bytes);
+}
+
+/**
+ * Links a complete blob into its snapshot. Where there are no links, the blob moves there, as
+ * `huggingface_hub` does it; with `isNeeded` it is copied, for another file has the same content.
+ */
+export async function linkIntoSnapshot(
+  { pointer, blob }: HubFile,
+  isNeeded = false,
+): Promise<void> {
+  if (!await exists(blob)) return; // It moved there before.
+  const target = relative(dirname(pointer), blob);
+  if (await Deno.readLink(pointer).catch(() => null) === target) return;
+  await Deno.mkdir(dirname(pointer), { recursive: true });
+  const fresh = join(dirname(pointer), `.${basename(pointer)}.${crypto.randomUUID()}`);
+  try {
+    await Deno.symlink(target, fresh);
+    await Deno.rename(fresh, pointer);
+  } catch {
+    await (isNeeded ? Deno.copyFile : Deno.rename)(blob, pointer);
+  }
+}
+
+/** Notes the commit of a branch or tag. */
+export async function noteRevision(cache: string, model: HubModel, commit: string): Promise<void> {
+  if (model.revision === commit) return;
+  const root = repositoryFolder(cache, model.repository);
+  const reference = join(root, "refs", model.revision);
+  if (await commitOf(root, model.revision) === commit) return;
+  await Deno.mkdir(dirname(reference), { recursive: true });
+  await Deno.writeTextFile(reference, commit);
 }
 
 async function commitOf(root: string, revision: string): Promise<string> {
@@ -86,10 +112,6 @@ async function commitOf(root: string, revision: string): Promise<string> {
   }
 }
 
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch {
-    return false;
-  }
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
 }

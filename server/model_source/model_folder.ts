@@ -15,16 +15,6 @@ export async function makeModelFolder(folder: string): Promise<void> {
   }
 }
 
-/** Makes a folder for a while inside another one, and fails as {@link makeModelFolder} does. */
-export async function makeStagingFolder(folder: string): Promise<string> {
-  await makeModelFolder(folder);
-  try {
-    return await Deno.makeTempDir({ dir: folder, prefix: ".fetch-" });
-  } catch (error) {
-    throw cannotStore(folder, error);
-  }
-}
-
 /** Why a folder or a file in it could not be written. */
 export function whyNotWritten(error: unknown): string {
   if (error instanceof Deno.errors.NotADirectory || error instanceof Deno.errors.AlreadyExists) {
@@ -36,7 +26,8 @@ export function whyNotWritten(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function cannotStore(folder: string, error: unknown): Error {
+/** The failure to write into a folder of models. */
+export function cannotStore(folder: string, error: unknown): Error {
   return modelError(
     `Cannot store models in ${folder}: ${whyNotWritten(error)}; set HF_HOME and XDG_CACHE_HOME ` +
       "to folders of yours, or name a .gguf file by --model-id.",

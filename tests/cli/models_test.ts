@@ -27,10 +27,10 @@ Deno.test("a model is fetched, listed and removed", async () => {
   match(fetched.stdout, /^\/\S+\/snapshots\/c{40}\/model\.gguf\n$/);
   match(fetched.stderr, /3\.0 of 3\.0 MB, [\d.]+ MB\/s, 0 s left\n/);
   const listed = await runInPipe(["models", "list"], { env });
-  equal(listed.stdout, "owner/name     3.0 MB  model.gguf\n");
+  equal(listed.stdout, "owner/name  main cccccccc     3.0 MB  model.gguf\n");
   equal(listed.stderr, "3.0 MB in all\n");
   const json = await runInPipe(["models", "--json"], { env });
-  deepEqual(JSON.parse(json.stdout)[0].ggufFiles, ["model.gguf"]);
+  deepEqual(JSON.parse(json.stdout)[0].revisions[0].ggufFiles, ["model.gguf"]);
   const removed = await runInPipe(["models", "remove", "owner/name"], { env });
   equal(removed.stderr, "Removed owner/name: 3.0 MB are free again.\n");
   deepEqual(filesBelow(folder.path), []);
@@ -55,31 +55,72 @@ Deno.test("--quiet fetches without a word but the path", async () => {
   equal(stderr, "");
 });
 
-Deno.test("a cut download is one sentence and leaves nothing", async () => {
+Deno.test("a cut download is one sentence, is listed, and is gone on from", async () => {
   await using folder = await scratchFolder();
-  await using hub = startFakeHub({ ...REPOSITORY, cutAfter: 1_000_000 });
+  const fault = ({ attempt, from }: { attempt: number; from: number }) =>
+    attempt > 5 ? null : { cutAfter: from === 0 ? 1_000_000 : 0 };
+  await using hub = startFakeHub({ ...REPOSITORY, fault });
   const env = environment(folder.path, hub.endpoint);
   const { code, stdout, stderr } = await runInPipe(["models", "fetch", "owner/name"], { env });
   equal(code, 3);
   equal(stdout, "");
   match(
     stderr,
-    /error: Cannot fetch \S+: it ended at byte 1000000 of 3000000; start again/,
+    /error: Cannot fetch model\.gguf: it was cut at byte 1000000 of 3000000 \(.+\); what has come/,
   );
-  deepEqual(filesBelow(folder.path), []);
+  const listed = await runInPipe(["models"], { env });
+  equal(listed.stdout, "owner/name       1.0 MB  incomplete; tgi models fetch goes on\n");
+  const again = await runInPipe(["models", "fetch", "owner/name"], { env });
+  equal(again.code, 0, again.stderr);
+  match(hub.storageRequests.at(-1) ?? "", / bytes=1000000-2999999$/);
+});
+
+Deno.test("a fetch asks for what is new; one revision is removed alone", async () => {
+  await using folder = await scratchFolder();
+  const files = {
+    "model.gguf": REPOSITORY.files["model.gguf"],
+    "b.Q8_0.gguf": new Uint8Array(500),
+  };
+  const v2 = { commit: "d".repeat(40), files };
+  const env = { HF_HUB_CACHE: join(folder.path, "hub"), XDG_CACHE_HOME: folder.path };
+  {
+    await using hub = startFakeHub({ ...REPOSITORY, revisions: { v2 } });
+    const all = { ...env, HF_ENDPOINT: hub.endpoint };
+    await runInPipe(["models", "fetch", "owner/name"], { env: all });
+    const wanted = ["owner/name:Q8_0", "--revision", "v2"];
+    const fetched = await runInPipe(["models", "fetch", ...wanted], { env: all });
+    match(fetched.stdout, /\/snapshots\/d{40}\/b\.Q8_0\.gguf\n$/, fetched.stderr);
+    const removed = await runInPipe(["models", "remove", "owner/name", "--revision", "v2"], {
+      env,
+    });
+    match(removed.stderr, /^Removed owner\/name: 0\.0 MB are free again\.\n$/);
+  }
+  await using moved = startFakeHub({ ...REPOSITORY, commit: "e".repeat(40) });
+  const all = { ...env, HF_ENDPOINT: moved.endpoint };
+  const gone = { ...env, HF_ENDPOINT: "http://127.0.0.1:1" };
+  const kept = await runInPipe(["models", "fetch", "owner/name"], { env: gone });
+  match(kept.stdout, /\/snapshots\/c{40}\/model\.gguf\n$/, kept.stderr);
+  match(kept.stderr, /^warning: The hub is not asked for changes of owner\/name \(/m);
+  const { stdout } = await runInPipe(["models", "fetch", "owner/name"], { env: all });
+  match(stdout, /\/snapshots\/e{40}\/model\.gguf\n$/);
+  equal(moved.storageRequests.length, 0);
 });
 
 for (const command of [["models", "fetch", "owner/name"], ["plan"], ["generate", "Hi"], ["chat"]]) {
-  Deno.test(`Ctrl-C during a download ends ${command[0]} and leaves nothing`, async () => {
+  Deno.test(`Ctrl-C during a download ends ${command[0]} and keeps no file but the part`, async () => {
     await using folder = await scratchFolder();
-    await using hub = startFakeHub({ ...REPOSITORY, cutAfter: 1_000_000, stalls: true });
+    const fault = () => ({ cutAfter: 1_000_000, stalls: true } as const);
+    await using hub = startFakeHub({ ...REPOSITORY, fault });
     const env = { ...environment(folder.path, hub.endpoint) };
     const model = command[0] === "models" ? {} : { MODEL_ID: "owner/name" };
     await using terminal = openTerminal(command, { ...env, ...model });
     await terminal.shows(/\d\.\d of 3\.0 MB/);
     await terminal.press(Key.ctrlC);
     equal(await terminal.ended, 130, terminal.bytes());
-    deepEqual(filesBelow(folder.path), []);
+    match(
+      filesBelow(join(folder.path, "hub", "models--owner--name")).join(),
+      /^blobs\/\w+\.inc\w+$/,
+    );
   });
 }
 

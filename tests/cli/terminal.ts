@@ -18,9 +18,14 @@ export interface Terminal extends AsyncDisposable {
   screen(): string[];
   /** All bytes so far. */
   bytes(): string;
+  /** Resolves when the program has taken the shell's place, or is about to. */
+  readonly started: Promise<void>;
   /** Resolves with the exit code. */
   readonly ended: Promise<number>;
 }
+
+/** What the shell prints before the program takes its place: all attributes off, seen by nobody. */
+const STARTED = "\x1b[m";
 
 /** Starts the program with these arguments in a terminal. */
 export function openTerminal(
@@ -29,7 +34,7 @@ export function openTerminal(
 ): Terminal {
   const line = programWords(args).map(quoted).join(" ");
   const child = new Deno.Command("script", {
-    args: ["-qfec", `stty rows 24 cols 80; exec ${line}`, "/dev/null"],
+    args: ["-qfec", `stty rows 24 cols 80; printf '\\033[m'; exec ${line}`, "/dev/null"],
     cwd: ROOT,
     env: { ...baseEnvironment(), TERM: "xterm", SHELL: "/bin/sh", ...env },
     stdin: "piped",
@@ -40,9 +45,11 @@ export function openTerminal(
   let bytes = "";
   let seen = 0;
   let look = () => {};
+  const start = Promise.withResolvers<void>();
   const reading = (async () => {
     for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
       bytes += text;
+      if (bytes.includes(STARTED)) start.resolve();
       look();
     }
     look();
@@ -69,7 +76,10 @@ export function openTerminal(
     },
     shows,
     screen: () => screenOf(bytes),
-    bytes: () => bytes,
+    bytes: () => bytes.replace(STARTED, ""),
+    get started() {
+      return generous(start.promise, "the program's start");
+    },
     get ended() {
       return generous(ended, "the program's end");
     },
@@ -86,7 +96,7 @@ export function openTerminal(
 }
 
 /** What was written, letter by letter, however the cursor moved. */
-function withoutControls(bytes: string): string {
+export function withoutControls(bytes: string): string {
   // deno-lint-ignore no-control-regex
   return bytes.replace(/\x1b\[[\d;?]*[A-Za-z]/g, "");
 }

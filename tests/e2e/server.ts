@@ -27,6 +27,7 @@ export interface StartOptions {
 export interface RunningServer extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
+  readonly pid: number;
   /** Standard error until now. */
   log(): string;
   kill(signal: Deno.Signal): void;
@@ -48,11 +49,19 @@ export async function runToEnd(
 }
 
 /** Starts a server on a free port over the scripted backend, and waits until it listens. */
-export async function startScripted(
+export function startScripted(
   args: readonly string[] = [],
   options: StartOptions = {},
 ): Promise<RunningServer> {
-  const child = command(["--backend", "scripted", "--port", "0", ...args], options).spawn();
+  return startServer(["--backend", "scripted", ...args], options);
+}
+
+/** Starts a server on a free port, and waits until it listens. */
+export async function startServer(
+  args: readonly string[],
+  options: StartOptions = {},
+): Promise<RunningServer> {
+  const child = command(["--port", "0", ...args], options).spawn();
   const listening = Promise.withResolvers<string>();
   let log = "";
   const reading = (async () => {
@@ -74,6 +83,7 @@ export async function startScripted(
   const url = await generous(listening.promise, "the server's address");
   return {
     url,
+    pid: child.pid,
     port: Number(new URL(url).port),
     log: () => log,
     kill: (signal) => child.kill(signal),

@@ -63,7 +63,7 @@ Deno.test("a model that is missing or is no GGUF is one sentence and exit code 3
   const missing = join(folder.path, "missing.gguf");
   assert.equal(
     await failure(3, ["--model-id", missing]),
-    `Cannot open the model ${missing}: there is no such file; check --model-id.`,
+    `Cannot open the model ${missing}: there is no such file or folder; check --model-id.`,
   );
   const broken = join(folder.path, "broken.gguf");
   await Deno.writeTextFile(broken, "GGUF and then nothing that makes sense");

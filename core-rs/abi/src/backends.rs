@@ -137,13 +137,17 @@ fn kv_format(config: &Config) -> KvFormat {
     }
 }
 
-/// The model's file, checked.
+/// The model's file or folder, checked.
 pub fn open_model(config: &Config) -> Result<Model, OpenError> {
     let no_model = || OpenError::NoModel(config.backend.clone());
     let path = config.model_path.as_deref().ok_or_else(no_model)?;
-    Ok(match config.model_part() {
+    let model = match config.model_part() {
         Some(part) => Model::open_part(Path::new(path), part)?,
         None => Model::open(Path::new(path))?,
+    };
+    Ok(match config.weight_format()? {
+        Some(format) => model.with_format(format)?,
+        None => model,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use tgi_backend_scripted::ScriptedOptions;
-use tgi_model::FilePart;
+use tgi_model::{FilePart, WeightFormat};
 
 use crate::errors::OpenError;
 
@@ -20,7 +20,7 @@ const MAX_SPECULATE: u32 = 64;
 pub struct Config {
     /// `cpu`, `candle` or `scripted`.
     pub backend: String,
-    /// A `.gguf` file; none for the scripted backend.
+    /// A `.gguf` file, or a folder of safetensors; none for the scripted backend.
     pub model_path: Option<String>,
     /// First byte of the model in that file; `None` is the whole file.
     pub model_offset: Option<u64>,
@@ -30,8 +30,10 @@ pub struct Config {
     pub device: Option<String>,
     /// `avx512-vnni`, `avx2` or `portable`; `None` takes the best that the processor has.
     pub cpu_isa: Option<String>,
-    /// `float32`.
+    /// What weights of floats are rounded to at load, by PyTorch's name; `None` is as stored.
     pub dtype: Option<String>,
+    /// What they are quantized to at load, by ggml's name; `None` is as stored.
+    pub quantize: Option<String>,
     /// Number format of the KV cache.
     pub kv_cache_dtype: Option<KvCacheDtype>,
     /// Threads that compute; one for each core unless given.
@@ -121,13 +123,23 @@ impl Config {
         Some(FilePart { offset, length })
     }
 
+    /// How weights are held that the files have as floats; `None` is as stored. `quantize` counts
+    /// before `dtype`.
+    pub fn weight_format(&self) -> Result<Option<WeightFormat>, OpenError> {
+        let dtype = self.dtype.as_deref().map(|name| {
+            WeightFormat::rounded(name).ok_or_else(|| OpenError::Dtype(name.to_owned()))
+        });
+        let quantize = self.quantize.as_deref().map(|name| {
+            WeightFormat::quantized(name).ok_or_else(|| OpenError::Quantize(name.to_owned()))
+        });
+        Ok(quantize.transpose()?.or(dtype.transpose()?))
+    }
+
     fn check(&self) -> Result<(), OpenError> {
         if let Some(device) = self.device.as_deref().filter(|device| !DEVICES.contains(device)) {
             return Err(OpenError::Device(device.to_owned()));
         }
-        if let Some(dtype) = self.dtype.as_deref().filter(|&dtype| dtype != "float32") {
-            return Err(OpenError::Dtype(dtype.to_owned()));
-        }
+        self.weight_format()?;
         let positive = [
             ("max_concurrent_requests", Some(self.max_concurrent_requests)),
             ("validation_workers", Some(self.validation_workers)),
@@ -213,6 +225,16 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn weights_are_held_as_stored_unless_a_format_is_named() {
+        let format = |changes| config(&changes).weight_format().unwrap();
+        assert_eq!(format(serde_json::json!({})), None);
+        let named = format(serde_json::json!({"dtype": "bfloat16"})).map(WeightFormat::name);
+        assert_eq!(named, Some("bfloat16"));
+        let both = serde_json::json!({"dtype": "bfloat16", "quantize": "q4_k"});
+        assert_eq!(format(both).map(WeightFormat::name), Some("q4_k"));
+    }
+
+    #[test]
     fn a_part_of_a_file_needs_its_offset() {
         let part =
             config(&serde_json::json!({"modelOffset": 4096, "modelLength": 99})).model_part();
@@ -230,7 +252,9 @@ pub(crate) mod tests {
     #[test]
     fn other_dtypes_and_broken_json_are_refused_in_one_sentence() {
         let message = refusal(&serde_json::json!({"dtype": "int3"}));
-        assert!(message.starts_with("Cannot compute in dtype \"int3\""), "{message}");
+        assert!(message.starts_with("Cannot hold weights in dtype \"int3\""), "{message}");
+        let message = refusal(&serde_json::json!({"quantize": "exl2"}));
+        assert!(message.contains("\"exl2\": this library knows q8_0, "), "{message}");
         let message = refusal(&serde_json::json!({"kvCacheDtype": "fp8"}));
         assert!(message.contains("unknown variant `fp8`"), "{message}");
         let message = Config::from_json(b"{\"backend\":").unwrap_err().to_string();

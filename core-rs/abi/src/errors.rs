@@ -32,8 +32,17 @@ pub enum OpenError {
     )]
     Backend(String),
     /// No such number format.
-    #[error("Cannot compute in dtype {0:?}: this library computes in `float32`; set --dtype")]
+    #[error(
+        "Cannot hold weights in dtype {0:?}: this library knows `float32`, `float16` and \
+         `bfloat16`; set --dtype"
+    )]
     Dtype(String),
+    /// No such quantizer.
+    #[error(
+        "Cannot quantize to {0:?}: this library knows {known}; set --quantize",
+        known = tgi_model::WeightFormat::quantized_names()
+    )]
+    Quantize(String),
     /// The backend has no such number format for K and V.
     #[error(
         "Cannot keep the KV cache in `{format}` with backend {backend:?}: only `cpu` has it; set \

@@ -22,15 +22,18 @@ struct Golden {
     greedy_ids: Vec<u32>,
 }
 
-fn open(name: &str) -> (Model, CandleBackend, Golden) {
-    let folder = repository_tests("fixtures");
-    let model = Model::open(&folder.join(format!("tiny-{name}.gguf"))).unwrap();
+fn open(model: &str, golden: &str) -> (Model, CandleBackend, Golden) {
+    let fixtures = repository_tests("fixtures");
+    let model = Model::open(&fixtures.join(model)).unwrap();
     let backend = CandleBackend::load(&model, &CandleOptions::cpu(8, 128, 128)).unwrap();
-    (model, backend, json(&folder.join(format!("tiny-{name}.json"))))
+    (model, backend, json(&fixtures.join(golden)))
 }
 
 fn agrees_with_transformers(name: &str) {
-    let (model, mut backend, golden) = open(name);
+    agree(name, open(&format!("tiny-{name}.gguf"), &format!("tiny-{name}.json")));
+}
+
+fn agree(name: &str, (model, mut backend, golden): (Model, CandleBackend, Golden)) {
     assert_eq!(model.tokenizer.encode(&golden.text, true).unwrap(), golden.ids);
     let logits = plain_pass(&mut backend, &golden.ids);
     let kept: Vec<_> = golden.logit_rows.iter().map(|&row| logits[row].clone()).collect();
@@ -70,8 +73,13 @@ fn gemma3_agrees_with_transformers() {
 }
 
 #[test]
+fn a_folder_of_safetensors_agrees_with_transformers() {
+    agree("llama in a folder", open("tiny-llama", "tiny-llama/golden.json"));
+}
+
+#[test]
 fn the_plan_counts_every_weight_and_page() {
-    let (model, ..) = open("gemma3");
+    let (model, ..) = open("tiny-gemma3.gguf", "tiny-gemma3.json");
     let mut elements = 0;
     let options = CandleOptions::cpu(8, 128, 128);
     CandleBackend::from_weights(&model.spec, &options, |role, layer, shape| {

@@ -6,7 +6,7 @@ use tgi_model::spec::Position;
 
 use crate::activation::ActivationBlock;
 use crate::attention::{KvCache, KvShape, MAX_ROWS, Partial, Scratch};
-use crate::decoder::peaks::{BlockPeak, blocks};
+use crate::decoder::peaks::{BLOCK_PANELS, BlockPeak, blocks};
 use crate::options::{CpuOptions, KvFormat};
 use crate::product::PanelRow;
 use crate::shared::{PerWorker, Shared};
@@ -91,10 +91,12 @@ pub struct Worker {
     pub values: [Vec<f32>; 2],
     /// One row of the residual stream.
     pub row: Vec<f32>,
+    /// Logits of some panels, `[panels][rows]`.
+    pub logits: Vec<PanelRow>,
 }
 
 impl Worker {
-    fn new(widths: &Widths) -> Self {
+    fn new(widths: &Widths, logit_rows: usize) -> Self {
         let heads = || vec![0.0; MAX_ROWS * widths.head];
         Self {
             panels: [0, 1].map(|_| vec![PanelRow::default(); TOKEN_CHUNK]),
@@ -103,6 +105,7 @@ impl Worker {
             partials: [0, 1].map(|_| vec![Partial::default(); MAX_ROWS]),
             values: [0, 1].map(|_| heads()),
             row: vec![0.0; widths.hidden],
+            logits: vec![PanelRow::default(); BLOCK_PANELS * logit_rows],
         }
     }
 }
@@ -164,7 +167,7 @@ impl Arena {
             block_peaks: Shared::new(options.logit_rows * blocks(spec.vocab)),
             kv: (0..spec.layers).map(|_| KvCache::new(shape, options.pages)).collect(),
             shape,
-            workers: PerWorker::new(threads, || Worker::new(&widths)),
+            workers: PerWorker::new(threads, || Worker::new(&widths, options.logit_rows)),
             widths,
         }
     }
@@ -178,7 +181,8 @@ impl Arena {
             2 * widths.hidden + activations + widths.query + 2 * widths.key + 4 * widths.pairs;
         let token = 4 * floats + block * activations;
         let split = PARTIAL_ROWS * (size_of::<Partial>() + 4 * widths.head);
-        let row = 4 * spec.vocab + size_of::<BlockPeak>() * blocks(spec.vocab);
+        let own = options.threads() * BLOCK_PANELS * size_of::<PanelRow>();
+        let row = 4 * spec.vocab + size_of::<BlockPeak>() * blocks(spec.vocab) + own;
         (options.batch_tokens * token + split + options.logit_rows * row) as u64
     }
 

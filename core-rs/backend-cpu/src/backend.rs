@@ -111,7 +111,10 @@ impl Backend for CpuBackend {
         self.peaks.resize(batch.logit_rows.len(), None);
         for (&row, found) in batch.peak_rows.iter().zip(found) {
             let row = row as usize;
-            self.peaks[row] = join(&logits[row * vocab..(row + 1) * vocab], found);
+            self.peaks[row] = join(found);
+            if self.peaks[row].is_none() {
+                logits[row * vocab..(row + 1) * vocab].fill(f32::NAN);
+            }
         }
         Ok(Logits::new(logits, vocab).with_peaks(&self.peaks))
     }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use crate::error::CpuError;
 use crate::isa::Kernel;
 use crate::product::PanelRow;
-use crate::simd::{LANES, Simd};
+use crate::simd::{LANES, Simd, prefetch_ahead};
 use crate::slab::{Slab, SlabVec};
 use crate::tile::pack::PANEL_ROWS;
 
@@ -101,6 +101,7 @@ impl PairProduct<'_> {
                 }
             }
             for (index, column) in panel.iter().enumerate() {
+                prefetch_ahead(simd, column);
                 let w = [simd.bytes(&column.0[0]), simd.bytes(&column.0[1])];
                 for token in 0..TOKENS {
                     let [low, high] = x[token][index];

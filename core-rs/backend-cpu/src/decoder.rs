@@ -6,6 +6,7 @@
 
 mod attend;
 mod heads;
+mod logits;
 mod mlp;
 pub mod peaks;
 mod plan;
@@ -61,7 +62,7 @@ struct LayerAt<'a> {
 }
 
 impl Step<'_> {
-    /// Walks the whole model; logits end in the arena.
+    /// Walks the whole model; logits and peaks end in the arena.
     pub fn run(&self, team: &Team) {
         self.embed(team);
         let layers = &self.weights.layers;
@@ -72,7 +73,6 @@ impl Step<'_> {
             pending = self.block(team, LayerAt { index, layer, rows }, pending);
         }
         self.logits(team, pending);
-        self.peaks(team);
     }
 
     /// One block. `pending` is the norm that the projection in `y` awaits before it joins the

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::error::CpuError;
 use crate::isa::Kernel;
 use crate::product::PanelRow;
-use crate::simd::{LANES, Simd};
+use crate::simd::{LANES, Simd, prefetch_ahead};
 use crate::slab::{Slab, SlabVec};
 use crate::tile::pack::PANEL_ROWS;
 
@@ -95,6 +95,7 @@ impl<E: Element> DenseProduct<'_, E> {
             *x = &self.x[start..start + self.panel.len()];
         }
         for (index, column) in self.panel.iter().enumerate() {
+            prefetch_ahead(simd, column);
             let w = [E::widen(simd, &column[0]), E::widen(simd, &column[1])];
             for token in 0..TOKENS {
                 let value = simd.splat(x[token][index]);

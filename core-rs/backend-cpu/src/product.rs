@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut, Range};
 
 use crate::activation::{ActivationBlock, part};
 use crate::isa::Kernel;
-use crate::simd::{LANES, Simd};
+use crate::simd::{LANES, Simd, prefetch_ahead};
 use crate::tile::{AnyPair, Quants, Scales};
 
 /// Results of one token: 32 output rows, in two cache lines.
@@ -164,7 +164,7 @@ impl<T: AnyPair> PanelProduct<'_, T> {
     fn few<S: Simd, const TOKENS: usize>(self, simd: S) {
         let mut out = [[simd.splat(0.0); 2]; TOKENS];
         for (block, pair) in self.pairs.iter().enumerate() {
-            prefetch_next(simd, pair);
+            prefetch_ahead(simd, pair);
             let first = block * self.x.stride + self.tokens.start;
             let x = &self.x.blocks[first..first + TOKENS];
             if S::REGISTERS > 8 {
@@ -188,7 +188,7 @@ impl<T: AnyPair> PanelProduct<'_, T> {
     fn many<S: Simd>(self, simd: S) {
         self.out.fill(PanelRow::default());
         for (block, pair) in self.pairs.iter().enumerate() {
-            prefetch_next(simd, pair);
+            prefetch_ahead(simd, pair);
             let [first, second] = pair.parts();
             let w = [unpack(simd, first), unpack(simd, second)];
             let first = block * self.x.stride + self.tokens.start;
@@ -201,13 +201,6 @@ impl<T: AnyPair> PanelProduct<'_, T> {
             }
         }
     }
-}
-
-/// Asks for the first line of the next pair: weights are read in order, so that one early miss a
-/// pair is all that the processor's own prefetchers need, and more only take up its miss buffers.
-#[inline(always)]
-fn prefetch_next<S: Simd, T>(simd: S, pair: &T) {
-    simd.prefetch(std::ptr::from_ref(pair).wrapping_add(1));
 }
 
 impl<T: AnyPair> Kernel for PanelProduct<'_, T> {

@@ -110,9 +110,26 @@ pub trait Simd: Copy {
         self.fma(self.even(weights), self.even(x), acc)
     }
 
-    /// Asks for the cache line at `x`, which need not be a valid address.
+    /// Asks for the cache line at `x` into the second-level cache; `x` need not be a valid address.
     fn prefetch<T>(self, x: *const T);
 
     /// Widens sixteen bytes.
     fn load_i8(self, x: &[i8; LANES]) -> Self::F;
+}
+
+/// How far before its use a weight is asked for, bytes.
+const AHEAD: usize = 4096;
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Asks for what lies [`AHEAD`] bytes behind `item`, one of many that are read in order.
+///
+/// The processor's own prefetchers lose a stream in a loop that computes long on each item, and its
+/// miss buffers of the first-level cache are too few: the lines go to the second level.
+#[inline(always)]
+pub fn prefetch_ahead<S: Simd, T>(simd: S, item: &T) {
+    let ahead = std::ptr::from_ref(item).wrapping_add(AHEAD.div_ceil(size_of::<T>()));
+    for line in 0..size_of::<T>().div_ceil(LINE) {
+        simd.prefetch(ahead.cast::<u8>().wrapping_add(line * LINE));
+    }
 }

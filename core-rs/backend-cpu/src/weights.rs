@@ -1,7 +1,7 @@
 //! The weights of a model, re-tiled.
 
 use tgi_model::spec::{Norm, Position, RopeLayout};
-use tgi_model::{Model, ModelError, ModelSpec, Role, StorageType, TensorView};
+use tgi_model::{Model, ModelError, ModelSpec, Role, StorageType, TensorInfo};
 
 use crate::error::CpuError;
 use crate::matrix::{self, Matrix};
@@ -108,7 +108,7 @@ impl TensorSource for Model {
         let view = self.tensor(role, layer)?;
         let columns = view.shape.last().copied().unwrap_or(0);
         let rows = view.shape[..view.shape.len().saturating_sub(1)].iter().product();
-        Ok(Stored { dtype: view.dtype, rows, columns, bytes: view.bytes.into() })
+        Ok(Stored { dtype: view.dtype, rows, columns, bytes: view.bytes })
     }
 }
 
@@ -282,7 +282,7 @@ pub fn loaded_bytes(model: &Model) -> u64 {
     model.tensors().map(|(role, tensor)| tensor_bytes(role, &tensor)).sum()
 }
 
-fn tensor_bytes(role: Role, tensor: &TensorView) -> u64 {
+fn tensor_bytes(role: Role, tensor: &TensorInfo) -> u64 {
     let columns = tensor.shape.last().copied().unwrap_or(0);
     let padded = columns.next_multiple_of(PANEL_ROWS) as u64;
     match (role, tensor.shape.len()) {

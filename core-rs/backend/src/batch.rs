@@ -29,8 +29,8 @@ pub struct Batch {
     pub page_table: Vec<u32>,
     /// Indices into `tokens` whose logits are wanted, ascending.
     pub logit_rows: Vec<u32>,
-    /// Indices into `logit_rows`, ascending, of which [`crate::Peak`]s are wanted. A backend that
-    /// finds none leaves the search to its caller.
+    /// Indices into `logit_rows`, ascending, of which only [`crate::Peak`]s are wanted. A backend
+    /// gives the peak or the logits of such a row.
     pub peak_rows: Vec<u32>,
 }
 

@@ -68,7 +68,8 @@ impl<'a> Logits<'a> {
         Self { peaks, ..self }
     }
 
-    /// The peak of a row that [`Batch::peak_rows`] names, where the backend has found it.
+    /// The peak of a row that [`Batch::peak_rows`] names, where the backend has found it. Then the
+    /// row holds no logits.
     pub fn peak(&self, row: usize) -> Option<Peak> {
         self.peaks.get(row).copied().flatten()
     }

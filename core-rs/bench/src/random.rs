@@ -57,8 +57,8 @@ impl RandomModel {
     ) -> Result<Vec<f32>, ModelError> {
         let dtype = self.dtype(role, layer, shape);
         let bytes = tensor(role, layer, dtype, shape);
-        TensorView { name: &self.name, dtype: dtype.into(), shape: shape.to_vec(), bytes: &bytes }
-            .dequantize()
+        let (dtype, shape) = (dtype.into(), shape.to_vec());
+        TensorView { name: &self.name, dtype, shape, bytes: bytes.into() }.dequantize()
     }
 
     fn dtype(&self, role: Role, layer: Option<usize>, shape: &[usize]) -> GgmlDType {

@@ -36,6 +36,23 @@ pub enum ModelError {
         /// The reader's word.
         reason: String,
     },
+    /// A tensor cannot be turned into the format that was asked for.
+    #[error("Cannot quantize tensor {name}: {reason}")]
+    Quantize {
+        /// Name in the file.
+        name: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// Nothing is there to be quantized.
+    #[error(
+        "Cannot quantize the model to {format}: its weights are quantized already; leave --quantize \
+         out"
+    )]
+    AlreadyQuantized {
+        /// As asked for.
+        format: &'static str,
+    },
     /// A vocabulary is not usable.
     #[error("Cannot build the tokenizer: {0}")]
     Vocabulary(Defect),

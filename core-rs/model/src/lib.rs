@@ -5,31 +5,38 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`model`] | [`Model`] and [`TensorView`]: a file, opened |
+//! | [`model`] | [`Model`] and [`TensorView`]: a file or a folder, opened |
 //! | `gguf` | checks of a GGUF file, its metadata and its tensors |
+//! | `checkpoint` | folders of Hugging Face: safetensors, configuration, what belongs to text |
+//! | `source` | where a role's tensor lies in the files |
 //! | [`storage`] | how a tensor's numbers are stored |
 //! | `architectures` | one table for each architecture: metadata to [`ModelSpec`] |
 //! | `tensors` | which tensors a specification implies, and their names |
 //! | [`tokenizer`] | text to token ids and back |
 //! | [`chat_template`] | messages to a prompt |
 //! | [`rope`] | rotary frequencies |
+//! | `weight_format` | weights rounded or quantized at load |
 
 mod architectures;
 pub mod chat_template;
+mod checkpoint;
 mod error;
 mod gguf;
 pub mod model;
 pub mod rope;
+mod source;
 pub mod spec;
 pub mod storage;
 mod tensors;
 pub mod tokenizer;
+mod weight_format;
 
 pub use chat_template::ChatTemplate;
 pub use error::{Defect, ModelError};
 pub use gguf::FilePart;
-pub use model::{Model, TensorView};
+pub use model::{Model, TensorInfo, TensorView};
 pub use spec::{ModelSpec, Role};
 pub use storage::StorageType;
 pub use tensors::shapes as tensor_shapes;
 pub use tokenizer::{BpeVocabulary, PreTokenizer, TokenKind, Tokenizer};
+pub use weight_format::WeightFormat;

@@ -1,5 +1,6 @@
-//! A model file, opened.
+//! A model's file or folder, opened.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -9,12 +10,14 @@ use memmap2::Mmap;
 
 use crate::chat_template::ChatTemplate;
 use crate::error::{Defect, ModelError};
-use crate::gguf::{self, FilePart, Tensor, mapped};
+use crate::gguf::{self, FilePart, mapped};
+use crate::source::Source;
 use crate::spec::{ModelSpec, Role};
 use crate::storage::{StorageType, dequantize_iq4_nl};
 use crate::tensors::{self, Key};
 use crate::tokenizer::Tokenizer;
-use crate::{architectures, tokenizer};
+use crate::weight_format::{WeightFormat, convert};
+use crate::{architectures, checkpoint, tokenizer};
 
 /// A checked model: every number of `spec` is sound and every tensor that it implies is there, in
 /// the shape that it implies.
@@ -25,31 +28,44 @@ pub struct Model {
     pub tokenizer: Tokenizer,
     /// Messages to a prompt, when the file has a template.
     pub chat_template: Option<ChatTemplate>,
-    tensors: HashMap<Key, Tensor>,
-    bytes: Mmap,
+    tensors: HashMap<Key, Source>,
+    files: Vec<Mmap>,
+    format: Option<WeightFormat>,
 }
 
-/// One tensor, as it lies in the file.
+/// What a tensor is, without its numbers.
+#[derive(Clone, Debug)]
+pub struct TensorInfo<'a> {
+    /// Name in the file; the first of several that make it.
+    pub name: &'a str,
+    /// How its numbers are stored.
+    pub dtype: StorageType,
+    /// Row-major, `[rows, columns]` or `[n]`.
+    pub shape: &'a [usize],
+}
+
+/// One tensor, as its role wants it.
 #[derive(Clone, Debug)]
 pub struct TensorView<'a> {
-    /// Name in the file.
+    /// Name in the file; the first of several that make it.
     pub name: &'a str,
     /// How its numbers are stored.
     pub dtype: StorageType,
     /// Row-major, `[rows, columns]` or `[n]`.
     pub shape: Vec<usize>,
-    /// Straight from the mapped file; aligned to at least 8 bytes.
-    pub bytes: &'a [u8],
+    /// Straight from the mapped file where they lie there so, else made of its rows; aligned to
+    /// nothing.
+    pub bytes: Cow<'a, [u8]>,
 }
 
 impl Model {
-    /// Maps and checks a GGUF file. Whatever the file holds, the answer is a model or an error of
-    /// one sentence.
+    /// Maps and checks a GGUF file, or a folder of Hugging Face's transformers. Whatever it holds,
+    /// the answer is a model or an error of one sentence.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        Self::map(path, None)
+        if path.is_dir() { Self::open_folder(path) } else { Self::map(path, None) }
     }
 
-    /// Like [`Model::open`], for a file that has other content around the model.
+    /// Like [`Model::open`], for a GGUF file that has other content around the model.
     pub fn open_part(path: &Path, part: FilePart) -> Result<Self, ModelError> {
         Self::map(path, Some(part))
     }
@@ -62,7 +78,7 @@ impl Model {
         }
     }
 
-    /// Like [`Model::open`], for bytes at hand; `name` stands for the file in errors.
+    /// Like [`Model::open`], for the bytes of a GGUF file; `name` stands for it in errors.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
         match mapped::copy(bytes) {
             Ok(bytes) => Self::read(bytes).map_err(|defect| defect.of(name)),
@@ -86,30 +102,66 @@ impl Model {
             .metadata
             .string("tokenizer.chat_template")?
             .map(|source| ChatTemplate::new(source, &tokenizer));
-        Ok(Self { spec, tokenizer, chat_template, tensors, bytes })
+        Ok(Self { spec, tokenizer, chat_template, tensors, files: vec![bytes], format: None })
+    }
+
+    fn open_folder(folder: &Path) -> Result<Self, ModelError> {
+        let checkpoint = checkpoint::open(folder)?;
+        let read = || {
+            let (spec, tensors) =
+                architectures::of_checkpoint(&checkpoint.config, &checkpoint.tensors)?;
+            let tokenizer = Tokenizer::hub(&checkpoint.texts.vocabulary, spec.vocab)?;
+            Ok((spec, tensors, tokenizer))
+        };
+        let (spec, tensors, tokenizer) =
+            read().map_err(|defect: Defect| defect.of(&folder.display().to_string()))?;
+        let template = checkpoint.texts.chat_template.as_deref();
+        let chat_template = template.map(|source| ChatTemplate::new(source, &tokenizer));
+        let files = checkpoint.tensors.files;
+        Ok(Self { spec, tokenizer, chat_template, tensors, files, format: None })
     }
 
     /// The tensor of a role; roles of a block need the layer.
     pub fn tensor(&self, role: Role, layer: Option<usize>) -> Result<TensorView<'_>, ModelError> {
-        let tensor = self
+        let source = self
             .tensors
             .get(&(role, layer))
             .ok_or_else(|| ModelError::NoTensor { role: tensors::name(role, layer) })?;
-        Ok(self.view(tensor))
+        let view = TensorView {
+            name: source.name(),
+            dtype: source.dtype(),
+            shape: source.shape.clone(),
+            bytes: source.bytes(&self.files),
+        };
+        convert(view, self.held_as(role, source))
     }
 
     /// All tensors with their roles, in no order.
-    pub fn tensors(&self) -> impl Iterator<Item = (Role, TensorView<'_>)> {
-        self.tensors.iter().map(|((role, _), tensor)| (*role, self.view(tensor)))
+    pub fn tensors(&self) -> impl Iterator<Item = (Role, TensorInfo<'_>)> {
+        self.tensors.iter().map(|((role, _), source)| {
+            let (name, shape) = (source.name(), source.shape.as_slice());
+            (*role, TensorInfo { name, dtype: self.held_as(*role, source), shape })
+        })
     }
 
-    fn view<'a>(&'a self, tensor: &'a Tensor) -> TensorView<'a> {
-        TensorView {
-            name: &tensor.name,
-            dtype: tensor.dtype,
-            shape: tensor.shape.clone(),
-            bytes: &self.bytes[tensor.range.clone()],
+    /// The model with its matrices in another format, where the files have them as floats. They
+    /// are converted when they are asked for.
+    ///
+    /// # Errors
+    /// [`ModelError::AlreadyQuantized`] when there is nothing to quantize.
+    pub fn with_format(self, format: WeightFormat) -> Result<Self, ModelError> {
+        let model = Self { format: Some(format), ..self };
+        let changes =
+            |((role, _), source): (&Key, &Source)| model.held_as(*role, source) != source.dtype();
+        if format.is_quantized() && !model.tensors.iter().any(changes) {
+            return Err(ModelError::AlreadyQuantized { format: format.name() });
         }
+        Ok(model)
+    }
+
+    fn held_as(&self, role: Role, source: &Source) -> StorageType {
+        let stored = source.dtype();
+        self.format.map_or(stored, |format| format.of(role, stored, &source.shape))
     }
 
     /// Whether [`Model::tensor`] has an answer.
@@ -119,7 +171,7 @@ impl Model {
 
     /// All weights as stored, bytes.
     pub fn tensor_bytes(&self) -> u64 {
-        self.tensors.values().map(|tensor| tensor.range.len() as u64).sum()
+        self.tensors.values().map(Source::stored_bytes).sum()
     }
 }
 
@@ -128,10 +180,12 @@ impl TensorView<'_> {
     pub fn dequantize(&self) -> Result<Vec<f32>, ModelError> {
         let dtype = match self.dtype {
             StorageType::Ggml(dtype) => dtype,
-            StorageType::Iq4Nl => return Ok(dequantize_iq4_nl(self.bytes)),
+            StorageType::Iq4Nl => return Ok(dequantize_iq4_nl(&self.bytes)),
         };
         let numbers = || {
-            let storage = QStorage::from_data(self.bytes.into(), &Device::Cpu, dtype)?;
+            let mut copy = Vec::new();
+            let bytes = aligned(&self.bytes, &mut copy);
+            let storage = QStorage::from_data(bytes.into(), &Device::Cpu, dtype)?;
             let tensor = QTensor::new(storage, self.shape.as_slice())?;
             tensor.dequantize(&Device::Cpu)?.flatten_all()?.to_vec1()
         };
@@ -140,4 +194,19 @@ impl TensorView<'_> {
             reason: error.to_string(),
         })
     }
+}
+
+/// Where candle wants a tensor's bytes to start: it panics at any others.
+const ALIGNMENT: usize = 8;
+
+/// The bytes themselves when they are aligned, else a copy.
+fn aligned<'a>(bytes: &'a [u8], copy: &'a mut Vec<u8>) -> &'a [u8] {
+    if bytes.as_ptr().align_offset(ALIGNMENT) == 0 {
+        return bytes;
+    }
+    copy.resize(bytes.len() + ALIGNMENT, 0);
+    let start = copy.as_ptr().align_offset(ALIGNMENT);
+    let out = &mut copy[start..start + bytes.len()];
+    out.copy_from_slice(bytes);
+    out
 }

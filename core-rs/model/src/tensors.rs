@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::error::Defect;
-use crate::gguf::Tensor;
+use crate::source::{Source, Tensor};
 use crate::spec::{Attention, Block, ModelSpec, Position, Role};
 
 /// A role, and the layer for those that every layer has.
@@ -49,14 +49,15 @@ fn stem(role: Role) -> (&'static str, &'static str) {
     }
 }
 
-/// Sorts a file's tensors by role; exactly those that `spec` implies must be there, in its shapes.
+/// Sorts a GGUF file's tensors by role; exactly those that `spec` implies must be there, in its shapes.
 pub(crate) fn assign(
     spec: &ModelSpec,
     mut found: BTreeMap<String, Tensor>,
-) -> Result<HashMap<Key, Tensor>, Defect> {
+) -> Result<HashMap<Key, Source>, Defect> {
     let mut assigned = HashMap::new();
     for (role, layer, shape) in shapes(spec) {
-        assigned.insert((role, layer), take(&mut found, role, layer, &shape)?);
+        let tensor = take(&mut found, role, layer, &shape)?;
+        assigned.insert((role, layer), Source::whole(tensor));
     }
     match found.keys().next() {
         None => Ok(assigned),

@@ -1,84 +1,77 @@
-//! The most likely token of each row that asks for it, found by all threads.
+//! The most likely token of a row, from the peaks of the blocks that its logits come in.
 
 use tgi_backend::Peak;
 
-use super::{Step, part};
 use crate::isa::Kernel;
 use crate::math::exp;
-use crate::pool::Team;
-use crate::simd::{LANES, Simd};
+use crate::product::PanelRow;
+use crate::simd::Simd;
+use crate::tile::pack::PANEL_ROWS;
 
-/// Columns whose maximum and sum are found together. The cut depends on the vocabulary alone, so
-/// that a row's bytes do not depend on the threads.
-const BLOCK: usize = 4096;
+/// Panels whose logits are held together until their peaks are found. The cut depends on the
+/// vocabulary alone, so that a row's bytes do not depend on the threads.
+pub const BLOCK_PANELS: usize = 32;
 
-/// Maximum of a block, and the sum of `exp(logit - maximum)` over it.
-#[derive(Clone, Copy, Debug, Default)]
+/// The largest logit of a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BlockPeak {
     max: f32,
+    /// Sum of `exp(logit - max)` over the block.
     sum: f32,
+    /// Token of the largest logit; of equal ones the lowest.
+    id: u32,
 }
 
 /// Blocks of a row.
 pub fn blocks(vocab: usize) -> usize {
-    vocab.div_ceil(BLOCK)
+    vocab.div_ceil(PANEL_ROWS * BLOCK_PANELS)
 }
 
-struct FindPeak<'a>(&'a [f32]);
+/// Finds the peak of one row of a block.
+pub struct FindPeak<'a> {
+    /// The block's logits, `[panels][stride]`, from the row's own on; minus infinity behind the
+    /// vocabulary.
+    pub panels: &'a [PanelRow],
+    /// Rows of a panel.
+    pub stride: usize,
+    /// Token of the block's first column.
+    pub first: usize,
+}
 
 impl Kernel for FindPeak<'_> {
     type Output = BlockPeak;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> BlockPeak {
-        let (chunks, rest) = self.0.as_chunks::<LANES>();
-        let mut last = [f32::NEG_INFINITY; LANES];
-        last[..rest.len()].copy_from_slice(rest);
-        let mut max = simd.load(&last);
-        for chunk in chunks {
-            max = simd.max(simd.load(chunk), max);
+        let panels = || self.panels.iter().step_by(self.stride);
+        let mut max = simd.splat(f32::NEG_INFINITY);
+        for row in panels() {
+            max = simd.max(simd.load(&row[0]), simd.max(simd.load(&row[1]), max));
         }
         let max = simd.largest(max);
-        let mut sum = exp(simd, simd.sub(simd.load(&last), simd.splat(max)));
-        for chunk in chunks {
-            sum = simd.add(sum, exp(simd, simd.sub(simd.load(chunk), simd.splat(max))));
-        }
-        BlockPeak { max, sum: simd.sum(sum) }
-    }
-}
-
-impl Step<'_> {
-    /// Finds maximum and sum of every block of the rows that ask for their peak.
-    pub(super) fn peaks(&self, team: &Team) {
-        let (vocab, blocks) = (self.spec.vocab, blocks(self.spec.vocab));
-        let work = self.batch.peak_rows.len() * blocks;
-        if work == 0 {
-            return;
-        }
-        let items = self.items(work);
-        team.region(items, |item| {
-            for piece in part(work, items, item) {
-                let (place, block) = (piece / blocks, piece % blocks);
-                let row = self.batch.peak_rows[place] as usize * vocab;
-                let columns = row + block * BLOCK..row + vocab.min((block + 1) * BLOCK);
-                // SAFETY: an earlier region wrote the logits; a piece is found by one item.
-                unsafe {
-                    let found = self.isa.run(FindPeak(self.arena.logits.read(columns)));
-                    self.arena.block_peaks.set(piece, found);
-                }
+        let place = panels()
+            .position(|row| simd.largest(simd.max(simd.load(&row[0]), simd.load(&row[1]))) >= max);
+        let place = place.unwrap_or_default();
+        let lanes = self.panels[place * self.stride].as_flattened();
+        let lane = lanes.iter().position(|&logit| logit >= max).unwrap_or_default();
+        let (mut sums, largest) = ([simd.splat(0.0); 2], simd.splat(max));
+        for row in panels() {
+            for (sum, logits) in sums.iter_mut().zip(&row.0) {
+                *sum = simd.add(*sum, exp(simd, simd.sub(simd.load(logits), largest)));
             }
-        });
+        }
+        let sum = simd.sum(simd.add(sums[0], sums[1]));
+        BlockPeak { max, sum, id: (self.first + place * PANEL_ROWS + lane) as u32 }
     }
 }
 
-/// Joins the blocks of a row, `[vocab]`. None where no logit is the largest number of the row.
-pub fn join(row: &[f32], blocks: &[BlockPeak]) -> Option<Peak> {
+/// Joins the blocks of a row. NaN counts as impossible; none where the largest logit is not finite.
+pub fn join(blocks: &[BlockPeak]) -> Option<Peak> {
     let max = blocks.iter().fold(f32::NEG_INFINITY, |max, block| max.max(block.max));
-    let first = blocks.iter().position(|block| block.max >= max).filter(|_| max.is_finite())?;
-    let inside = row[first * BLOCK..].iter().position(|&logit| logit >= max)?;
+    let first = blocks.iter().find(|block| block.max >= max).filter(|_| max.is_finite())?;
     let share = |block: &BlockPeak| f64::from(block.sum) * f64::from(block.max - max).exp();
     let sum_exp: f64 = blocks.iter().map(share).sum();
-    (sum_exp >= 1.0).then_some(Peak { id: (first * BLOCK + inside) as u32, sum_exp })
+    (sum_exp >= 1.0).then_some(Peak { id: first.id, sum_exp })
 }
 
 #[cfg(test)]
@@ -88,10 +81,24 @@ mod tests {
     use super::*;
     use crate::isa::Isa;
 
+    /// The row stands second of three.
     fn peak(isa: Isa, row: &[f32]) -> Option<Peak> {
-        let found: Vec<_> = row.chunks(BLOCK).map(|block| isa.run(FindPeak(block))).collect();
+        let width = PANEL_ROWS * BLOCK_PANELS;
+        let found: Vec<_> = row
+            .chunks(width)
+            .enumerate()
+            .map(|(block, logits)| {
+                let mut panels = Vec::new();
+                for columns in logits.chunks(PANEL_ROWS) {
+                    let mut own = PanelRow([[f32::NEG_INFINITY; 16]; 2]);
+                    own.as_flattened_mut()[..columns.len()].copy_from_slice(columns);
+                    panels.extend([PanelRow([[99.0; 16]; 2]), own, PanelRow([[98.0; 16]; 2])]);
+                }
+                isa.run(FindPeak { panels: &panels[1..], stride: 3, first: block * width })
+            })
+            .collect();
         assert_eq!(found.len(), blocks(row.len()));
-        join(row, &found)
+        join(&found)
     }
 
     proptest! {
@@ -118,5 +125,12 @@ mod tests {
         for row in [vec![f32::NEG_INFINITY; 20], vec![f32::INFINITY; 20], vec![f32::NAN; 20]] {
             assert_eq!(peak(Isa::best(), &row), None);
         }
+    }
+
+    #[test]
+    fn a_logit_that_is_not_a_number_counts_as_impossible() {
+        let mut row = vec![1.0; 20];
+        row[7] = f32::NAN;
+        assert_eq!(peak(Isa::best(), &row), Some(Peak { id: 0, sum_exp: 19.0 }));
     }
 }

@@ -56,13 +56,19 @@ pub struct Plan {
     /// Rows of the last layer: what it makes of a token matters only if its logits are wanted.
     pub last: Rows,
     sequence_of: Vec<usize>,
+    /// Of each wanted row, its place among those that ask for their peak.
+    peak_places: Vec<Option<usize>>,
 }
 
 impl Plan {
     /// Memory for steps of up to `tokens` tokens.
     pub fn new(tokens: usize) -> Self {
-        let sequence_of = Vec::with_capacity(tokens);
-        Self { all: Rows::new(tokens), last: Rows::new(tokens), sequence_of }
+        Self {
+            all: Rows::new(tokens),
+            last: Rows::new(tokens),
+            sequence_of: Vec::with_capacity(tokens),
+            peak_places: Vec::with_capacity(tokens),
+        }
     }
 
     /// Plans a step.
@@ -71,8 +77,18 @@ impl Plan {
         for (sequence, span) in batch.sequences.iter().enumerate() {
             self.sequence_of.extend(span.tokens.clone().map(|_| sequence));
         }
+        self.peak_places.clear();
+        self.peak_places.resize(batch.logit_rows.len(), None);
+        for (place, &row) in batch.peak_rows.iter().enumerate() {
+            self.peak_places[row as usize] = Some(place);
+        }
         self.all.plan_all(batch, cut);
         self.last.plan_wanted(batch, cut);
+    }
+
+    /// Place of a wanted row among those that ask for their peak, if it does.
+    pub fn peak_place(&self, row: usize) -> Option<usize> {
+        self.peak_places[row]
     }
 
     /// Which sequence a token belongs to.

@@ -1,4 +1,4 @@
-//! Work on whole rows of the residual stream: embedding, norms, logits.
+//! Work on whole rows of the residual stream: embedding and norms.
 
 use tgi_model::spec::{Block, Norm, Position};
 
@@ -6,7 +6,6 @@ use super::{Rows, Source, Step, input, part};
 use crate::activation::quantize;
 use crate::arena::{Activations, FEW_ROWS};
 use crate::isa::Kernel;
-use crate::math::soft_cap;
 use crate::matrix::Input;
 use crate::norm::{NormWeights, norm};
 use crate::pool::Team;
@@ -73,22 +72,6 @@ impl Kernel for QuantizeRow<'_> {
             let index = (self.first + block) * self.rows + self.row;
             // SAFETY: a part of a row is written by the one item that has it.
             unsafe { self.to.blocks.write(index..index + 1)[0] = value };
-        }
-    }
-}
-
-/// Applies the logits' soft-cap.
-struct CapRow<'a>(&'a mut [f32], f32);
-
-impl Kernel for CapRow<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        for part in self.0.chunks_mut(LANES) {
-            let mut lanes = [0.0; LANES];
-            lanes[..part.len()].copy_from_slice(part);
-            simd.store(soft_cap(simd, simd.load(&lanes), self.1), &mut lanes);
-            part.copy_from_slice(&lanes[..part.len()]);
         }
     }
 }
@@ -215,36 +198,5 @@ impl Step<'_> {
                 unsafe { input(own, count) }
             }
         }
-    }
-
-    /// Norms the wanted rows and multiplies them with the head.
-    pub(super) fn logits(&self, team: &Team, pending: Option<&NormWeights>) {
-        let (arena, wanted) = (self.arena, &self.plan.last);
-        let (rows, vocab) = (wanted.whole, self.spec.vocab);
-        if rows == 0 {
-            return;
-        }
-        let source = self.norm(team, (wanted, rows), pending, &self.weights.output_norm);
-        let head = self.weights.head();
-        let items = head.panels().min(self.threads * 24);
-        let mut is_ready = false;
-        team.region(items, |item| {
-            let input = self.read(team, &source, wanted, &mut is_ready);
-            for panel in part(head.panels(), items, item) {
-                self.panel(team, head, panel, &input, rows, |row, values| {
-                    let first = panel * values.as_flattened().len();
-                    let count = vocab.min(first + values.as_flattened().len()) - first;
-                    let start = row * vocab + first;
-                    // SAFETY: a panel's logits are written by the one item that has the panel.
-                    let out = unsafe { arena.logits.write(start..start + count) };
-                    for (out, value) in out.iter_mut().zip(values.as_flattened()) {
-                        *out = value * self.spec.embedding.logit_scale;
-                    }
-                    if let Some(cap) = self.spec.embedding.logit_soft_cap {
-                        self.isa.run(CapRow(out, cap));
-                    }
-                });
-            }
-        });
     }
 }

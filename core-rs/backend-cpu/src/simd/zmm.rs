@@ -136,7 +136,7 @@ impl<P: PairDot> Simd for Zmm<P> {
     #[inline(always)]
     fn prefetch<T>(self, x: *const T) {
         // SAFETY: a prefetch never faults, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(x.cast()) }
     }
     #[inline(always)]
     fn load_i8(self, x: &[i8; LANES]) -> __m512 {

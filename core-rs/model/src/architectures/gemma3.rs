@@ -1,9 +1,12 @@
 //! Gemma 3, text (Gemma Team 2025, <https://arxiv.org/abs/2503.19786>).
 
+use super::config::Config;
 use super::decoder;
-use super::keys::Keys;
+use super::keys::{Base, Keys};
+use super::llama::{self, ATTENTION, GATED_MLP};
+use super::names::{Names, Place};
 use crate::error::Defect;
-use crate::spec::{Activation, Block, ModelSpec, Position, Rope, RopeLayout, RopeScaling};
+use crate::spec::{Activation, Block, ModelSpec, Position, Role, Rope, RopeLayout, RopeScaling};
 
 /// Every sixth layer sees the whole context, the others a window.
 const GLOBAL_EVERY: usize = 6;
@@ -14,27 +17,87 @@ const LOCAL_ROPE_BASE: f32 = 10_000.0;
 /// Layers of the 27B model, the only one whose attention is not scaled by its head size.
 const LAYERS_OF_27B: usize = 62;
 
+/// What a layer's attention may be.
+struct Layers {
+    /// Tokens that a layer with a window sees.
+    window: usize,
+    /// Rope of layers without.
+    global: Rope,
+    /// Rope of layers with.
+    local: Rope,
+    /// Whether a layer sees all, `[layers]`.
+    is_global: Vec<bool>,
+}
+
 /// GGUF's norm weights hold the sum `1 + w` already.
 pub(super) fn spec(keys: &Keys) -> Result<ModelSpec, Defect> {
     let window = keys.dimension("attention.sliding_window")?;
     let global = Rope { base: keys.rope_base(GLOBAL_ROPE_BASE)?, scaling: keys.rope_scaling()? };
-    let local = Rope {
-        base: keys.positive("rope.freq_base_swa")?.unwrap_or(LOCAL_ROPE_BASE),
-        scaling: RopeScaling::None,
-    };
-    let mut spec = decoder(keys, RopeLayout::Halves, global)?;
-    let is_global = |layer: usize| layer % GLOBAL_EVERY == GLOBAL_EVERY - 1;
-    if let Position::Rope { layers, .. } = &mut spec.position {
-        *layers = (0..spec.layers).map(|n| if is_global(n) { global } else { local }).collect();
-    }
-    spec.attention.windows = (0..spec.layers).map(|n| (!is_global(n)).then_some(window)).collect();
-    spec.attention.qk_norm = true;
+    let base = keys.positive("rope.freq_base_swa")?.unwrap_or(LOCAL_ROPE_BASE);
+    let local = Rope { base, scaling: RopeScaling::None };
+    let base = keys.base()?;
+    let is_global = (0..base.shape.layers).map(is_global).collect();
+    let mut spec = of(base, &Layers { window, global, local, is_global });
     if spec.layers == LAYERS_OF_27B {
         let share = spec.hidden as f32 / spec.attention.heads as f32;
         spec.attention.scale = 1.0 / share.sqrt();
     }
+    Ok(spec)
+}
+
+/// Hugging Face's norm weights lack the 1.
+pub(super) fn from_config(config: &Config) -> Result<ModelSpec, Defect> {
+    let window = config.dimension(&["sliding_window"])?;
+    let global =
+        Rope { base: config.rope_base(GLOBAL_ROPE_BASE)?, scaling: config.rope_scaling()? };
+    let base = config.positive(&["rope_local_base_freq"])?.unwrap_or(LOCAL_ROPE_BASE);
+    let local = Rope { base, scaling: RopeScaling::None };
+    let base = config.base(&["rms_norm_eps"], true)?;
+    let is_global = match config.list(&["layer_types"])? {
+        Some(types) if types.len() == base.shape.layers => {
+            types.iter().map(|layer| layer.as_str() == Some("full_attention")).collect()
+        }
+        Some(types) => {
+            let (types, layers) = (types.len(), base.shape.layers);
+            let found = format!("config.json: layer_types has {types} layers of {layers}");
+            return Err(Defect::damaged(found));
+        }
+        None => (0..base.shape.layers).map(is_global).collect(),
+    };
+    let mut spec = of(base, &Layers { window, global, local, is_global });
+    if let Some(scalar) = config.positive(&["query_pre_attn_scalar"])? {
+        spec.attention.scale = 1.0 / scalar.sqrt();
+    }
+    spec.norm.weight_offset = 1.0;
+    Ok(spec)
+}
+
+fn is_global(layer: usize) -> bool {
+    layer % GLOBAL_EVERY == GLOBAL_EVERY - 1
+}
+
+fn of(base: Base, layers: &Layers) -> ModelSpec {
+    let Layers { window, global, local, is_global } = layers;
+    let mut spec = decoder(base, RopeLayout::Halves, *global);
+    if let Position::Rope { layers, .. } = &mut spec.position {
+        *layers = is_global.iter().map(|&all| if all { *global } else { *local }).collect();
+    }
+    spec.attention.windows = is_global.iter().map(|&all| (!all).then_some(*window)).collect();
+    spec.attention.qk_norm = true;
     spec.block = Block::Sequential { post_norms: true };
     spec.mlp.activation = Activation::GeluTanh;
     spec.embedding.scale = (spec.hidden as f32).sqrt();
-    Ok(spec)
+    spec
 }
+
+/// Llama's, and four norms more.
+pub(super) const NAMES: Names = Names { block: &[NORMS, ATTENTION, GATED_MLP], ..llama::NAMES };
+
+const NORMS: &[(Role, Place)] = &[
+    (Role::AttentionNorm, Place::alone("input_layernorm.weight")),
+    (Role::PostAttentionNorm, Place::alone("post_attention_layernorm.weight")),
+    (Role::MlpNorm, Place::alone("pre_feedforward_layernorm.weight")),
+    (Role::PostMlpNorm, Place::alone("post_feedforward_layernorm.weight")),
+    (Role::QueryNorm, Place::alone("self_attn.q_norm.weight")),
+    (Role::KeyNorm, Place::alone("self_attn.k_norm.weight")),
+];

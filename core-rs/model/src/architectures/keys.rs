@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::error::Defect;
-use crate::gguf::Tensor;
 use crate::gguf::metadata::Metadata;
+use crate::source::Tensor;
 use crate::spec::RopeScaling;
 
 /// Largest width, vocabulary or context. Products of three such numbers fit in 64 bits.
-const MAX_DIMENSION: u64 = 1 << 20;
+pub(super) const MAX_DIMENSION: u64 = 1 << 20;
 /// Largest number of layers; the deepest open models have under 200.
-const MAX_LAYERS: usize = 1024;
+pub(super) const MAX_LAYERS: usize = 1024;
 
 /// Sizes of a decoder; none is 0.
 #[derive(Clone, Debug)]
@@ -33,6 +33,39 @@ pub(super) struct Shape {
     pub intermediate: usize,
 }
 
+impl Shape {
+    /// Checks that the heads fit together.
+    pub fn checked(self) -> Result<Self, Defect> {
+        let Self { heads, kv_heads, head_size, .. } = self;
+        if !heads.is_multiple_of(kv_heads) {
+            return Err(Defect::malformed(format!(
+                "{heads} query heads cannot share {kv_heads} key heads evenly"
+            )));
+        }
+        if head_size == 0 || !head_size.is_multiple_of(2) {
+            return Err(Defect::unsupported(format!(
+                "its heads are {head_size} wide, expected an even width"
+            )));
+        }
+        Ok(self)
+    }
+}
+
+/// What every decoder has, from either kind of file.
+#[derive(Clone, Debug)]
+pub(super) struct Base<'a> {
+    /// The architecture's name in GGUF.
+    pub architecture: &'a str,
+    /// Sizes.
+    pub shape: Shape,
+    /// Added under the root of norms.
+    pub epsilon: f32,
+    /// Elements of a head that rotate.
+    pub rope_dimensions: usize,
+    /// The head is the embedding itself.
+    pub tied: bool,
+}
+
 /// A file's metadata under one architecture's prefix.
 pub(super) struct Keys<'a> {
     /// The architecture: the prefix of its keys.
@@ -51,21 +84,28 @@ impl<'a> Keys<'a> {
         Self { architecture, metadata, tensors }
     }
 
+    /// What every decoder has.
+    pub fn base(&self) -> Result<Base<'a>, Defect> {
+        let shape = self.shape()?;
+        Ok(Base {
+            architecture: self.architecture,
+            epsilon: self.epsilon()?,
+            rope_dimensions: self.rope_dimensions(shape.head_size)?,
+            tied: !self.has_tensor("output.weight"),
+            shape,
+        })
+    }
+
     /// Reads and checks the sizes.
     pub fn shape(&self) -> Result<Shape, Defect> {
         let hidden = self.dimension("embedding_length")?;
         let heads = self.dimension("attention.head_count")?;
         let kv_heads = self.optional_dimension("attention.head_count_kv")?.unwrap_or(heads);
-        if !heads.is_multiple_of(kv_heads) {
-            return Err(Defect::malformed(format!(
-                "{heads} query heads cannot share {kv_heads} key heads evenly"
-            )));
-        }
         let layers = self.dimension("block_count")?;
         if layers > MAX_LAYERS {
             return Err(self.out_of_range("block_count", layers as u64, MAX_LAYERS as u64));
         }
-        Ok(Shape {
+        Shape {
             vocab: self.vocab()?,
             hidden,
             layers,
@@ -74,7 +114,8 @@ impl<'a> Keys<'a> {
             kv_heads,
             head_size: self.head_size(hidden, heads)?,
             intermediate: self.dimension("feed_forward_length")?,
-        })
+        }
+        .checked()
     }
 
     fn vocab(&self) -> Result<usize, Defect> {

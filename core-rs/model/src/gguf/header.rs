@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Tensor;
 use super::cursor::Cursor;
 use super::dtype::storage_type;
 use super::layout::{self, Placement};
 use crate::error::Defect;
+use crate::source::{Content, Tensor};
 use crate::storage::StorageType;
 
 const MAGIC: &[u8] = b"GGUF";
@@ -51,7 +51,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(BTreeMap<String, Tensor>, usize), D
         layout::check(placements, cursor.position() as u64, alignment, bytes.len() as u64)?;
     for (name, range) in ranges {
         if let Some(tensor) = tensors.get_mut(name) {
-            tensor.range = range;
+            tensor.content = Content::Stored { file: 0, range };
         }
     }
     Ok((tensors, metadata_end))
@@ -192,7 +192,8 @@ fn check_tensors<'a>(cursor: &mut Cursor<'a>, count: u64) -> Result<Described<'a
     for _ in 0..count {
         let name = cursor.name(MAX_TENSOR_NAME, "a tensor name")?;
         let (shape, storage, bytes) = check_shape(cursor, name)?;
-        let tensor = Tensor { name: name.to_owned(), dtype: storage, shape, range: 0..0 };
+        let content = Content::Stored { file: 0, range: 0..0 };
+        let tensor = Tensor { name: name.to_owned(), dtype: storage, shape, content };
         if tensors.insert(name.to_owned(), tensor).is_some() {
             return Err(Defect::damaged(format!("tensor {name:?} is there twice")));
         }

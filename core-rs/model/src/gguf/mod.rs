@@ -19,25 +19,12 @@ use std::ops::Range;
 use candle_core::quantized::gguf_file::Content;
 
 use crate::error::Defect;
-use crate::storage::StorageType;
+use crate::source::Tensor;
 use metadata::Metadata;
 pub use part::FilePart;
 
 /// Where a file counts its tensors, after magic number and version.
 const TENSOR_COUNT: Range<usize> = 8..16;
-
-/// What a tensor is and where it lies.
-#[derive(Debug)]
-pub(crate) struct Tensor {
-    /// Name in the file.
-    pub name: String,
-    /// How its numbers are stored.
-    pub dtype: StorageType,
-    /// Row-major, `[rows, columns]` or `[n]`.
-    pub shape: Vec<usize>,
-    /// Its bytes in the file.
-    pub range: Range<usize>,
-}
 
 /// A checked header: all that is in a file besides the weights.
 #[derive(Debug)]

@@ -1,11 +1,12 @@
 //! Text to token ids and back, rebuilt from a model file's own vocabulary.
 //!
 //! Special tokens are cut out of a text first (`special`); what is left goes through byte-level
-//! BPE (`byte_level`) or `SentencePiece` BPE (`sentencepiece`). The way back is a table of bytes
-//! (`pieces`).
+//! BPE (`byte_level`) or `SentencePiece` BPE (`sentencepiece`). A `tokenizer.json` does both by
+//! itself (`hub`). The way back is a table of bytes (`pieces`).
 
 mod byte_level;
 mod gguf;
+mod hub;
 mod pieces;
 mod pre_tokenizer;
 mod sentencepiece;
@@ -16,6 +17,8 @@ mod tests;
 use crate::error::{Defect, ModelError};
 use byte_level::ByteLevel;
 pub(crate) use gguf::from_metadata;
+use hub::Hub;
+pub(crate) use hub::HubVocabulary;
 use pieces::Pieces;
 pub use pre_tokenizer::PreTokenizer;
 use sentencepiece::SentencePiece;
@@ -92,6 +95,7 @@ pub struct Tokenizer {
 enum Algorithm {
     ByteLevel(Box<ByteLevel>),
     SentencePiece(Box<SentencePiece>),
+    Hub(Box<Hub>),
 }
 
 impl Tokenizer {
@@ -126,10 +130,36 @@ impl Tokenizer {
         Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos })
     }
 
+    /// Builds a folder's tokenizer, with exactly `vocab` tokens.
+    pub(crate) fn hub(vocabulary: &HubVocabulary, vocab: usize) -> Result<Self, Defect> {
+        let hub = Hub::new(&vocabulary.json)?;
+        let (tokens, kinds) = hub.tokens(vocab);
+        let id = |key| vocabulary.text(key).and_then(|token| hub.id(token));
+        let bos = id("bos_token").or(vocabulary.bos_id);
+        let mut eos: Vec<u32> = id("eos_token").into_iter().collect();
+        for &id in &vocabulary.eos_ids {
+            if !eos.contains(&id) {
+                eos.push(id);
+            }
+        }
+        check_sizes(tokens.len(), &kinds, bos.iter().chain(&eos))?;
+        let special = SpecialTokens::new(&tokens, &kinds)?;
+        let pieces = match hub.is_byte_level() {
+            true => Pieces::byte_level(&tokens, &kinds)?,
+            false => Pieces::sentence_piece(&tokens, &kinds)?,
+        };
+        let algorithm = Algorithm::Hub(Box::new(hub));
+        Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos: false })
+    }
+
     /// Ids of a text. Special tokens written out in it become those tokens; `add_special` puts the
     /// begin-of-sequence token in front where the model wants one.
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, ModelError> {
         let mut ids = Vec::new();
+        if let Algorithm::Hub(hub) = &self.algorithm {
+            hub.encode(text, add_special, &mut ids)?;
+            return self.within_vocabulary(ids);
+        }
         if add_special && self.add_bos {
             ids.extend(self.bos);
         }
@@ -141,6 +171,7 @@ impl Tokenizer {
                 Fragment::Text(text) => match &self.algorithm {
                     Algorithm::ByteLevel(bpe) => bpe.encode(text, &mut ids)?,
                     Algorithm::SentencePiece(model) => model.encode(text, fresh, &mut ids),
+                    Algorithm::Hub(hub) => hub.encode(text, false, &mut ids)?,
                 },
             }
             fresh = matches!(fragment, Fragment::Token(_));
@@ -164,9 +195,21 @@ impl Tokenizer {
             match &self.algorithm {
                 Algorithm::ByteLevel(bpe) => bpe.encode(text, &mut ids)?,
                 Algorithm::SentencePiece(model) => model.encode(text, false, &mut ids),
+                Algorithm::Hub(hub) => hub.encode(text, false, &mut ids)?,
             }
         }
-        Ok(ids)
+        self.within_vocabulary(ids)
+    }
+
+    /// A `tokenizer.json` may know tokens that the embedding has no row for.
+    fn within_vocabulary(&self, ids: Vec<u32>) -> Result<Vec<u32>, ModelError> {
+        match ids.iter().find(|&&id| id as usize >= self.kinds.len()) {
+            None => Ok(ids),
+            Some(id) => Err(ModelError::Encode(format!(
+                "it has token {id}, the model knows {} tokens",
+                self.kinds.len()
+            ))),
+        }
     }
 
     /// The bytes of these tokens' pieces; they need not be UTF-8.

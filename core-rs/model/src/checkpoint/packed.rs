@@ -1,0 +1,304 @@
+//! Weights of 4 bits as AWQ and GPTQ pack them, eight to a word.
+//!
+//! Of a linear layer with `inputs` and `outputs` there are `qweight`, a number from 0 to 15 for
+//! each weight, and for each group of inputs and each output a `qzeros` from 0 to 15 and a
+//! `scales`; the weight is `(q - zero) * scale`.
+//!
+//! | | `qweight` | `qzeros` | order in a word |
+//! |---|---|---|---|
+//! | AWQ (`WQLinear_GEMM` of `AutoAWQ`) | `[inputs, outputs / 8]` | `[groups, outputs / 8]` | 0 2 4 6 1 3 5 7 |
+//! | GPTQ (`QuantLinear` of `AutoGPTQ`) | `[inputs / 8, outputs]` | `[groups, outputs / 8]`, less 1 | 0 1 2 3 4 5 6 7 |
+//!
+//! They become `Q4_1`, whose blocks of 32 hold `scale * q + offset`. Numbers and scales in half
+//! precision stay as they are; the offset, `-zero * scale`, is exact where half precision holds
+//! it, as for every zero that is a power of 2 (8, when the quantization is symmetric), else it is
+//! off by 1/256 of a step at most. Where GPTQ took inputs in the order of their activations
+//! (`desc_act`), groups do not lie side by side: such tensors become F16.
+
+use std::num::NonZero;
+use std::thread;
+
+use candle_core::quantized::GgmlDType;
+use half::{bf16, f16};
+use safetensors::Dtype;
+
+use super::header::Stored;
+use crate::error::Defect;
+use crate::storage::StorageType;
+
+/// Numbers in a word.
+const IN_WORD: usize = 8;
+/// Weights in a block of `Q4_1`.
+const BLOCK: usize = 32;
+/// Bytes of such a block.
+const BLOCK_BYTES: usize = 20;
+/// Outputs that are unpacked together: their words fill a line of the cache.
+const STRIPE: usize = 128;
+/// Which output each number of AWQ's words belongs to.
+const AWQ_ORDER: [usize; IN_WORD] = [0, 2, 4, 6, 1, 3, 5, 7];
+
+/// Who packed a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packer {
+    /// AWQ.
+    Awq,
+    /// GPTQ; `zero` is added to what `qzeros` holds: 1, or 0 in its second format.
+    Gptq {
+        /// 0 or 1.
+        zero: u8,
+    },
+}
+
+/// The tensors of one linear layer.
+#[derive(Clone, Debug)]
+pub(crate) struct Packed {
+    packer: Packer,
+    weights: Stored,
+    zeros: Stored,
+    scales: Stored,
+    /// Group of each input, where they do not lie side by side.
+    groups: Option<Stored>,
+    /// Inputs of a group.
+    group: usize,
+    /// Width of a row.
+    pub inputs: usize,
+    /// Rows.
+    pub outputs: usize,
+}
+
+impl Packed {
+    /// Checks that the tensors of the layer `name` fit together. `index` is `g_idx`.
+    pub fn new<F: AsRef<[u8]>>(
+        packer: Packer,
+        name: &str,
+        [weights, zeros, scales]: [&Stored; 3],
+        index: Option<&Stored>,
+        files: &[F],
+    ) -> Result<Self, Defect> {
+        let misfit = || {
+            let [weights, zeros, scales] = [weights, zeros, scales].map(|tensor| &tensor.shape);
+            Defect::damaged(format!(
+                "the packed tensors of {name} do not fit together: qweight {weights:?}, qzeros \
+                 {zeros:?}, scales {scales:?}"
+            ))
+        };
+        let (inputs, outputs, groups) =
+            sizes(packer, [weights, zeros, scales]).ok_or_else(misfit)?;
+        let group = inputs / groups;
+        if !group.is_multiple_of(BLOCK) {
+            return Err(Defect::unsupported(format!(
+                "the packed tensors of {name} have groups of {group}, this version reads those of \
+                 whole blocks of {BLOCK}"
+            )));
+        }
+        let (weights, zeros, scales) = (weights.clone(), zeros.clone(), scales.clone());
+        let mut packed =
+            Self { packer, weights, zeros, scales, groups: None, group, inputs, outputs };
+        if let Some(index) = index {
+            packed.take_index(name, index, groups, files)?;
+        }
+        Ok(packed)
+    }
+
+    /// Keeps `g_idx` where it is not the plain order.
+    fn take_index<F: AsRef<[u8]>>(
+        &mut self,
+        name: &str,
+        index: &Stored,
+        groups: usize,
+        files: &[F],
+    ) -> Result<(), Defect> {
+        let bytes = bytes_of(index, files);
+        let sound = index.dtype == Dtype::I32 && index.shape == [self.inputs];
+        let indices = || words(bytes).map(|index| index as usize);
+        if !sound || indices().any(|index| index >= groups) {
+            return Err(Defect::damaged(format!(
+                "the g_idx of {name} is no index of {} inputs into {groups} groups",
+                self.inputs
+            )));
+        }
+        if indices().enumerate().any(|(input, index)| index != input / self.group) {
+            self.groups = Some(index.clone());
+        }
+        Ok(())
+    }
+
+    /// What the weights become.
+    pub fn dtype(&self) -> StorageType {
+        if self.groups.is_some() { GgmlDType::F16.into() } else { GgmlDType::Q4_1.into() }
+    }
+
+    /// The rows, `[outputs, inputs]`, on all cores.
+    pub fn unpack<F: AsRef<[u8]>>(&self, files: &[F]) -> Vec<u8> {
+        let bytes = |tensor| bytes_of(tensor, files);
+        let parts = Parts {
+            packed: self,
+            weights: bytes(&self.weights),
+            zeros: bytes(&self.zeros),
+            scales: bytes(&self.scales),
+            groups: self.groups.as_ref().map(bytes),
+        };
+        let row = match parts.groups {
+            Some(_) => self.inputs * 2,
+            None => self.inputs / BLOCK * BLOCK_BYTES,
+        };
+        let mut out = vec![0; self.outputs * row];
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let stripes = self.outputs.div_ceil(STRIPE).div_ceil(threads).max(1);
+        thread::scope(|scope| {
+            for (share, out) in out.chunks_mut(stripes * STRIPE * row).enumerate() {
+                let parts = &parts;
+                scope.spawn(move || {
+                    for (stripe, out) in out.chunks_mut(STRIPE * row).enumerate() {
+                        parts.unpack_stripe((share * stripes + stripe) * STRIPE, out, row);
+                    }
+                });
+            }
+        });
+        out
+    }
+}
+
+/// Inputs, outputs and groups of a layer whose tensors fit together; none is 0.
+fn sizes(packer: Packer, [weights, zeros, scales]: [&Stored; 3]) -> Option<(usize, usize, usize)> {
+    let (&[rows, columns], &[groups, outputs]) = (&weights.shape[..], &scales.shape[..]) else {
+        return None;
+    };
+    let (inputs, found) = match packer {
+        Packer::Awq => (rows, columns.checked_mul(IN_WORD)?),
+        Packer::Gptq { .. } => (rows.checked_mul(IN_WORD)?, columns),
+    };
+    let is_packed = [weights, zeros].iter().all(|tensor| tensor.dtype == Dtype::I32);
+    let fits = is_packed
+        && matches!(scales.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32)
+        && found == outputs
+        && outputs > 0
+        && outputs.is_multiple_of(IN_WORD)
+        && inputs > 0
+        && groups > 0
+        && inputs.is_multiple_of(groups)
+        && zeros.shape == [groups, outputs / IN_WORD];
+    fits.then_some((inputs, outputs, groups))
+}
+
+/// The bytes of a layer's tensors.
+struct Parts<'a> {
+    packed: &'a Packed,
+    weights: &'a [u8],
+    zeros: &'a [u8],
+    scales: &'a [u8],
+    groups: Option<&'a [u8]>,
+}
+
+impl Parts<'_> {
+    /// Rows from output `first` on, each of `row` bytes.
+    fn unpack_stripe(&self, first: usize, out: &mut [u8], row: usize) {
+        let inputs = self.packed.inputs;
+        let mut numbers = vec![0; out.len() / row * inputs];
+        match self.packed.packer {
+            Packer::Awq => self.awq_numbers(first, &mut numbers),
+            Packer::Gptq { .. } => self.gptq_numbers(first, &mut numbers),
+        }
+        let rows = numbers.chunks_exact(inputs).zip(out.chunks_exact_mut(row));
+        for (output, (numbers, out)) in (first..).zip(rows) {
+            match self.groups {
+                None => self.blocks(output, numbers, out),
+                Some(groups) => self.halves(output, numbers, groups, out),
+            }
+        }
+    }
+
+    /// Numbers from 0 to 15, `[outputs, inputs]`, from output `first` on.
+    fn awq_numbers(&self, first: usize, numbers: &mut [u8]) {
+        let Packed { inputs, outputs, .. } = *self.packed;
+        let rows = numbers.len() / inputs;
+        for input in 0..inputs {
+            for row in (0..rows).step_by(IN_WORD) {
+                let word = word(self.weights, (input * outputs + first + row) / IN_WORD);
+                for (place, output) in AWQ_ORDER.into_iter().enumerate() {
+                    numbers[(row + output) * inputs + input] = number(word, place);
+                }
+            }
+        }
+    }
+
+    /// The same of GPTQ, where eight inputs share a word.
+    fn gptq_numbers(&self, first: usize, numbers: &mut [u8]) {
+        let Packed { inputs, outputs, .. } = *self.packed;
+        let rows = numbers.len() / inputs;
+        for input in (0..inputs).step_by(IN_WORD) {
+            for row in 0..rows {
+                let word = word(self.weights, input / IN_WORD * outputs + first + row);
+                let eight = &mut numbers[row * inputs + input..][..IN_WORD];
+                for (place, out) in eight.iter_mut().enumerate() {
+                    *out = number(word, place);
+                }
+            }
+        }
+    }
+
+    /// Zero and scale of a group.
+    fn group(&self, group: usize, output: usize) -> (u8, f32) {
+        let Packed { packer, outputs, ref scales, .. } = *self.packed;
+        let at = group * outputs + output;
+        let packed = word(self.zeros, at / IN_WORD);
+        let zero = match packer {
+            Packer::Awq => {
+                let place = AWQ_ORDER.iter().position(|&known| known == output % IN_WORD);
+                number(packed, place.unwrap_or(0))
+            }
+            // The sum stays within 4 bits (TGI's `quant_linear.py`).
+            Packer::Gptq { zero } => (number(packed, output % IN_WORD) + zero) & 15,
+        };
+        let half = |at: usize| [self.scales[2 * at], self.scales[2 * at + 1]];
+        let scale = match scales.dtype {
+            Dtype::F16 => f16::from_le_bytes(half(at)).to_f32(),
+            Dtype::BF16 => bf16::from_le_bytes(half(at)).to_f32(),
+            _ => f32::from_bits(word(self.scales, at)),
+        };
+        (zero, scale)
+    }
+
+    /// A row of `Q4_1`: scale, offset, and 16 bytes with the first 16 numbers in their low halves.
+    fn blocks(&self, output: usize, numbers: &[u8], out: &mut [u8]) {
+        let blocks = numbers.as_chunks::<BLOCK>().0.iter();
+        for (index, (numbers, out)) in blocks.zip(out.chunks_exact_mut(BLOCK_BYTES)).enumerate() {
+            let (zero, scale) = self.group(index * BLOCK / self.packed.group, output);
+            let scale = f16::from_f32(scale);
+            let offset = f16::from_f32(-f32::from(zero) * scale.to_f32());
+            out[..2].copy_from_slice(&scale.to_le_bytes());
+            out[2..4].copy_from_slice(&offset.to_le_bytes());
+            let (low, high) = numbers.split_at(BLOCK / 2);
+            for ((out, low), high) in out[4..].iter_mut().zip(low).zip(high) {
+                *out = low | high << 4;
+            }
+        }
+    }
+
+    /// A row of F16.
+    fn halves(&self, output: usize, numbers: &[u8], groups: &[u8], out: &mut [u8]) {
+        let inputs = numbers.iter().zip(words(groups)).zip(out.chunks_exact_mut(2));
+        for ((&number, group), out) in inputs {
+            let (zero, scale) = self.group(group as usize, output);
+            let weight = (f32::from(number) - f32::from(zero)) * scale;
+            out.copy_from_slice(&f16::from_f32(weight).to_le_bytes());
+        }
+    }
+}
+
+fn bytes_of<'a, F: AsRef<[u8]>>(tensor: &Stored, files: &'a [F]) -> &'a [u8] {
+    &files[tensor.file].as_ref()[tensor.range.clone()]
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    let bytes = &bytes[4 * at..][..4];
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
+    bytes.as_chunks().0.iter().map(|&word| u32::from_le_bytes(word))
+}
+
+fn number(word: u32, place: usize) -> u8 {
+    (word >> (4 * place)) as u8 & 15
+}
