@@ -16,6 +16,7 @@ async function pythonChecks(name: string): Promise<CommandLine> {
 }
 
 const CLIENTS: Readonly<Record<string, () => Promise<CommandLine>>> = {
+  "text-generation (Python)": () => pythonChecks("text_generation"),
   "huggingface_hub (Python)": () => pythonChecks("huggingface_hub"),
 };
 

@@ -8,13 +8,18 @@ import importlib.util
 import inspect
 import json
 import os
+import signal
 import sys
 import time
 import traceback
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 CHECKS = []
+
+WAIT_SECONDS = 20
+CHECK_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Server:
 
     def failures(self, reason):
         """How many requests the server counts as failed for this reason."""
-        with urllib.request.urlopen(f"{self.url}/metrics") as reply:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=WAIT_SECONDS) as reply:
             lines = reply.read().decode().splitlines()
         series = f'tgi_request_failure{{err="{reason}"}} '
         return sum(float(line[len(series) :]) for line in lines if line.startswith(series))
@@ -63,13 +68,20 @@ def raised(kind, action):
     raise AssertionError(f"no {kind.__name__} was raised")
 
 
-def until(condition):
-    """Waits until the condition holds; the run's own limit ends a wait without end."""
-    while not condition():
+@contextmanager
+def one_dropped():
+    """In here the scripted server has to count one request as dropped."""
+    before = SCRIPTED.failures("dropped")
+    yield
+    end = time.monotonic() + WAIT_SECONDS
+    while SCRIPTED.failures("dropped") <= before:
+        assert time.monotonic() < end, f"no request was dropped within {WAIT_SECONDS} s"
         time.sleep(0.02)
+    assert SCRIPTED.failures("dropped") == before + 1
 
 
 def outcome(function):
+    signal.alarm(CHECK_SECONDS)
     try:
         result = function()
         if inspect.iscoroutine(result):
@@ -77,9 +89,17 @@ def outcome(function):
         return None
     except BaseException:
         return traceback.format_exc(limit=-6)
+    finally:
+        signal.alarm(0)
+
+
+def out_of_time(_number, _frame):
+    """Ends a check where it hangs, so that its report shows the place."""
+    raise TimeoutError(f"the check took more than {CHECK_SECONDS} s")
 
 
 def main(path):
+    signal.signal(signal.SIGALRM, out_of_time)
     sys.modules["run"] = sys.modules["__main__"]
     spec = importlib.util.spec_from_file_location("checks", path)
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
