@@ -18,6 +18,7 @@ async function pythonChecks(name: string): Promise<CommandLine> {
 const CLIENTS: Readonly<Record<string, () => Promise<CommandLine>>> = {
   "text-generation (Python)": () => pythonChecks("text_generation"),
   "huggingface_hub (Python)": () => pythonChecks("huggingface_hub"),
+  "openai (Python)": () => pythonChecks("openai"),
 };
 
 for (const [name, checksOf] of Object.entries(CLIENTS)) {

@@ -29,12 +29,12 @@ class Server:
     url: str
     key: str
 
-    def failures(self, reason):
-        """How many requests the server counts as failed for this reason."""
+    def metric(self, series):
+        """The value of a series of the server's metrics."""
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=WAIT_SECONDS) as reply:
             lines = reply.read().decode().splitlines()
-        series = f'tgi_request_failure{{err="{reason}"}} '
-        return sum(float(line[len(series) :]) for line in lines if line.startswith(series))
+        (value,) = (line.split()[-1] for line in lines if line.startswith(f"{series} "))
+        return float(value)
 
 
 MODEL = Server(os.environ["MODEL_URL"], os.environ["MODEL_KEY"])
@@ -71,13 +71,23 @@ def raised(kind, action):
 @contextmanager
 def one_dropped():
     """In here the scripted server has to count one request as dropped."""
-    before = SCRIPTED.failures("dropped")
+    series = 'tgi_request_failure{err="dropped"}'
+    after = SCRIPTED.metric(series) + 1
     yield
+    until(f"{after} dropped requests", lambda: SCRIPTED.metric(series) == after)
+
+
+def until_idle():
+    """Waits until nothing runs on the scripted server."""
+    until("an idle server", lambda: SCRIPTED.metric("tgi_batch_current_size") == 0)
+
+
+def until(what, condition):
+    """Waits until the condition holds; one that never does fails by its name."""
     end = time.monotonic() + WAIT_SECONDS
-    while SCRIPTED.failures("dropped") <= before:
-        assert time.monotonic() < end, f"no request was dropped within {WAIT_SECONDS} s"
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not come within {WAIT_SECONDS} s"
         time.sleep(0.02)
-    assert SCRIPTED.failures("dropped") == before + 1
 
 
 def outcome(function):

@@ -10,7 +10,17 @@ from huggingface_hub.errors import (
     OverloadedError,
     ValidationError,
 )
-from run import CITY_SCHEMA, FIND_CITY, MODEL, QUESTION, SCRIPTED, check, one_dropped, raised
+from run import (
+    CITY_SCHEMA,
+    FIND_CITY,
+    MODEL,
+    QUESTION,
+    SCRIPTED,
+    check,
+    one_dropped,
+    raised,
+    until_idle,
+)
 
 scripted = InferenceClient(SCRIPTED.url, timeout=60)
 model = InferenceClient(MODEL.url, token=MODEL.key, timeout=60)
@@ -213,12 +223,13 @@ def left_stream():
 def time_limit():
     """a limit that passes is an InferenceTimeoutError"""
     hasty = InferenceClient(SCRIPTED.url, timeout=0.2)
-    raised(InferenceTimeoutError, lambda: hasty.text_generation("Tell me", max_new_tokens=8000))
+    raised(InferenceTimeoutError, lambda: hasty.text_generation("Tell me", max_new_tokens=300))
 
 
 @check
 def overload():
     """one request more than the server takes is an OverloadedError"""
+    until_idle()
     ask = {"stream": True, "max_new_tokens": 8000}
     streams = [scripted.text_generation("Tell me", **ask) for _ in range(4)]
     for each in streams:

@@ -4,7 +4,17 @@ import json
 import math
 
 import requests
-from run import CITY_SCHEMA, FIND_CITY, MODEL, QUESTION, SCRIPTED, check, one_dropped, raised
+from run import (
+    CITY_SCHEMA,
+    FIND_CITY,
+    MODEL,
+    QUESTION,
+    SCRIPTED,
+    check,
+    one_dropped,
+    raised,
+    until_idle,
+)
 from text_generation import AsyncClient, Client
 from text_generation.errors import (
     GenerationError,
@@ -226,6 +236,7 @@ def left_stream():
 @check
 def overload():
     """one request more than the server takes is an OverloadedError"""
+    until_idle()
     streams = [scripted.generate_stream("Tell me", max_new_tokens=8000) for _ in range(4)]
     for each in streams:
         next(each)
