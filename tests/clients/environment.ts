@@ -25,6 +25,21 @@ export async function pythonEnvironment(requirements: string): Promise<string> {
   return join(folder, "bin", "python");
 }
 
+/**
+ * A folder with a `package.json`, its `package-lock.json` and what they name in `node_modules`.
+ *
+ * @throws Error when there is no npm or the packages cannot be had.
+ */
+export async function npmEnvironment(project: string): Promise<string> {
+  const files = ["package.json", "package-lock.json"];
+  const texts = await Promise.all(files.map((file) => Deno.readTextFile(join(project, file))));
+  return await ensureFolder(texts, async (folder) => {
+    await Promise.all(files.map((file) => Deno.copyFile(join(project, file), join(folder, file))));
+    const quietly = ["--silent", "--ignore-scripts", "--no-audit", "--no-fund"];
+    await must("npm", ["ci", ...quietly], folder);
+  });
+}
+
 /** The folder of our cache that these texts determine, filled by `fill` where it is not there. */
 export async function ensureFolder(
   determinedBy: readonly string[],
