@@ -7,7 +7,7 @@ import type { ChatRenderer } from "../chat/renderer.ts";
 import { responseGrammar } from "../chat/response_format.ts";
 import { type ToolChoice, toolChoice } from "../chat/tools/choice.ts";
 import type { ToolFormat } from "../chat/tools/format.ts";
-import { callGrammar, describeTools, generic } from "../chat/tools/generic.ts";
+import { callGrammar, describeTools, generic, showCalls } from "../chat/tools/generic.ts";
 import { pickFormat } from "../chat/tools/pick.ts";
 import type { AppContext } from "../context.ts";
 import { TemplateError, ToolError, ValidationError } from "../errors.ts";
@@ -105,7 +105,8 @@ export async function renderChat(
   format: ToolFormat,
   renderer: ChatRenderer,
 ): Promise<string> {
-  const plain = body.messages.map(plainMessage);
+  const read = body.messages.map(plainMessage);
+  const plain = /\btool_calls\b/.test(renderer.template ?? "") ? read : showCalls(read);
   const isTold = format === generic && tools.length > 0;
   const continued = body.continue_final_message === true ? continuedText(plain) : null;
   const prompt = await renderer.render({

@@ -58,7 +58,7 @@ Deno.test("max_completion_tokens wins over max_tokens, and without either the tu
 });
 
 Deno.test("messages are made plain for the template", async () => {
-  const server = start();
+  const server = start({ template: "{{ message.tool_calls }}" });
   await chat(server, {
     messages: [
       { role: "developer", content: "be" },

@@ -71,6 +71,23 @@ Deno.test("a template that knows no tools gets them in a system message", async 
   assert.equal(added?.messages.length, 2);
 });
 
+Deno.test("a template that shows no calls gets them as text, and no content as an empty one", async () => {
+  const server = start();
+  const called = { type: "function", id: "1", function: { name: "f", arguments: '{"x":1}' } };
+  const messages = [
+    { role: "assistant", tool_calls: [called] },
+    { role: "assistant", content: "Wait.", tool_calls: [called, called] },
+    { role: "assistant", content: null, tool_calls: [] },
+    { role: "user" },
+  ];
+  await chat(server, { messages });
+  const call = '{"name":"f","arguments":{"x":1}}';
+  assert.deepEqual(
+    server.chat.conversations[0]?.messages.map(({ content }) => content),
+    [`[${call}]`, `Wait.\n[${call},${call}]`, "", ""],
+  );
+});
+
 Deno.test("tool_choice none shows no tools and reads no calls", async () => {
   const server = start({ template: HERMES });
   server.engine.reply = [`<tool_call>${CALL}</tool_call>`];

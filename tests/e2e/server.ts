@@ -31,7 +31,7 @@ export interface RunningServer extends AsyncDisposable {
   /** Standard error until now. */
   log(): string;
   kill(signal: Deno.Signal): void;
-  /** Resolves when the program has ended. */
+  /** Resolves when the program has ended; to be asked for when it is about to. */
   readonly ended: Promise<Ended>;
 }
 
@@ -87,7 +87,9 @@ export async function startServer(
     port: Number(new URL(url).port),
     log: () => log,
     kill: (signal) => child.kill(signal),
-    ended: generous(ended, "the server's end"),
+    get ended() {
+      return generous(ended, "the server's end");
+    },
     async [Symbol.asyncDispose]() {
       try {
         child.kill("SIGKILL");

@@ -4,7 +4,7 @@
  */
 
 import type { Grammar } from "../../../ffi/types.ts";
-import type { JsonObject } from "../messages.ts";
+import { isObject, type JsonObject } from "../messages.ts";
 import { JsonCallReader } from "./json_calls.ts";
 import type { Tool, ToolFormat } from "./format.ts";
 
@@ -30,6 +30,26 @@ export function describeTools(
   const [first, ...rest] = messages;
   if (first?.role !== "system") return [{ role: "system", content: text }, ...messages];
   return [{ ...first, content: `${first.content ?? ""}\n\n${text}` }, ...rest];
+}
+
+/**
+ * The conversation for a template that does not show `tool_calls`: earlier calls stand in the text,
+ * in the format above, and no content is an empty text, which every template can write.
+ */
+export function showCalls(messages: readonly JsonObject[]): readonly JsonObject[] {
+  return messages.map((message) => {
+    const { content, tool_calls: calls } = message;
+    const shown = Array.isArray(calls) ? calls.flatMap(shownCall) : [];
+    if (shown.length === 0) return content === null ? { ...message, content: "" } : message;
+    const text = JSON.stringify(shown, plainNumber);
+    return { ...message, content: content ? `${content}\n${text}` : text };
+  });
+}
+
+function shownCall(call: unknown): readonly JsonObject[] {
+  if (!isObject(call) || !isObject(call.function)) return [];
+  const { name, arguments: given } = call.function;
+  return [{ name, arguments: given }];
 }
 
 /** The grammar of a turn that calls at least one of `tools`, and no more than one unless `many`. */
