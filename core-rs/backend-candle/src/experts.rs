@@ -13,7 +13,7 @@ use crate::mlp::Mlp;
 pub(crate) struct Experts {
     spec: ExpertsSpec,
     router: Linear,
-    experts: Vec<Mlp>,
+    mlps: Vec<Mlp>,
 }
 
 impl Experts {
@@ -26,7 +26,7 @@ impl Experts {
         let router = Linear::load(loader, Role::Router, None, [experts.count, spec.hidden])?;
         let expert = |expert| Mlp::load_expert(loader, spec, expert);
         let mlps = (0..experts.count as u32).map(expert).collect::<std::result::Result<_, _>>()?;
-        Ok(Self { spec: experts, router, experts: mlps })
+        Ok(Self { spec: experts, router, mlps })
     }
 
     /// `[tokens, hidden]` to the same shape.
@@ -34,7 +34,7 @@ impl Experts {
         let scores = self.router.forward(x)?.to_dtype(DType::F32)?.to_vec2::<f32>()?;
         let picks: Vec<_> = scores.iter().map(|scores| pick(scores, self.spec)).collect();
         let mut sum = x.zeros_like()?;
-        for (index, expert) in self.experts.iter().enumerate() {
+        for (index, expert) in self.mlps.iter().enumerate() {
             let of_token = |(token, picks): (usize, &Vec<(usize, f32)>)| {
                 let pick = picks.iter().find(|(expert, _)| *expert == index)?;
                 Some((token as u32, pick.1))

@@ -121,9 +121,9 @@ fn yarn_frequencies(yarn: &Yarn, base: f64, dimensions: usize) -> Vec<f32> {
         (low, high) = (low.floor(), high.ceil());
     }
     (low, high) = (low.max(0.0), high.min(dimensions as f64 - 1.0));
-    if low == high {
+    if high - low <= 0.0 {
         // As the original does, so that nothing is divided by zero.
-        high += 0.001;
+        high = low + 0.001;
     }
     let scaled = |pair: usize| {
         let frequency = frequency(base, pair, dimensions);

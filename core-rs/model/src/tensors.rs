@@ -124,7 +124,9 @@ impl Finder<'_> {
         let (Some((stem, roles)), Some(layer)) = (stacked, layer) else {
             return (own, Rows::all(shape[0]), expected);
         };
-        if self.found.contains_key(&name(roles[0], Some(layer))) {
+        let stacked = format!("blk.{layer}.{stem}");
+        let has_own = self.found.contains_key(&name(roles[0], Some(layer)));
+        if has_own || !self.found.contains_key(&stacked) {
             return (own, Rows::all(shape[0]), expected);
         }
         let rows_of = |role: &Role| self.rows.get(role).copied().unwrap_or(0);
@@ -132,7 +134,7 @@ impl Finder<'_> {
         let total = roles.iter().map(rows_of).sum();
         expected[0] = total;
         let rows = Rows { first, count: shape[0], ..Rows::all(total) };
-        (format!("blk.{layer}.{stem}"), rows, expected)
+        (stacked, rows, expected)
     }
 
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, Defect> {
@@ -183,7 +185,7 @@ fn model_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
 }
 
 fn block_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
-    let mut roles = attention_roles(&spec.attention, spec.hidden);
+    let mut roles = Vec::new();
     let before = match spec.block {
         Block::Sequential(norms) => [norms.before(); 2],
         Block::Parallel { mlp_norm } => [true, mlp_norm],
@@ -196,24 +198,21 @@ fn block_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
             roles.push((bias, vec![spec.hidden]));
         }
     }
+    roles.extend(attention_roles(&spec.attention, spec.hidden));
     if matches!(spec.block, Block::Sequential(norms) if norms.after()) {
         roles.push((Role::PostAttentionNorm, vec![spec.hidden]));
         roles.push((Role::PostMlpNorm, vec![spec.hidden]));
     }
-    match spec.mlp.experts {
-        Some(experts) => {
-            roles.push((Role::Router, vec![experts.count, spec.hidden]));
-            for expert in 0..experts.count as u32 {
-                let roles_of =
-                    (Role::ExpertGate(expert), Role::ExpertUp(expert), Role::ExpertDown(expert));
-                roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
-            }
-        }
-        None => {
-            let roles_of = (Role::Gate, Role::Up, Role::Down);
-            roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
-            roles.extend(mlp_biases(&spec.mlp, spec.hidden));
-        }
+    let Some(experts) = spec.mlp.experts else {
+        let roles_of = (Role::Gate, Role::Up, Role::Down);
+        roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
+        roles.extend(mlp_biases(&spec.mlp, spec.hidden));
+        return roles;
+    };
+    roles.push((Role::Router, vec![experts.count, spec.hidden]));
+    for expert in 0..experts.count as u32 {
+        let roles_of = (Role::ExpertGate(expert), Role::ExpertUp(expert), Role::ExpertDown(expert));
+        roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
     }
     roles
 }

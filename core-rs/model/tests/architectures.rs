@@ -138,11 +138,31 @@ fn linear_scaling_is_read_in_both_spellings() {
 #[test]
 fn other_scalings_are_refused_by_name() {
     let mut file = tiny::llama();
-    file.set("llama.rope.scaling.type", Value::Text("yarn".to_owned()));
-    assert!(refusal(&file).contains("llama.rope.scaling.type is \"yarn\""));
+    file.set("llama.rope.scaling.type", Value::Text("longrope".to_owned()));
+    assert!(refusal(&file).contains("llama.rope.scaling.type is \"longrope\""));
+}
+
+#[test]
+fn divisors_of_rope_are_as_many_as_pairs_and_above_0() {
     let mut file = tiny::llama();
     file.add("rope_freqs.weight", &[8], F32);
+    assert!(refusal(&file).contains("tensor rope_freqs.weight has a 0, expected numbers above 0"));
+    file.remove("rope_freqs.weight").add("rope_freqs.weight", &[8], Q8_0);
     assert!(refusal(&file).contains("rope_freqs.weight"));
+}
+
+#[test]
+fn yarn_is_read_with_its_defaults() {
+    let mut file = tiny::llama();
+    file.set("llama.rope.scaling.type", Value::Text("yarn".to_owned()));
+    file.set("llama.rope.scaling.factor", Value::F32(4.0));
+    assert!(refusal(&file).contains("llama.rope.scaling.original_context_length is missing"));
+    file.set("llama.rope.scaling.original_context_length", Value::U32(32));
+    let RopeScaling::Yarn(yarn) = ropes(&open(&file).spec).2[0].scaling.clone() else {
+        panic!("no yarn")
+    };
+    assert_eq!((yarn.original, yarn.beta_fast, yarn.beta_slow), (32, 32.0, 1.0));
+    assert!((yarn.amplitude - (0.1 * 4f32.ln() + 1.0)).abs() < 1e-6);
 }
 
 #[test]
@@ -150,7 +170,8 @@ fn an_unknown_architecture_is_told_the_known_ones() {
     let mut file = tiny::llama();
     file.set("general.architecture", Value::Text("mamba".to_owned()));
     let expected = "Cannot open tiny.gguf: its architecture is \"mamba\", this version serves \
-                    gemma3, llama, qwen2; choose another model or another quantization";
+                    bloom, falcon, gemma, gemma2, gemma3, gpt2, gptneox, granite, llama, olmo2, \
+                    phi3, qwen2, qwen3, qwen3moe, smollm3, stablelm, starcoder, starcoder2; choose another model or another quantization";
     assert_eq!(refusal(&file), expected);
     file.unset("general.architecture");
     assert!(refusal(&file).contains("general.architecture is missing"));
@@ -220,7 +241,10 @@ fn tensors_must_be_those_of_the_architecture() {
     assert!(refusal(&file).contains("token_embd.weight has shape []"));
     let mut file = tiny::llama();
     file.add("blk.0.attn_q.bias", &[32], F32);
-    assert!(
-        refusal(&file).contains("tensor blk.0.attn_q.bias has no use in the architecture llama")
-    );
+    // The first layer has one: all biases of q, k and v must be there.
+    assert!(refusal(&file).contains("tensor blk.0.attn_k.bias is missing"));
+    let mut file = tiny::llama();
+    file.add("blk.1.attn_q.bias", &[32], F32);
+    let expected = "tensor blk.1.attn_q.bias has no use in the architecture llama";
+    assert!(refusal(&file).contains(expected));
 }

@@ -48,7 +48,9 @@ fn both(gguf: &str, config: &Value) -> (Model, Folder) {
         let name = name(role, layer, is_gemma);
         if is_gemma && name.contains("norm.weight") {
             // GGUF stores the sum that Gemma's own norms make.
-            numbers.iter_mut().for_each(|number| *number -= 1.0);
+            for number in &mut numbers {
+                *number -= 1.0;
+            }
         }
         let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         tensors.insert(name, (Dtype::F32, shape, bytes));

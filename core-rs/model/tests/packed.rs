@@ -6,6 +6,7 @@ mod support;
 use std::collections::HashMap;
 
 use half::f16;
+use safetensors::Dtype;
 use serde_json::json;
 use support::folder::{Folder, fixture};
 use tgi_model::{Model, Role, StorageType};
@@ -88,6 +89,34 @@ fn the_second_format_of_gptq_stores_zeros_as_they_are() {
     // Zeros of 7 and not of 8: every weight is a step larger.
     let (first, second) = (numbers(&first), numbers(&second));
     assert!((second[0] - first[0] - scale).abs() <= scale / 256.0);
+}
+
+#[test]
+fn older_files_say_how_weights_are_packed() {
+    for (name, file, settings) in [
+        ("tiny-llama-gptq", "quantize_config.json", json!({"bits": 4, "desc_act": true})),
+        ("tiny-llama-awq", "quant_config.json", json!({"w_bit": 4, "version": "GEMM"})),
+    ] {
+        let folder = Folder::copy(name);
+        folder.set("quantization_config", json!(null));
+        assert!(folder.refusal().contains("weight is missing"), "{}", folder.refusal());
+        folder.write(file, settings.to_string());
+        let up = |model: &Model| model.tensor(Role::Up, Some(0)).unwrap().bytes.into_owned();
+        assert_eq!(up(&folder.open()), up(&Model::open(&fixture(name)).unwrap()), "{name}");
+    }
+}
+
+#[test]
+fn biases_of_zeros_are_passed_over_and_others_are_not() {
+    let folder = Folder::copy("tiny-llama-gptq");
+    let mut tensors = folder.tensors();
+    let name = "model.layers.1.mlp.down_proj.bias".to_owned();
+    tensors.insert(name.clone(), (Dtype::F16, vec![64], vec![0; 128]));
+    folder.store("model.safetensors", &tensors);
+    assert_eq!(folder.open().spec.layers, 2);
+    tensors.insert(name, (Dtype::F16, vec![64], vec![1; 128]));
+    folder.store("model.safetensors", &tensors);
+    assert!(folder.refusal().contains("down_proj.bias has no use"), "{}", folder.refusal());
 }
 
 #[test]

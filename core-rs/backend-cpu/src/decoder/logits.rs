@@ -79,7 +79,8 @@ impl Step<'_> {
 
     fn finish_logits(&self, panel: usize, rows: &mut [PanelRow]) {
         let embedding = &self.spec.embedding;
-        if embedding.logit_scale != 1.0 || embedding.logit_soft_cap.is_some() {
+        let is_plain = embedding.logit_scale.to_bits() == 1.0_f32.to_bits();
+        if !is_plain || embedding.logit_soft_cap.is_some() {
             let (scale, cap) = (embedding.logit_scale, embedding.logit_soft_cap);
             self.isa.run(FinishLogits { rows, scale, cap });
         }

@@ -75,7 +75,9 @@ impl Step<'_> {
                 let rows = &mut gates[..range.len()];
                 gate.matrix.product(self.isa, panel, input, range.clone(), rows);
                 if let Some(bias) = &gate.bias {
-                    rows.iter_mut().for_each(|row| add_bias(row, Some(bias), panel));
+                    for row in rows.iter_mut() {
+                        add_bias(row, Some(bias), panel);
+                    }
                 }
                 &*rows
             });

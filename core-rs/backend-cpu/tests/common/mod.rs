@@ -113,22 +113,7 @@ pub fn specs() -> Vec<(&'static str, ModelSpec)> {
     parallel.embedding.norm = false;
     parallel.position = Position::Learned { offset: 2 };
     parallel.embedding.tied = false;
-    let mut experts = llama.clone();
-    experts.attention.qk_norm = Some(QkNorm::Row);
-    experts.attention.windows = vec![Some(50), None];
-    let scaling = RopeScaling::Dynamic { factor: 4.0, original: 100 };
-    experts.position = Position::Rope {
-        layout: RopeLayout::Halves,
-        dimensions: 32,
-        layers: vec![Some(Rope { base: 1e4, scaling }), None],
-    };
-    experts.block = Block::Sequential(Norms::After);
-    experts.residual_scale = 0.4;
-    experts.mlp.experts = Some(Experts { count: 5, used: 2, normalized: true });
-    let mut falcon = bloom.clone();
-    falcon.block = Block::Parallel { mlp_norm: false };
-    falcon.residual_scale = 0.7;
-    falcon.mlp.gated = true;
+    let (experts, falcon) = (experts(&llama), falcon(&bloom));
     vec![
         ("llama", llama),
         ("gemma", gemma),
@@ -137,6 +122,33 @@ pub fn specs() -> Vec<(&'static str, ModelSpec)> {
         ("experts", experts),
         ("falcon", falcon),
     ]
+}
+
+/// Experts, norms on outputs and on whole rows of q and k, a base that grows with the text, a layer
+/// without positions.
+fn experts(llama: &ModelSpec) -> ModelSpec {
+    let mut spec = llama.clone();
+    spec.attention.qk_norm = Some(QkNorm::Row);
+    spec.attention.windows = vec![Some(50), None];
+    let scaling = RopeScaling::Dynamic { factor: 4.0, original: 100 };
+    spec.position = Position::Rope {
+        layout: RopeLayout::Halves,
+        dimensions: 32,
+        layers: vec![Some(Rope { base: 1e4, scaling }), None],
+    };
+    spec.block = Block::Sequential(Norms::After);
+    spec.residual_scale = 0.4;
+    spec.mlp.experts = Some(Experts { count: 5, used: 2, normalized: true });
+    spec
+}
+
+/// A parallel block whose attention and MLP share a norm, a gated MLP with biases.
+fn falcon(bloom: &ModelSpec) -> ModelSpec {
+    let mut spec = bloom.clone();
+    spec.block = Block::Parallel { mlp_norm: false };
+    spec.residual_scale = 0.7;
+    spec.mlp.gated = true;
+    spec
 }
 
 /// Rows, columns, bytes.

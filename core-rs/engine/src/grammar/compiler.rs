@@ -14,6 +14,7 @@ use llguidance::{
 use serde_json::{Value, json};
 use tgi_model::Tokenizer;
 
+use super::formats::narrow_formats;
 use super::{Grammar, GrammarKind, GrammarState, fault::explain, vocabulary::token_environment};
 use crate::prepare::Invalid;
 
@@ -157,6 +158,7 @@ fn source(grammar: &Grammar) -> Result<TopLevelGrammar, String> {
         GrammarKind::JsonSchema | GrammarKind::JsonObject => {
             let mut schema: Value =
                 serde_json::from_str(&grammar.text).map_err(|error| error.to_string())?;
+            narrow_formats(&mut schema);
             if let Value::Object(keys) = &mut schema {
                 keys.insert("x-guidance".into(), schema_options());
             }

@@ -10,7 +10,7 @@ use crate::error::Defect;
 use crate::spec::Activation;
 
 /// Spellings of a name.
-type Names = &'static [&'static str];
+pub(super) type Names = &'static [&'static str];
 
 const VOCAB: Names = &["vocab_size"];
 const HIDDEN: Names = &["hidden_size", "n_embd", "n_embed", "d_model"];
@@ -37,7 +37,7 @@ impl<'a> Config<'a> {
 
     /// What every decoder has. `tied` is the architecture's own when the file does not say.
     pub fn base(&self, epsilon: Names, tied: bool) -> Result<Base<'a>, Defect> {
-        self.base_with(self.required(epsilon, self.positive(epsilon)?)?, tied)
+        self.base_with(required(epsilon, self.positive(epsilon)?)?, tied)
     }
 
     /// The same for an architecture whose epsilon is fixed.
@@ -76,7 +76,7 @@ impl<'a> Config<'a> {
 
     /// A size that must be there, at least 1.
     pub fn dimension(&self, names: Names) -> Result<usize, Defect> {
-        self.required(names, self.optional_dimension(names)?)
+        required(names, self.optional_dimension(names)?)
     }
 
     /// A size, at least 1, if the file has it.
@@ -179,18 +179,19 @@ impl<'a> Config<'a> {
         })
     }
 
-    /// An error when the file lacks what must be there.
-    pub fn required<T>(&self, names: Names, value: Option<T>) -> Result<T, Defect> {
-        value.ok_or_else(|| malformed(format!("{} is missing", names[0])))
-    }
-
     fn find(&self, names: Names) -> Option<(&'static str, &'a Value)> {
         let found = names.iter().map(|&name| (name, self.object.get(name)));
         found.filter_map(|(name, value)| Some((name, value?))).find(|(_, value)| !value.is_null())
     }
 }
 
+/// An error when the file lacks what must be there.
+pub(super) fn required<T>(names: Names, value: Option<T>) -> Result<T, Defect> {
+    value.ok_or_else(|| malformed(format!("{} is missing", names[0])))
+}
+
 /// The file lacks something or contradicts itself.
+#[expect(clippy::needless_pass_by_value, reason = "every caller has made it for this")]
 pub(super) fn malformed(found: String) -> Defect {
     Defect { found: format!("config.json: {found}"), fix: "fetch the model's config.json again" }
 }

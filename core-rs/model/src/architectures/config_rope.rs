@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::config::{Config, malformed};
+use super::config::{Config, Names, malformed, required};
 use super::keys::MAX_DIMENSION;
 use crate::error::Defect;
 use crate::spec::{Rope, RopeScaling, Yarn};
-
-type Names = &'static [&'static str];
 
 const SCALINGS: Names = &["rope_scaling", "rope_parameters"];
 const FACTOR: Names = &["factor"];
@@ -28,7 +26,7 @@ impl Config<'_> {
     pub fn rope_of_layers(&self, kind: Names) -> Result<Option<Rope>, Defect> {
         let Some(all) = self.within(&["rope_parameters"])? else { return Ok(None) };
         let Some(one) = all.within(kind)? else { return Ok(None) };
-        let base = one.required(&["rope_theta"], one.positive(&["rope_theta"])?)?;
+        let base = required(&["rope_theta"], one.positive(&["rope_theta"])?)?;
         Ok(Some(Rope { base, scaling: self.scaling_in(&one)? }))
     }
 
@@ -53,18 +51,6 @@ impl Config<'_> {
         Ok(inner.or(self.positive(names)?))
     }
 
-    /// Positions once rope is stretched: a growing base and `YaRN` count from the original
-    /// context; with the others the file's context is stretched already.
-    pub fn context(&self, context: usize, scaling: &RopeScaling) -> usize {
-        let (original, factor) = match scaling {
-            RopeScaling::Dynamic { factor, original } => (*original, *factor),
-            RopeScaling::Yarn(yarn) => (yarn.original, yarn.factor),
-            _ => return context,
-        };
-        let stretched = (original as f64 * f64::from(factor)) as usize;
-        context.max(stretched).min(MAX_DIMENSION as usize)
-    }
-
     fn rope_scaling(&self) -> Result<RopeScaling, Defect> {
         let Some(scaling) = self.within(SCALINGS)? else { return Ok(RopeScaling::None) };
         if scaling.within(&["full_attention"])?.is_some() {
@@ -77,7 +63,7 @@ impl Config<'_> {
     }
 
     fn scaling_in(&self, scaling: &Config) -> Result<RopeScaling, Defect> {
-        let positive = |names| scaling.required(names, scaling.positive(names)?);
+        let positive = |names| required(names, scaling.positive(names)?);
         let has_lists = scaling.list(&["short_factor"])?.is_some();
         match scaling.text(&["rope_type", "type"])? {
             None | Some("default") => Ok(RopeScaling::None),
@@ -114,7 +100,7 @@ impl Config<'_> {
     }
 
     fn yarn(&self, scaling: &Config) -> Result<RopeScaling, Defect> {
-        let factor = scaling.required(FACTOR, scaling.positive(FACTOR)?)?;
+        let factor = required(FACTOR, scaling.positive(FACTOR)?)?;
         let amplitude =
             |scale: f32| if factor <= 1.0 { 1.0 } else { 0.1 * scale * factor.ln() + 1.0 };
         let scales = (scaling.positive(&["mscale"])?, scaling.positive(&["mscale_all_dim"])?);
@@ -151,9 +137,21 @@ impl Config<'_> {
     }
 }
 
+/// Positions once rope is stretched: a growing base and `YaRN` count from the original
+/// context; with the others the file's context is stretched already.
+pub(super) fn stretched(context: usize, scaling: &RopeScaling) -> usize {
+    let (original, factor) = match scaling {
+        RopeScaling::Dynamic { factor, original } => (*original, *factor),
+        RopeScaling::Yarn(yarn) => (yarn.original, yarn.factor),
+        _ => return context,
+    };
+    let longer = (original as f64 * f64::from(factor)) as usize;
+    context.max(longer).min(MAX_DIMENSION as usize)
+}
+
 /// A list of numbers above 0.
 fn divisors(scaling: &Config, names: Names) -> Result<Arc<[f32]>, Defect> {
-    let list = scaling.required(names, scaling.list(names)?)?;
+    let list = required(names, scaling.list(names)?)?;
     let number = |value: &Value| {
         value.as_f64().map(|number| number as f32).filter(|&x| x.is_finite() && x > 0.0)
     };

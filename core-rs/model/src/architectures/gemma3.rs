@@ -56,13 +56,9 @@ pub(super) fn from_config(config: &Config) -> Result<ModelSpec, Defect> {
         Some(rope) => rope,
         None => config.rope(GLOBAL_ROPE_BASE)?,
     };
-    let local = match config.rope_of_layers(&["sliding_attention"])? {
-        Some(rope) => rope,
-        None => {
-            let base = config.positive(&["rope_local_base_freq"])?.unwrap_or(LOCAL_ROPE_BASE);
-            Rope { base, scaling: RopeScaling::None }
-        }
-    };
+    let base = config.positive(&["rope_local_base_freq"])?.unwrap_or(LOCAL_ROPE_BASE);
+    let local = Rope { base, scaling: RopeScaling::None };
+    let local = config.rope_of_layers(&["sliding_attention"])?.unwrap_or(local);
     let base = config.base(&["rms_norm_eps"], true)?;
     let is_global = layer_kinds(config, base.shape.layers)?
         .unwrap_or_else(|| (0..base.shape.layers).map(is_global).collect());

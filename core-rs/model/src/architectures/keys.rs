@@ -247,8 +247,8 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The numbers of a vector of `f32`, if the file has it.
-    pub fn vector(&self, name: &str) -> Result<Option<Arc<[f32]>>, Defect> {
+    /// The numbers of a vector of `f32`, all above 0, if the file has it.
+    pub fn divisors(&self, name: &str) -> Result<Option<Arc<[f32]>>, Defect> {
         let Some(tensor) = self.tensors.get(name) else { return Ok(None) };
         if tensor.dtype != GgmlDType::F32.into() || tensor.shape.len() != 1 {
             return Err(Defect::malformed(format!(
@@ -258,7 +258,13 @@ impl<'a> Keys<'a> {
         }
         let Content::Stored { range, .. } = &tensor.content else { return Ok(None) };
         let bytes = self.bytes[range.clone()].as_chunks::<4>().0;
-        Ok(Some(bytes.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()))
+        let numbers: Arc<[f32]> = bytes.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        match numbers.iter().find(|number| !number.is_finite() || **number <= 0.0) {
+            Some(number) => Err(Defect::malformed(format!(
+                "tensor {name} has a {number}, expected numbers above 0"
+            ))),
+            None => Ok(Some(numbers)),
+        }
     }
 
     /// A key with the architecture before it.

@@ -13,12 +13,12 @@ impl Keys<'_> {
 
     /// How contexts are stretched. `scale_linear` is the older spelling of `linear`.
     fn rope_scaling(&self) -> Result<RopeScaling, Defect> {
-        if let Some(divisors) = self.vector("rope_freqs.weight")? {
+        if let Some(divisors) = self.divisors("rope_freqs.weight")? {
             return Ok(RopeScaling::Divided(divisors));
         }
-        let lists =
-            (self.vector("rope_factors_short.weight")?, self.vector("rope_factors_long.weight")?);
-        if let (Some(short), Some(long)) = lists {
+        let short = self.divisors("rope_factors_short.weight")?;
+        let long = self.divisors("rope_factors_long.weight")?;
+        if let (Some(short), Some(long)) = (short, long) {
             return Ok(RopeScaling::LongRope {
                 short,
                 long,

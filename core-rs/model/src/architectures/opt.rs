@@ -7,7 +7,7 @@ use super::names::{Names, Place};
 use crate::error::Defect;
 use crate::spec::{Activation, ModelSpec, Position, Role};
 
-/// Epsilon of its layer norms, PyTorch's default; files do not name it.
+/// Epsilon of its layer norms, `PyTorch`'s default; files do not name it.
 const EPSILON: f32 = 1e-5;
 /// Rows of the table of positions before position 0.
 const OFFSET: usize = 2;

@@ -1,6 +1,7 @@
 //! What many tables read in the same way.
 
 use super::config::Config;
+use super::config_rope::stretched;
 use super::decoder;
 use super::keys::Base;
 use crate::error::Defect;
@@ -23,7 +24,7 @@ pub(super) fn partly_rotary(
 ) -> Result<ModelSpec, Defect> {
     let rope = config.rope(rope_base)?;
     let rope_dimensions = config.rope_dimensions(base.shape.head_size, share)?;
-    let context = config.context(base.shape.context, &rope.scaling);
+    let context = stretched(base.shape.context, &rope.scaling);
     let mut spec = decoder(Base { rope_dimensions, ..base }, RopeLayout::Halves, rope);
     spec.context = context;
     spec.mlp.activation = config.activation(&["hidden_act"], Activation::Silu)?;

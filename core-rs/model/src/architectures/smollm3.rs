@@ -26,16 +26,12 @@ pub(super) fn from_config(config: &Config) -> Result<ModelSpec, Defect> {
     if config.is(&["use_sliding_window"])? {
         windows(config, &mut spec, |_| false)?;
     }
-    match config.list(&["no_rope_layers"])? {
-        Some(layers) => {
-            let has_rope = |layer: usize| layers.get(layer).is_none_or(|it| it.as_u64() != Some(0));
-            without_rope(&mut spec, has_rope);
-        }
-        None => {
-            let interval = config.optional_dimension(&["no_rope_layer_interval"])?;
-            let interval = interval.unwrap_or(INTERVAL);
-            without_rope(&mut spec, |layer| (layer + 1) % interval != 0);
-        }
+    if let Some(layers) = config.list(&["no_rope_layers"])? {
+        let has_rope = |layer: usize| layers.get(layer).is_none_or(|it| it.as_u64() != Some(0));
+        without_rope(&mut spec, has_rope);
+    } else {
+        let interval = config.optional_dimension(&["no_rope_layer_interval"])?.unwrap_or(INTERVAL);
+        without_rope(&mut spec, |layer| (layer + 1) % interval != 0);
     }
     Ok(spec)
 }

@@ -43,8 +43,28 @@ pub(crate) fn open(folder: &Path) -> Result<Checkpoint, ModelError> {
         return Err(defect.of(&folder.display().to_string()));
     };
     let (files, stored) = files::open(folder)?;
-    let tensors = Tensors::new(stored, files, &config)
+    let quantization = quantization(folder, &config)?;
+    let tensors = Tensors::new(stored, files, quantization.as_ref())
         .map_err(|defect| defect.of(&folder.display().to_string()))?;
     let texts = texts::read(folder, &config)?;
     Ok(Checkpoint { config, tensors, texts })
+}
+
+/// How weights are packed: `quantization_config`, or the files that `AutoGPTQ` and `AutoAWQ` wrote
+/// before there was one.
+fn quantization(
+    folder: &Path,
+    config: &Map<String, Value>,
+) -> Result<Option<Map<String, Value>>, ModelError> {
+    match config.get("quantization_config") {
+        None | Some(Value::Null) => {}
+        Some(settings) => return Ok(Some(settings.as_object().cloned().unwrap_or_default())),
+    }
+    for (file, method) in [("quantize_config.json", "gptq"), ("quant_config.json", "awq")] {
+        if let Some(mut settings) = json::object(&folder.join(file), MAX_CONFIG)? {
+            settings.entry("quant_method").or_insert_with(|| method.into());
+            return Ok(Some(settings));
+        }
+    }
+    Ok(None)
 }

@@ -24,21 +24,30 @@ pub(crate) struct Tensors {
 }
 
 impl Tensors {
-    /// Tensors as the files have them; `config` says how they are packed.
+    /// Tensors as the files have them; `quantization` says how they are packed.
     pub fn new(
         stored: BTreeMap<String, Stored>,
         files: Vec<Mmap>,
-        config: &Map<String, Value>,
+        quantization: Option<&Map<String, Value>>,
     ) -> Result<Self, Defect> {
-        Ok(Self { stored, packer: packer(config)?, files })
+        Ok(Self { stored, packer: quantization.map(packer).transpose()?, files })
     }
 
-    /// Names of all tensors, as an architecture knows them: a packed one is its `weight`.
+    /// Names of all tensors that mean something, as an architecture knows them: a packed one is its
+    /// `weight`.
     pub fn names(&self) -> impl Iterator<Item = String> + '_ {
-        self.stored.keys().map(|name| match self.packed_stem(name) {
+        let names = self.stored.iter().filter(|(name, stored)| !self.is_empty_bias(name, stored));
+        names.map(|(name, _)| match self.packed_stem(name) {
             Some(stem) => format!("{stem}weight"),
             None => name.clone(),
         })
+    }
+
+    /// Whether it is a bias of zeros, which GPTQ writes to layers that have none.
+    fn is_empty_bias(&self, name: &str, stored: &Stored) -> bool {
+        let packed = self.packer.and(name.strip_suffix("bias"));
+        packed.is_some_and(|stem| self.stored.contains_key(&format!("{stem}qweight")))
+            && self.files[stored.file][stored.range.clone()].iter().all(|&byte| byte == 0)
     }
 
     /// Whether there is a tensor of this name.
@@ -76,15 +85,12 @@ impl Tensors {
     }
 }
 
-/// Who packed the weights, by `quantization_config`.
-fn packer(config: &Map<String, Value>) -> Result<Option<Packer>, Defect> {
-    let Some(settings) = config.get("quantization_config").filter(|value| !value.is_null()) else {
-        return Ok(None);
-    };
+/// Who packed the weights, by `quantization_config` and its like.
+fn packer(settings: &Map<String, Value>) -> Result<Packer, Defect> {
     let text = |key: &str| settings.get(key).and_then(Value::as_str).unwrap_or_default();
     let refuse = |found: String| {
         let fix = "take the model with float weights and quantize it by --quantize";
-        Err(Defect { found: format!("config.json: {found}"), fix })
+        Err(Defect { found, fix })
     };
     let packer = match text("quant_method") {
         "awq" => Packer::Awq,
@@ -105,5 +111,5 @@ fn packer(config: &Map<String, Value>) -> Result<Option<Packer>, Defect> {
     if packer == Packer::Awq && !(version.is_empty() || version.eq_ignore_ascii_case("gemm")) {
         return refuse(format!("its AWQ layout is {version:?}, this version reads \"gemm\""));
     }
-    Ok(Some(packer))
+    Ok(packer)
 }
