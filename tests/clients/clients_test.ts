@@ -30,6 +30,7 @@ const CLIENTS: Readonly<Record<string, () => Promise<CommandLine>>> = {
   "text-generation (Python)": () => pythonChecks("text_generation"),
   "huggingface_hub (Python)": () => pythonChecks("huggingface_hub"),
   "openai (Python)": () => pythonChecks("openai"),
+  "langchain-openai (Python)": () => pythonChecks("langchain_openai"),
   "openai (npm)": () => npmChecks("openai"),
   "@huggingface/inference (npm)": () => npmChecks("huggingface_inference"),
   "ai with @ai-sdk/openai-compatible (npm)": () => npmChecks("ai_sdk"),
