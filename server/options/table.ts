@@ -402,7 +402,7 @@ const IGNORED = {
   cudaGraphs: ignored("It concerns CUDA.", "SIZES"),
   cudaMemoryFraction: ignored("It concerns CUDA.", "FRACTION"),
   loraAdapters: ignored("Adapters are not served; the base model answers.", "LIST"),
-  disableGrammarSupport: ignored("Grammars are not offered.", null),
+  disableGrammarSupport: ignored("Grammars stay on: a bad one fails its own request alone.", null),
   enablePrefillLogprobs: ignored("Prompt logprobs are there for every request.", null),
   usageStats: ignored("Nothing is ever sent anywhere.", "KIND"),
   prometheusPort: ignored("Metrics are at /metrics of the one port.", "PORT"),
