@@ -2,8 +2,8 @@
 //! <https://arxiv.org/abs/2305.13245>) over paged KV.
 
 use candle_core::{D, DType, Result, Tensor};
-use tgi_model::spec::{Attention as AttentionSpec, Norm as NormSpec, NormKind};
-use tgi_model::{ModelSpec, Role};
+use tgi_model::spec::{Attention as AttentionSpec, Norm as NormSpec, NormKind, Position, QkNorm};
+use tgi_model::{ModelSpec, Role, alibi};
 
 use crate::CandleError;
 use crate::kv::KvPages;
@@ -18,8 +18,10 @@ pub(crate) struct Attention {
     key: Linear,
     value: Linear,
     output: Linear,
-    /// Norms of each head of q and of k.
-    qk_norms: Option<[Norm; 2]>,
+    /// Norms of q and of k, and what they run over.
+    qk_norms: Option<(QkNorm, [Norm; 2])>,
+    /// Slopes of linear biases, `[heads, 1, 1]`.
+    slopes: Option<Tensor>,
     heads: usize,
     kv_heads: usize,
     head_size: usize,
@@ -43,15 +45,31 @@ impl Attention {
         let output_bias = output_bias.then_some(Role::AttentionOutputBias);
         let output = Linear::load(loader, Role::AttentionOutput, output_bias, [hidden, q_width])?;
         let rms = NormSpec { kind: NormKind::Rms, bias: false, ..spec.norm };
-        let mut norm = |role| Norm::load(loader, &rms, role, None, head_size);
-        let qk_norms =
-            if qk_norm { Some([norm(Role::QueryNorm)?, norm(Role::KeyNorm)?]) } else { None };
+        let mut norm = |role, size| Norm::load(loader, &rms, role, None, size);
+        let qk_norms = match qk_norm {
+            None => None,
+            Some(over) => {
+                let [q, k] = match over {
+                    QkNorm::Head => [head_size; 2],
+                    QkNorm::Row => [q_width, kv_width],
+                };
+                Some((over, [norm(Role::QueryNorm, q)?, norm(Role::KeyNorm, k)?]))
+            }
+        };
+        let slopes = match spec.position {
+            Position::Alibi { factor } => {
+                let slopes = (0..heads).map(|head| factor * alibi::slope(head, heads));
+                Some(Tensor::from_iter(slopes, loader.device())?.reshape((heads, 1, 1))?)
+            }
+            _ => None,
+        };
         Ok(Self {
             query,
             key,
             value,
             output,
             qk_norms,
+            slopes,
             heads,
             kv_heads,
             head_size,
@@ -65,12 +83,14 @@ impl Attention {
     pub fn forward(&self, x: &Tensor, kv: &KvPages, step: LayerStep) -> Result<Tensor> {
         let tokens = x.dim(0)?;
         let split = |y: Tensor, heads| y.reshape((tokens, heads, self.head_size));
-        let mut q = split(self.query.forward(x)?, self.heads)?;
-        let mut k = split(self.key.forward(x)?, self.kv_heads)?;
+        let (mut q, mut k) = (self.query.forward(x)?, self.key.forward(x)?);
+        if let Some((QkNorm::Row, [query_norm, key_norm])) = &self.qk_norms {
+            (q, k) = (query_norm.forward(&q)?, key_norm.forward(&k)?);
+        }
+        let (mut q, mut k) = (split(q, self.heads)?, split(k, self.kv_heads)?);
         let v = split(self.value.forward(x)?, self.kv_heads)?;
-        if let Some([query_norm, key_norm]) = &self.qk_norms {
-            q = query_norm.forward(&q)?;
-            k = key_norm.forward(&k)?;
+        if let Some((QkNorm::Head, [query_norm, key_norm])) = &self.qk_norms {
+            (q, k) = (query_norm.forward(&q)?, key_norm.forward(&k)?);
         }
         if let Some(rotation) = step.rotation {
             q = rotation.apply(&q)?;
@@ -97,10 +117,14 @@ impl Attention {
         if let Some(cap) = self.soft_cap {
             scores = soft_cap(&scores, cap)?;
         }
+        let shape = scores.shape().clone();
+        let by_head = (self.heads, rows, view.slots.elem_count());
+        if let (Some(slopes), Some(distances)) = (&self.slopes, &view.distances) {
+            let biases = slopes.broadcast_mul(distances)?;
+            scores = (scores.reshape(by_head)? + biases)?.reshape(&shape)?;
+        }
         if let Some(mask) = &view.mask {
-            let shape = scores.shape().clone();
-            let by_head = (self.heads, rows, view.slots.elem_count());
-            scores = scores.reshape(by_head)?.broadcast_add(mask)?.reshape(shape)?;
+            scores = scores.reshape(by_head)?.broadcast_add(mask)?.reshape(&shape)?;
         }
         soft_max(&scores)?
             .to_dtype(v.dtype())?

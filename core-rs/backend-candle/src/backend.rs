@@ -44,7 +44,7 @@ impl CandleBackend {
         support::check_spec(spec)?;
         support::check_options(options)?;
         let CandleOptions { pages, batch_tokens, logit_rows, device, dtype } = options;
-        let decoder = Decoder::load(spec, options, Loader::new(&mut read, device, *dtype))?;
+        let decoder = Decoder::load(spec, Loader::new(&mut read, device, *dtype))?;
         let shape = [spec.attention.kv_heads, spec.attention.head_size];
         let pages_of_layer = |_| KvPages::new(*pages, shape, *dtype, device);
         Ok(Self {
@@ -66,7 +66,8 @@ impl CandleBackend {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let step = Step::new(batch, &self.decoder.ropes, &self.decoder.windows, &self.device)?;
+        let Decoder { ropes, windows, has_biases, .. } = &self.decoder;
+        let step = Step::new(batch, ropes, windows, *has_biases, &self.device)?;
         let x = self.decoder.forward(&step, &self.kv)?;
         if batch.logit_rows.is_empty() {
             return Ok(Vec::new());

@@ -6,62 +6,68 @@ use tgi_model::{ModelSpec, Role};
 
 use crate::CandleError;
 use crate::attention::Attention;
+use crate::feed_forward::FeedForward;
 use crate::kv::KvPages;
 use crate::loader::Loader;
-use crate::mlp::Mlp;
 use crate::norm::Norm;
 use crate::step::LayerStep;
 
 /// Attention and MLP with their norms, joined as [`BlockSpec`] says.
 pub(crate) struct Block {
-    attention_norm: Norm,
+    attention_norm: Option<Norm>,
     attention: Attention,
     post_attention_norm: Option<Norm>,
-    /// `None`: the MLP reads what attention reads, and both are added at once.
     mlp_norm: Option<Norm>,
-    mlp: Mlp,
+    mlp: FeedForward,
     post_mlp_norm: Option<Norm>,
+    is_parallel: bool,
+    residual_scale: f64,
 }
 
 impl Block {
     /// Reads the weights of the loader's layer.
     pub fn load(loader: &mut Loader, spec: &ModelSpec) -> std::result::Result<Self, CandleError> {
-        let mut norm = |weight, bias| Norm::load(loader, &spec.norm, weight, bias, spec.hidden);
-        let attention_norm = norm(Role::AttentionNorm, Some(Role::AttentionNormBias))?;
-        let (mut mlp_norm, mut post_attention_norm, mut post_mlp_norm) = (None, None, None);
-        if let BlockSpec::Sequential { post_norms } = spec.block {
-            mlp_norm = Some(norm(Role::MlpNorm, Some(Role::MlpNormBias))?);
-            if post_norms {
-                post_attention_norm = Some(norm(Role::PostAttentionNorm, None)?);
-                post_mlp_norm = Some(norm(Role::PostMlpNorm, None)?);
-            }
-        }
+        let (is_parallel, before, after) = match spec.block {
+            BlockSpec::Sequential(norms) => (false, [norms.before(); 2], norms.after()),
+            BlockSpec::Parallel { mlp_norm } => (true, [true, mlp_norm], false),
+        };
+        let mut norm = |wanted: bool, weight, bias| {
+            let load = || Norm::load(loader, &spec.norm, weight, bias, spec.hidden);
+            wanted.then(load).transpose()
+        };
         Ok(Self {
-            attention_norm,
+            attention_norm: norm(before[0], Role::AttentionNorm, Some(Role::AttentionNormBias))?,
+            post_attention_norm: norm(after, Role::PostAttentionNorm, None)?,
+            mlp_norm: norm(before[1], Role::MlpNorm, Some(Role::MlpNormBias))?,
+            post_mlp_norm: norm(after, Role::PostMlpNorm, None)?,
             attention: Attention::load(loader, spec)?,
-            post_attention_norm,
-            mlp_norm,
-            mlp: Mlp::load(loader, spec)?,
-            post_mlp_norm,
+            mlp: FeedForward::load(loader, spec)?,
+            is_parallel,
+            residual_scale: f64::from(spec.residual_scale),
         })
     }
 
     /// The residual stream, `[tokens, hidden]`, through this layer.
     pub fn forward(&self, x: &Tensor, kv: &KvPages, step: LayerStep) -> Result<Tensor> {
-        let normed = self.attention_norm.forward(x)?;
+        let normed = apply(self.attention_norm.as_ref(), x)?;
         let attended = self.attention.forward(&normed, kv, step)?;
-        let x = (x + apply(self.post_attention_norm.as_ref(), attended)?)?;
-        let mlp = match &self.mlp_norm {
-            Some(norm) => self.mlp.forward(&norm.forward(&x)?)?,
-            None => self.mlp.forward(&normed)?,
+        let joined = self.join(x, self.post_attention_norm.as_ref(), &attended)?;
+        let input = match (&self.mlp_norm, self.is_parallel) {
+            (None, true) => normed,
+            (norm, true) => apply(norm.as_ref(), x)?,
+            (norm, false) => apply(norm.as_ref(), &joined)?,
         };
-        &x + apply(self.post_mlp_norm.as_ref(), mlp)?
+        self.join(&joined, self.post_mlp_norm.as_ref(), &self.mlp.forward(&input)?)
+    }
+
+    fn join(&self, x: &Tensor, norm: Option<&Norm>, term: &Tensor) -> Result<Tensor> {
+        x + (apply(norm, term)? * self.residual_scale)?
     }
 }
 
-fn apply(norm: Option<&Norm>, x: Tensor) -> Result<Tensor> {
+fn apply(norm: Option<&Norm>, x: &Tensor) -> Result<Tensor> {
     match norm {
-        Some(norm) => norm.forward(&x),
-        None => Ok(x),
+        Some(norm) => norm.forward(x),
+        None => Ok(x.clone()),
     }
 }

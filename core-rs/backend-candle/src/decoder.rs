@@ -4,6 +4,7 @@ use candle_core::{DType, Result, Tensor};
 use tgi_model::spec::Position;
 use tgi_model::{ModelSpec, Role};
 
+use crate::CandleError;
 use crate::attention::soft_cap;
 use crate::block::Block;
 use crate::kv::KvPages;
@@ -12,19 +13,21 @@ use crate::loader::Loader;
 use crate::norm::Norm;
 use crate::rotary::Rotary;
 use crate::step::Step;
-use crate::{CandleError, CandleOptions};
 
 /// All weights and what a specification says of their use.
 pub(crate) struct Decoder {
     /// `[vocab, hidden]`.
     embedding: Tensor,
     embedding_scale: f64,
+    embedding_norm: Option<Norm>,
     /// A learned table `[positions, hidden]`; row 0 is position 0.
     positions: Option<Tensor>,
     /// Those that differ.
     pub ropes: Vec<Rotary>,
     /// Those that differ.
     pub windows: Vec<Option<usize>>,
+    /// Positions are linear biases on the scores.
+    pub has_biases: bool,
     layers: Vec<Layer>,
     norm: Norm,
     head: Linear,
@@ -41,11 +44,7 @@ struct Layer {
 
 impl Decoder {
     /// Reads all weights of a checked specification.
-    pub fn load(
-        spec: &ModelSpec,
-        options: &CandleOptions,
-        mut loader: Loader,
-    ) -> std::result::Result<Self, CandleError> {
+    pub fn load(spec: &ModelSpec, mut loader: Loader) -> std::result::Result<Self, CandleError> {
         let table = [spec.vocab, spec.hidden];
         let embedding = loader.tensor(Role::TokenEmbedding, &table)?;
         let head = if spec.embedding.tied {
@@ -55,6 +54,12 @@ impl Decoder {
         };
         let bias = Some(Role::OutputNormBias);
         let norm = Norm::load(&mut loader, &spec.norm, Role::OutputNorm, bias, spec.hidden)?;
+        let embedding_norm = if spec.embedding.norm {
+            let roles = (Role::EmbeddingNorm, Some(Role::EmbeddingNormBias));
+            Some(Norm::load(&mut loader, &spec.norm, roles.0, roles.1, spec.hidden)?)
+        } else {
+            None
+        };
         let (mut positions, mut ropes, mut rope_of) = (None, Vec::new(), vec![None; spec.layers]);
         match &spec.position {
             Position::Learned { offset } => {
@@ -63,14 +68,15 @@ impl Decoder {
                 positions = Some(all.narrow(0, *offset, spec.context)?);
             }
             Position::Rope { layout, dimensions, layers } => {
-                let (different, of_layer) = distinct(layers);
-                let rotary = |rope| Rotary::new(rope, *layout, *dimensions, &options.device);
-                ropes = different.iter().map(rotary).collect::<Result<_>>()?;
-                rope_of = of_layer.into_iter().map(Some).collect();
+                let (different, of_layer) = distinct(layers.iter().flatten());
+                ropes = different.iter().map(|it| Rotary::new(it, *layout, *dimensions)).collect();
+                let mut of_layer = of_layer.into_iter();
+                let next = |rope: &Option<_>| rope.as_ref().and_then(|_| of_layer.next());
+                rope_of = layers.iter().map(next).collect();
             }
-            Position::Alibi => {}
+            Position::Alibi { .. } => {}
         }
-        let (windows, window_of) = distinct(&spec.attention.windows);
+        let (windows, window_of) = distinct(spec.attention.windows.iter());
         let mut layers = Vec::with_capacity(spec.layers);
         for (number, (rope, window)) in rope_of.into_iter().zip(window_of).enumerate() {
             loader.layer = Some(number);
@@ -79,9 +85,11 @@ impl Decoder {
         Ok(Self {
             embedding,
             embedding_scale: f64::from(spec.embedding.scale),
+            embedding_norm,
             positions,
             ropes,
             windows,
+            has_biases: matches!(spec.position, Position::Alibi { .. }),
             layers,
             norm,
             head,
@@ -96,6 +104,9 @@ impl Decoder {
         let mut x = (self.embedding.index_select(&step.tokens, 0)? * self.embedding_scale)?;
         if let Some(positions) = &self.positions {
             x = (x + positions.index_select(&step.positions, 0)?)?;
+        }
+        if let Some(norm) = &self.embedding_norm {
+            x = norm.forward(&x)?;
         }
         for (layer, kv) in self.layers.iter().zip(kv) {
             x = layer.block.forward(&x, kv, step.layer(layer.rope, layer.window))?;
@@ -115,15 +126,17 @@ impl Decoder {
 }
 
 /// The items that differ, and for each item its place among them.
-fn distinct<T: Copy + PartialEq>(items: &[T]) -> (Vec<T>, Vec<usize>) {
-    let mut different = Vec::new();
+fn distinct<'a, T: Clone + PartialEq + 'a>(
+    items: impl Iterator<Item = &'a T>,
+) -> (Vec<T>, Vec<usize>) {
+    let mut different: Vec<T> = Vec::new();
     let place = |item: &T| {
         different.iter().position(|known| known == item).unwrap_or_else(|| {
-            different.push(*item);
+            different.push(item.clone());
             different.len() - 1
         })
     };
-    let places = items.iter().map(place).collect();
+    let places = items.map(place).collect();
     (different, places)
 }
 
@@ -133,7 +146,7 @@ mod tests {
 
     #[test]
     fn equal_items_share_a_place() {
-        assert_eq!(distinct(&[7, 7, 9, 7]), (vec![7, 9], vec![0, 0, 1, 0]));
-        assert_eq!(distinct::<u8>(&[]), (vec![], vec![]));
+        assert_eq!(distinct([7, 7, 9, 7].iter()), (vec![7, 9], vec![0, 0, 1, 0]));
+        assert_eq!(distinct::<u8>([].iter()), (vec![], vec![]));
     }
 }

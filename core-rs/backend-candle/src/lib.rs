@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `backend` | [`CandleBackend`]: the [`tgi_backend::Backend`] |
 //! | `decoder`, `block` | the model, and one layer of it |
-//! | `attention`, `mlp`, `norm`, `linear`, `rotary` | the parts of a layer |
+//! | `attention`, `feed_forward`, `mlp`, `experts`, `norm`, `linear`, `rotary` | the parts of a layer |
 //! | `kv` | K and V in pages |
 //! | `step` | a batch, turned into tensors once for all layers |
 //! | `loader` | weights by role |
@@ -21,6 +21,8 @@ mod backend;
 mod block;
 mod decoder;
 mod error;
+mod experts;
+mod feed_forward;
 mod kv;
 mod linear;
 mod loader;

@@ -24,6 +24,11 @@ impl<'a> Loader<'a> {
         Self { read, layer: None, device, dtype }
     }
 
+    /// Where weights go.
+    pub fn device(&self) -> &Device {
+        self.device
+    }
+
     /// A weight in the type of the model.
     pub fn tensor(&mut self, role: Role, shape: &[usize]) -> Result<Tensor, CandleError> {
         Ok(self.float(role, shape)?.to_dtype(self.dtype)?)

@@ -1,4 +1,4 @@
-//! Feed-forward part of a layer.
+//! One MLP.
 
 use candle_core::{Result, Tensor};
 use tgi_model::spec::{Activation, Mlp as MlpSpec};
@@ -19,19 +19,34 @@ pub(crate) struct Mlp {
 impl Mlp {
     /// Reads the weights of the loader's layer.
     pub fn load(loader: &mut Loader, spec: &ModelSpec) -> std::result::Result<Self, CandleError> {
-        let MlpSpec { intermediate, activation, gated, bias } = spec.mlp;
-        let inward = [intermediate, spec.hidden];
-        let bias_of = |role| bias.then_some(role);
+        let biases = [Role::GateBias, Role::UpBias, Role::DownBias];
+        let biases = biases.map(|role| spec.mlp.bias.then_some(role));
+        Self::of_roles(loader, spec, [Role::Gate, Role::Up, Role::Down], biases)
+    }
+
+    /// Reads one expert of the loader's layer.
+    pub fn load_expert(
+        loader: &mut Loader,
+        spec: &ModelSpec,
+        expert: u32,
+    ) -> std::result::Result<Self, CandleError> {
+        let roles = [Role::ExpertGate(expert), Role::ExpertUp(expert), Role::ExpertDown(expert)];
+        Self::of_roles(loader, spec, roles, [None; 3])
+    }
+
+    fn of_roles(
+        loader: &mut Loader,
+        spec: &ModelSpec,
+        [gate, up, down]: [Role; 3],
+        [gate_bias, up_bias, down_bias]: [Option<Role>; 3],
+    ) -> std::result::Result<Self, CandleError> {
+        let MlpSpec { intermediate, activation, gated, .. } = spec.mlp;
+        let (inward, outward) = ([intermediate, spec.hidden], [spec.hidden, intermediate]);
         Ok(Self {
             activation,
-            gate: gated.then(|| Linear::load(loader, Role::Gate, None, inward)).transpose()?,
-            up: Linear::load(loader, Role::Up, bias_of(Role::UpBias), inward)?,
-            down: Linear::load(
-                loader,
-                Role::Down,
-                bias_of(Role::DownBias),
-                [spec.hidden, intermediate],
-            )?,
+            gate: gated.then(|| Linear::load(loader, gate, gate_bias, inward)).transpose()?,
+            up: Linear::load(loader, up, up_bias, inward)?,
+            down: Linear::load(loader, down, down_bias, outward)?,
         })
     }
 

@@ -1,14 +1,15 @@
 //! Rotary position embedding (Su et al. 2021, <https://arxiv.org/abs/2104.09864>), in f32.
 
 use candle_core::{DType, Device, Result, Tensor};
-use tgi_model::rope::inverse_frequencies;
+use tgi_model::rope::RopeTable;
 use tgi_model::spec::{Rope, RopeLayout};
 
 /// Frequencies of one set of rope parameters.
 pub(crate) struct Rotary {
     layout: RopeLayout,
-    /// `[1, dimensions / 2]`, radians a position.
-    frequencies: Tensor,
+    /// Pairs that turn.
+    pairs: usize,
+    table: RopeTable,
 }
 
 /// Angles of one step's tokens.
@@ -22,24 +23,23 @@ pub(crate) struct Rotation {
 
 impl Rotary {
     /// The leading `dimensions` elements of each head will turn.
-    pub fn new(
-        rope: &Rope,
-        layout: RopeLayout,
-        dimensions: usize,
-        device: &Device,
-    ) -> Result<Self> {
-        let frequencies = inverse_frequencies(rope, dimensions);
-        Ok(Self {
-            layout,
-            frequencies: Tensor::from_vec(frequencies, (1, dimensions / 2), device)?,
-        })
+    pub fn new(rope: &Rope, layout: RopeLayout, dimensions: usize) -> Self {
+        Self { layout, pairs: dimensions / 2, table: RopeTable::new(rope, dimensions) }
     }
 
-    /// Angles at `positions`, `[tokens]` in u32.
-    pub fn at(&self, positions: &Tensor) -> Result<Rotation> {
-        let positions = positions.to_dtype(DType::F32)?.unsqueeze(1)?;
-        let angles = positions.broadcast_mul(&self.frequencies)?.unsqueeze(1)?;
-        Ok(Rotation { layout: self.layout, cos: angles.cos()?, sin: angles.sin()? })
+    /// Angles at `positions`, `[tokens]`.
+    pub fn at(&self, positions: &[u32], device: &Device) -> Result<Rotation> {
+        let angles = positions.iter().flat_map(|&position| {
+            let frequencies = self.table.frequencies(position as usize);
+            frequencies.map(move |frequency| position as f32 * frequency)
+        });
+        let angles = Tensor::from_iter(angles, device)?.reshape(((), 1, self.pairs))?;
+        let amplitude = f64::from(self.table.amplitude());
+        Ok(Rotation {
+            layout: self.layout,
+            cos: (angles.cos()? * amplitude)?,
+            sin: (angles.sin()? * amplitude)?,
+        })
     }
 }
 
@@ -74,12 +74,11 @@ mod tests {
 
     /// Four elements turn and two do not, at position 1.
     fn turn(layout: RopeLayout) -> Vec<f32> {
-        let rope = Rope { base: 1e4, scaling: RopeScaling::None };
-        let rotary = Rotary::new(&rope, layout, 4, &Device::Cpu).unwrap();
-        // A quarter turn for the first pair, none for the second.
-        let frequencies = Tensor::new(&[[FRAC_PI_2, 0.0]], &Device::Cpu).unwrap();
-        let rotary = Rotary { frequencies, ..rotary };
-        let rotation = rotary.at(&Tensor::new(&[1u32], &Device::Cpu).unwrap()).unwrap();
+        // A quarter turn for the first pair, next to none for the second.
+        let divisors = [FRAC_PI_2.recip(), 1e9].into();
+        let rope = Rope { base: 1e4, scaling: RopeScaling::Divided(divisors) };
+        let rotary = Rotary::new(&rope, layout, 4);
+        let rotation = rotary.at(&[1], &Device::Cpu).unwrap();
         let x = Tensor::new(&[[[1f32, 2.0, 3.0, 4.0, 5.0, 6.0]]], &Device::Cpu).unwrap();
         let turned = rotation.apply(&x).unwrap().flatten_all().unwrap();
         turned.to_vec1::<f32>().unwrap().iter().map(|x| (x * 1e4).round() / 1e4).collect()

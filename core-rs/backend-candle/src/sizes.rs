@@ -1,8 +1,7 @@
 //! Bytes that a backend will take in f32, known before anything is loaded.
 
 use tgi_backend::PAGE_TOKENS;
-use tgi_model::spec::{Block, Position};
-use tgi_model::{Model, ModelSpec};
+use tgi_model::{Model, ModelSpec, tensor_shapes};
 
 use crate::CandleOptions;
 
@@ -40,36 +39,7 @@ pub fn arena_bytes(spec: &ModelSpec, options: &CandleOptions) -> u64 {
 }
 
 fn weight_elements(spec: &ModelSpec) -> usize {
-    let norm = spec.hidden * if spec.norm.bias { 2 } else { 1 };
-    let tables = if spec.embedding.tied { 1 } else { 2 } * spec.vocab;
-    let positions = match spec.position {
-        Position::Learned { offset } => spec.context + offset,
-        Position::Rope { .. } | Position::Alibi => 0,
-    };
-    let norms = match spec.block {
-        Block::Sequential { post_norms: true } => 2 * norm + 2 * spec.hidden,
-        Block::Sequential { post_norms: false } => 2 * norm,
-        Block::Parallel => norm,
-    };
-    let layer = norms + attention_elements(spec) + mlp_elements(spec);
-    (tables + positions) * spec.hidden + norm + spec.layers * layer
-}
-
-fn attention_elements(spec: &ModelSpec) -> usize {
-    let attention = &spec.attention;
-    let q_width = attention.heads * attention.head_size;
-    let qkv_width = q_width + 2 * attention.kv_heads * attention.head_size;
-    let qkv_bias = if attention.qkv_bias { qkv_width } else { 0 };
-    let output_bias = if attention.output_bias { spec.hidden } else { 0 };
-    let norms = if attention.qk_norm { 2 * attention.head_size } else { 0 };
-    (qkv_width + q_width) * spec.hidden + qkv_bias + output_bias + norms
-}
-
-fn mlp_elements(spec: &ModelSpec) -> usize {
-    let mlp = &spec.mlp;
-    let maps = if mlp.gated { 3 } else { 2 };
-    let biases = if mlp.bias { mlp.intermediate + spec.hidden } else { 0 };
-    maps * mlp.intermediate * spec.hidden + biases
+    tensor_shapes(spec).iter().map(|(.., shape)| shape.iter().product::<usize>()).sum()
 }
 
 #[cfg(test)]

@@ -40,6 +40,9 @@ pub(crate) struct View {
     /// 0 where a token sees a key and minus infinity elsewhere, `[tokens, keys]`; `None` when each
     /// sees all.
     pub mask: Option<Tensor>,
+    /// Minus the positions between token and key, `[tokens, keys]`, where positions are linear
+    /// biases.
+    pub distances: Option<Tensor>,
 }
 
 impl Step {
@@ -48,19 +51,22 @@ impl Step {
         batch: &Batch,
         ropes: &[Rotary],
         windows: &[Option<usize>],
+        has_biases: bool,
         device: &Device,
     ) -> Result<Self> {
-        let positions = Tensor::new(batch.positions.as_slice(), device)?;
-        let view = |span, window| View::new(batch, span, window, device);
+        let view = |span, window| View::new(batch, span, (window, has_biases), device);
         let views = |window: &Option<usize>| {
             batch.sequences.iter().map(|span| view(span, *window)).collect::<Result<_>>()
         };
         Ok(Self {
             tokens: Tensor::new(batch.tokens.as_slice(), device)?,
-            rotations: ropes.iter().map(|rope| rope.at(&positions)).collect::<Result<_>>()?,
+            rotations: ropes
+                .iter()
+                .map(|rope| rope.at(&batch.positions, device))
+                .collect::<Result<_>>()?,
             runs: batch.sequences.iter().flat_map(|span| runs(batch, span)).collect(),
             views: windows.iter().map(views).collect::<Result<_>>()?,
-            positions,
+            positions: Tensor::new(batch.positions.as_slice(), device)?,
         })
     }
 
@@ -78,7 +84,7 @@ impl View {
     fn new(
         batch: &Batch,
         span: &SequenceSpan,
-        window: Option<usize>,
+        (window, has_biases): (Option<usize>, bool),
         device: &Device,
     ) -> Result<Self> {
         let end = span.kv_len + span.tokens.len();
@@ -87,16 +93,23 @@ impl View {
         let start = first_seen(span.kv_len);
         let slots = (start..end).map(|position| slot(batch, span, position) as u32);
         let slots = Tensor::from_iter(slots, device)?;
+        let shape = (span.tokens.len(), end - start);
+        let distances = if has_biases {
+            let row = |query| (start..end).map(move |key| key as f32 - query as f32);
+            Some(Tensor::from_iter((span.kv_len..end).flat_map(row), device)?.reshape(shape)?)
+        } else {
+            None
+        };
         if span.tokens.len() == 1 {
-            return Ok(Self { rows: span.tokens.clone(), slots, mask: None });
+            return Ok(Self { rows: span.tokens.clone(), slots, mask: None, distances });
         }
         let row = |query: usize| {
             let seen = first_seen(query)..=query;
             (start..end).map(move |key| if seen.contains(&key) { 0.0 } else { f32::NEG_INFINITY })
         };
         let mask: Vec<f32> = (span.kv_len..end).flat_map(row).collect();
-        let mask = Tensor::from_vec(mask, (span.tokens.len(), end - start), device)?;
-        Ok(Self { rows: span.tokens.clone(), slots, mask: Some(mask) })
+        let mask = Some(Tensor::from_vec(mask, shape, device)?);
+        Ok(Self { rows: span.tokens.clone(), slots, mask, distances })
     }
 }
 
@@ -129,7 +142,7 @@ mod tests {
     }
 
     fn view(batch: &Batch, window: Option<usize>) -> (Vec<u32>, Option<Vec<Vec<f32>>>) {
-        let view = View::new(batch, &batch.sequences[1], window, &Device::Cpu).unwrap();
+        let view = View::new(batch, &batch.sequences[1], (window, false), &Device::Cpu).unwrap();
         (view.slots.to_vec1().unwrap(), view.mask.map(|mask| mask.to_vec2().unwrap()))
     }
 
@@ -148,6 +161,14 @@ mod tests {
         assert_eq!(slots, [5 * 32 + 30, 5 * 32 + 31, 2 * 32, 2 * 32 + 1]);
         assert_eq!(mask, None);
         assert_eq!(view(&batch, None).0.len(), 34);
+    }
+
+    #[test]
+    fn distances_reach_back_from_each_token() {
+        let batch = batch(2, &[0], 1);
+        let view = View::new(&batch, &batch.sequences[1], (None, true), &Device::Cpu).unwrap();
+        let distances = view.distances.unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(distances, [[-1.0, 0.0, 1.0], [-2.0, -1.0, 0.0]]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use candle_core::DType;
 use tgi_backend::PAGE_TOKENS;
 use tgi_model::ModelSpec;
-use tgi_model::spec::Position;
+use tgi_model::spec::{Experts, Position};
 
 use crate::{CandleError, CandleOptions};
 
@@ -24,9 +24,16 @@ pub(crate) fn check_spec(spec: &ModelSpec) -> Result<(), CandleError> {
     if attention.windows.contains(&Some(0)) {
         return fail("an attention window is 0 tokens, expected 1 or more".to_owned());
     }
+    if let Some(Experts { count, used, .. }) = spec.mlp.experts {
+        if used == 0 || used > count {
+            return fail(format!("a token uses {used} of {count} experts, expected 1 to {count}"));
+        }
+        if spec.mlp.bias {
+            return fail("its experts have biases, which are not known".to_owned());
+        }
+    }
     match &spec.position {
-        Position::Alibi => fail("its positions are ALiBi, known are rope and learned".to_owned()),
-        Position::Learned { .. } => Ok(()),
+        Position::Alibi { .. } | Position::Learned { .. } => Ok(()),
         Position::Rope { dimensions, layers, .. } => {
             let size = attention.head_size;
             if layers.len() != spec.layers {

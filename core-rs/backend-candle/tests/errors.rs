@@ -7,7 +7,7 @@ use common::{forward, largest_difference, plain_pass, random_backend};
 use tgi_backend::{Backend, BackendError, Batch};
 use tgi_backend_candle::{CandleBackend, CandleError, CandleOptions, DType};
 use tgi_model::ModelSpec;
-use tgi_model::spec::{Position, Role};
+use tgi_model::spec::{Experts, Role};
 
 fn load_error(spec: &ModelSpec, options: &CandleOptions) -> String {
     let read = |role, layer, shape: &[usize]| Ok(weights(role, layer, shape));
@@ -29,9 +29,11 @@ fn batch_error(batch: &Batch) -> String {
 }
 
 #[test]
-fn alibi_is_refused_at_load() {
-    let message = spec_error(|spec| spec.position = Position::Alibi);
-    let expected = "Cannot run llama on the candle backend: its positions are ALiBi, known are rope and learned";
+fn more_experts_for_a_token_than_there_are_are_refused_at_load() {
+    let experts = Experts { count: 4, used: 5, normalized: true };
+    let message = spec_error(|spec| spec.mlp.experts = Some(experts));
+    let expected =
+        "Cannot run llama on the candle backend: a token uses 5 of 4 experts, expected 1 to 4";
     assert_eq!(message, expected);
 }
 

@@ -6,7 +6,7 @@ mod common;
 use common::random_model::{layer_normed, llama, weights};
 use common::{largest_difference, plain_pass, random_backend};
 use tgi_model::ModelSpec;
-use tgi_model::spec::{Activation, Block, NormKind, Position, Role};
+use tgi_model::spec::{Activation, Block, NormKind, Norms, Position, Role};
 
 const TOKEN: usize = 7;
 
@@ -45,8 +45,11 @@ impl Scalars {
         let normed = norm(Role::AttentionNorm, Role::AttentionNormBias, x);
         let attended = add(x, &self.attention(layer, &normed));
         let mlp = match self.spec.block {
-            Block::Parallel => self.mlp(layer, &normed),
-            Block::Sequential { .. } => {
+            Block::Parallel { mlp_norm: false } => self.mlp(layer, &normed),
+            Block::Parallel { mlp_norm: true } => {
+                self.mlp(layer, &norm(Role::MlpNorm, Role::MlpNormBias, x))
+            }
+            Block::Sequential(_) => {
                 self.mlp(layer, &norm(Role::MlpNorm, Role::MlpNormBias, &attended))
             }
         };
@@ -70,7 +73,7 @@ impl Scalars {
         let inward = [mlp.intermediate, hidden];
         let mut inner = linear(Role::Up, bias(Role::UpBias), layer, inward, x);
         if mlp.gated {
-            let gate = linear(Role::Gate, None, layer, inward, x);
+            let gate = linear(Role::Gate, bias(Role::GateBias), layer, inward, x);
             for (up, gate) in inner.iter_mut().zip(gate) {
                 *up *= activate(mlp.activation, gate);
             }
@@ -152,10 +155,7 @@ fn layer_norms_learned_positions_and_all_biases_in_a_parallel_block() {
 
 #[test]
 fn layer_norms_in_a_sequential_block() {
-    agrees_with_scalars(ModelSpec {
-        block: Block::Sequential { post_norms: false },
-        ..layer_normed()
-    });
+    agrees_with_scalars(ModelSpec { block: Block::Sequential(Norms::Before), ..layer_normed() });
 }
 
 #[test]

@@ -6,6 +6,7 @@ use tgi_model::spec::Position;
 
 use crate::activation::ActivationBlock;
 use crate::attention::{KvCache, KvShape, MAX_ROWS, Partial, Scratch};
+use crate::decoder::Routes;
 use crate::decoder::peaks::{BLOCK_PANELS, BlockPeak, blocks};
 use crate::options::{CpuOptions, KvFormat};
 use crate::product::PanelRow;
@@ -126,8 +127,10 @@ pub struct Arena {
     pub projected: [Shared<f32>; 3],
     /// Output of attention.
     pub attended: Activations,
-    /// Between the MLP's projections.
+    /// Between the MLP's projections; with experts a row for each that a token uses.
     pub gated: Activations,
+    /// Which experts the tokens use.
+    pub routes: Option<Routes>,
     /// Cosines and sines of each distinct rope, `[tokens][pairs]` each.
     pub turns: Vec<[Shared<f32>; 2]>,
     /// Soft-maxes of split attention, `[PARTIAL_ROWS]`.
@@ -146,6 +149,11 @@ pub struct Arena {
     pub workers: PerWorker<Worker>,
 }
 
+/// MLPs that a token passes through.
+fn used(spec: &ModelSpec) -> usize {
+    spec.mlp.experts.map_or(1, |experts| experts.used)
+}
+
 impl Arena {
     /// Takes all of it.
     pub fn new(spec: &ModelSpec, options: &CpuOptions, ropes: usize, threads: usize) -> Self {
@@ -159,7 +167,8 @@ impl Arena {
             projected: [widths.query, widths.key, widths.key]
                 .map(|width| Shared::new(tokens * width)),
             attended: Activations::new(tokens, widths.query),
-            gated: Activations::new(tokens, widths.intermediate),
+            gated: Activations::new(tokens * used(spec), widths.intermediate),
+            routes: spec.mlp.experts.map(|experts| Routes::new(experts, tokens)),
             turns: (0..ropes).map(|_| [0, 1].map(|_| Shared::new(tokens * widths.pairs))).collect(),
             partials: Shared::new(PARTIAL_ROWS),
             partial_values: Shared::new(PARTIAL_ROWS * widths.head),
@@ -176,14 +185,15 @@ impl Arena {
     pub fn bytes(spec: &ModelSpec, options: &CpuOptions) -> u64 {
         let widths = Widths::new(spec);
         let block = size_of::<ActivationBlock>() / 32;
-        let activations = widths.hidden + widths.query + widths.intermediate;
+        let activations = widths.hidden + widths.query + used(spec) * widths.intermediate;
         let floats =
             2 * widths.hidden + activations + widths.query + 2 * widths.key + 4 * widths.pairs;
         let token = 4 * floats + block * activations;
         let split = PARTIAL_ROWS * (size_of::<Partial>() + 4 * widths.head);
         let own = options.threads() * BLOCK_PANELS * size_of::<PanelRow>();
         let row = 4 * spec.vocab + size_of::<BlockPeak>() * blocks(spec.vocab) + own;
-        (options.batch_tokens * token + split + options.logit_rows * row) as u64
+        let routes = spec.mlp.experts.map_or(0, |it| Routes::bytes(it, options.batch_tokens));
+        (options.batch_tokens * token + split + options.logit_rows * row + routes) as u64
     }
 
     fn kv_shape(spec: &ModelSpec, format: KvFormat) -> KvShape {

@@ -55,7 +55,7 @@ impl CpuBackend {
         let ropes = RopeTables::new(spec);
         let pool = Pool::new(threads);
         Ok(Self {
-            arena: Arena::new(spec, options, ropes.frequencies.len(), pool.threads()),
+            arena: Arena::new(spec, options, ropes.tables.len(), pool.threads()),
             weights,
             ropes,
             plan: Plan::new(options.batch_tokens),

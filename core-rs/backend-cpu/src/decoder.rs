@@ -5,17 +5,21 @@
 //! regions wrote: that is what the `SAFETY` lines below rely on.
 
 mod attend;
+mod experts;
 mod heads;
 mod logits;
 mod mlp;
 pub mod peaks;
 mod plan;
 mod project;
+mod route;
+mod row_norms;
 mod rows;
 mod units;
 
 pub use heads::{MAX_HEAD, RopeTables};
 pub use plan::{Plan, Rows};
+pub use route::Routes;
 pub use units::{Cut, Unit};
 
 use std::ops::Range;
@@ -30,7 +34,7 @@ use crate::matrix::Input;
 use crate::norm::NormWeights;
 use crate::pool::Team;
 use crate::product::Blocks;
-use crate::weights::{Layer, Weights};
+use crate::weights::{FeedForward, Layer, Weights};
 use project::{Source, Target};
 
 /// What a step works on.
@@ -85,7 +89,7 @@ impl Step<'_> {
     ) -> Option<&'w NormWeights> {
         let (arena, layer, rows) = (self.arena, at.layer, at.rows);
         let (tokens, whole) = (rows.tokens.len(), rows.whole);
-        let mut normed = self.norm(team, (rows, tokens), pending, &layer.attention_norm);
+        let mut normed = self.norm(team, (rows, tokens), pending, layer.attention_norm.as_ref());
         let [query, key, value] = &arena.projected;
         self.project(
             team,
@@ -101,24 +105,40 @@ impl Step<'_> {
         if whole == 0 {
             return None;
         }
+        let is_parallel = matches!(self.spec.block, Block::Parallel { .. });
+        let mlp_norm = layer.mlp_norm.as_ref();
+        if is_parallel && mlp_norm.is_some() {
+            // The MLP reads the residual stream as attention found it.
+            normed = self.norm(team, (rows, whole), None, mlp_norm);
+        }
         let attended = Source::Ready { from: &arena.attended, stride: whole };
         let joining = self.joining(layer.post_attention_norm.is_some());
         self.project(team, rows, &attended, &[(&layer.output, joining, whole)]);
-        if let (Block::Sequential { .. }, Some(mlp_norm)) = (self.spec.block, &layer.mlp_norm) {
+        if !is_parallel {
             let pending = layer.post_attention_norm.as_ref();
             normed = self.norm(team, (rows, whole), pending, mlp_norm);
         }
-        self.mlp(team, rows, &normed, layer);
-        let gated = Source::Ready { from: &arena.gated, stride: whole };
         let joining = self.joining(layer.post_mlp_norm.is_some());
-        self.project(team, rows, &gated, &[(&layer.down, joining, whole)]);
+        match &layer.feed_forward {
+            FeedForward::Dense(mlp) => {
+                self.mlp(team, rows, &normed, mlp);
+                let gated = Source::Ready { from: &arena.gated, stride: whole };
+                self.project(team, rows, &gated, &[(&mlp.down, joining, whole)]);
+            }
+            FeedForward::Experts(experts) => self.experts(team, rows, &normed, experts, joining),
+        }
         layer.post_mlp_norm.as_ref()
     }
 
     /// Where a block's projection goes: to the residual stream, or to `y` when a norm follows.
     fn joining(&self, has_norm: bool) -> Target<'_> {
         let (arena, width) = (self.arena, self.arena.widths.hidden);
-        if has_norm { Target::Tokens(&arena.y, width) } else { Target::Add(&arena.x, width) }
+        match (has_norm, self.spec.residual_scale) {
+            // The norm's weights hold the factor.
+            (true, _) => Target::Tokens(&arena.y, width),
+            (false, 1.0) => Target::Add(&arena.x, width),
+            (false, factor) => Target::AddScaled(&arena.x, width, factor),
+        }
     }
 
     fn tokens(&self) -> usize {

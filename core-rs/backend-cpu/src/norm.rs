@@ -14,13 +14,13 @@ pub struct NormWeights {
     pub bias: Vec<f32>,
 }
 
-/// `out = norm(x)`; both as long as the weights, whole vectors, zero beyond the width.
+/// What is taken off each element, and the factor on the rest.
 ///
 /// Sums run over the vectors in order, lane by lane, and then over the lanes.
 #[inline(always)]
-pub fn norm<S: Simd>(simd: S, norm: &Norm, weights: &NormWeights, x: &[f32], out: &mut [f32]) {
-    let x = x.as_chunks::<LANES>().0;
-    let width = weights.width as f32;
+fn moments<S: Simd>(simd: S, norm: &Norm, width: usize, x: &[[f32; LANES]]) -> (S::F, S::F) {
+    let beyond = (x.len() * LANES - width) as f32;
+    let width = width as f32;
     let mut sum = simd.splat(0.0);
     let mut mean = 0.0;
     if norm.kind == NormKind::Layer {
@@ -35,14 +35,32 @@ pub fn norm<S: Simd>(simd: S, norm: &Norm, weights: &NormWeights, x: &[f32], out
         let x = simd.sub(simd.load(x), center);
         sum = simd.fma(x, x, sum);
     }
-    let beyond = (x.len() * LANES - weights.width) as f32;
     let variance = (simd.sum(sum) - beyond * mean * mean) / width;
-    let factor = simd.splat(1.0 / (variance + norm.epsilon).sqrt());
+    (center, simd.splat(1.0 / (variance + norm.epsilon).sqrt()))
+}
+
+/// `out = norm(x)`; both as long as the weights, whole vectors, zero beyond the width.
+#[inline(always)]
+pub fn norm<S: Simd>(simd: S, norm: &Norm, weights: &NormWeights, x: &[f32], out: &mut [f32]) {
+    let x = x.as_chunks::<LANES>().0;
+    let (center, factor) = moments(simd, norm, weights.width, x);
     let (weight, bias) = (weights.weight.as_chunks().0, weights.bias.as_chunks().0);
     let out = out.as_chunks_mut().0;
     for (((x, weight), bias), out) in x.iter().zip(weight).zip(bias).zip(out) {
         let x = simd.mul(simd.sub(simd.load(x), center), factor);
         simd.store(simd.fma(x, simd.load(weight), simd.load(bias)), out);
+    }
+}
+
+/// `x = norm(x)`, otherwise as [`norm`].
+#[inline(always)]
+pub fn norm_in_place<S: Simd>(simd: S, norm: &Norm, weights: &NormWeights, x: &mut [f32]) {
+    let x = x.as_chunks_mut::<LANES>().0;
+    let (center, factor) = moments(simd, norm, weights.width, x);
+    let (weight, bias) = (weights.weight.as_chunks().0, weights.bias.as_chunks().0);
+    for ((x, weight), bias) in x.iter_mut().zip(weight).zip(bias) {
+        let value = simd.mul(simd.sub(simd.load(x), center), factor);
+        simd.store(simd.fma(value, simd.load(weight), simd.load(bias)), x);
     }
 }
 
@@ -59,6 +77,17 @@ mod tests {
             let mut out = vec![0.0; self.2.len()];
             norm(simd, self.0, self.1, self.2, &mut out);
             out
+        }
+    }
+
+    struct RunInPlace<'a>(&'a Norm, &'a NormWeights, &'a [f32]);
+    impl Kernel for RunInPlace<'_> {
+        type Output = Vec<f32>;
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) -> Vec<f32> {
+            let mut x = self.2.to_vec();
+            norm_in_place(simd, self.0, self.1, &mut x);
+            x
         }
     }
 
@@ -98,6 +127,7 @@ mod tests {
             }
             for isa in Isa::available() {
                 assert_eq!(isa.run(Run(&spec, &weights, &x)), first, "{isa:?}");
+                assert_eq!(isa.run(RunInPlace(&spec, &weights, &x)), first, "{isa:?}");
             }
         }
     }

@@ -11,6 +11,8 @@ pub enum KvFormat {
     /// IEEE half precision.
     #[default]
     F16,
+    /// Single precision: for comparisons, at twice the size.
+    F32,
     /// Bytes with a scale for each token, head and 32 elements: little more than half the size.
     Int8,
 }

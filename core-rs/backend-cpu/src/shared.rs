@@ -28,6 +28,8 @@ unsafe impl Plain for u8 {}
 // SAFETY: as above.
 unsafe impl Plain for u16 {}
 // SAFETY: as above.
+unsafe impl Plain for u32 {}
+// SAFETY: as above.
 unsafe impl Plain for f32 {}
 // SAFETY: these hold numbers only.
 unsafe impl Plain for ActivationBlock {}

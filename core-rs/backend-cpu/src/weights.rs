@@ -1,6 +1,6 @@
 //! The weights of a model, re-tiled.
 
-use tgi_model::spec::{Norm, Position, RopeLayout};
+use tgi_model::spec::{Block, Norm, Position, RopeLayout};
 use tgi_model::{Model, ModelError, ModelSpec, Role, StorageType, TensorInfo};
 
 use crate::error::CpuError;
@@ -17,10 +17,36 @@ pub struct Linear {
     pub bias: Option<Vec<f32>>,
 }
 
+/// One MLP.
+pub struct Mlp {
+    /// Gate projection.
+    pub gate: Option<Linear>,
+    /// Up projection.
+    pub up: Linear,
+    /// Down projection.
+    pub down: Linear,
+}
+
+/// The feed-forward part of a block.
+pub enum FeedForward {
+    /// One MLP for all tokens.
+    Dense(Mlp),
+    /// Several, of which each token uses a few.
+    Experts(Experts),
+}
+
+/// A mixture of experts.
+pub struct Experts {
+    /// `[experts, hidden]`.
+    pub router: Linear,
+    /// Without biases.
+    pub mlps: Vec<Mlp>,
+}
+
 /// One decoder block.
 pub struct Layer {
-    /// Before attention.
-    pub attention_norm: NormWeights,
+    /// Before attention, where it has one.
+    pub attention_norm: Option<NormWeights>,
     /// Query projection.
     pub query: Linear,
     /// Key projection.
@@ -35,30 +61,31 @@ pub struct Layer {
     pub output: Linear,
     /// After attention.
     pub post_attention_norm: Option<NormWeights>,
-    /// Before the MLP; a parallel block has none.
+    /// Before the MLP, where it has one of its own.
     pub mlp_norm: Option<NormWeights>,
-    /// Gate projection.
-    pub gate: Option<Linear>,
-    /// Up projection.
-    pub up: Linear,
-    /// Down projection.
-    pub down: Linear,
+    /// MLP, or experts.
+    pub feed_forward: FeedForward,
     /// After the MLP.
     pub post_mlp_norm: Option<NormWeights>,
 }
 
 impl Layer {
     fn bytes(&self) -> usize {
-        let linears = [&self.query, &self.key, &self.value, &self.output, &self.up, &self.down];
+        let attention = [&self.query, &self.key, &self.value, &self.output];
+        let (router, mlps) = match &self.feed_forward {
+            FeedForward::Dense(mlp) => (None, std::slice::from_ref(mlp)),
+            FeedForward::Experts(experts) => (Some(&experts.router), experts.mlps.as_slice()),
+        };
+        let of_mlps = mlps.iter().flat_map(|mlp| [&mlp.up, &mlp.down].into_iter().chain(&mlp.gate));
         let norms = [
-            Some(&self.attention_norm),
+            self.attention_norm.as_ref(),
             self.query_norm.as_ref(),
             self.key_norm.as_ref(),
             self.post_attention_norm.as_ref(),
             self.mlp_norm.as_ref(),
             self.post_mlp_norm.as_ref(),
         ];
-        let linears = linears.into_iter().chain(&self.gate).map(|linear| {
+        let linears = attention.into_iter().chain(router).chain(of_mlps).map(|linear| {
             let bias = linear.bias.as_ref().map_or(0, |bias| size_of_val(&bias[..]));
             linear.matrix.bytes() + bias
         });
@@ -74,6 +101,8 @@ fn norm_bytes(norm: &NormWeights) -> usize {
 pub struct Weights {
     /// Token embedding, and the head when it is tied.
     pub embedding: Box<dyn Matrix>,
+    /// On the embedding.
+    pub embedding_norm: Option<NormWeights>,
     /// Learned positions.
     pub positions: Option<Box<dyn Matrix>>,
     /// Before the head.
@@ -123,7 +152,8 @@ impl Weights {
         let tables = [Some(&self.embedding), self.positions.as_ref(), self.head.as_ref()];
         let tables: usize = tables.into_iter().flatten().map(|matrix| matrix.bytes()).sum();
         let layers: usize = self.layers.iter().map(Layer::bytes).sum();
-        (tables + norm_bytes(&self.output_norm) + layers) as u64
+        let embedding_norm = self.embedding_norm.as_ref().map_or(0, norm_bytes);
+        (tables + embedding_norm + norm_bytes(&self.output_norm) + layers) as u64
     }
 
     /// Re-tiles everything, with `threads` threads.
@@ -136,6 +166,11 @@ impl Weights {
             Loader { spec, source, threads, slab: Slab::default(), scratch: Slab::default() };
         Ok(Self {
             embedding: loader.matrix(Role::TokenEmbedding, None)?,
+            embedding_norm: if spec.embedding.norm {
+                Some(loader.norm(Role::EmbeddingNorm, Role::EmbeddingNormBias, None)?)
+            } else {
+                None
+            },
             positions: match spec.position {
                 Position::Learned { .. } => Some(loader.matrix(Role::PositionEmbedding, None)?),
                 _ => None,
@@ -158,16 +193,18 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn layer(&self, layer: usize) -> Result<Layer, CpuError> {
-        use tgi_model::spec::Block;
         let (spec, at) = (self.spec, Some(layer));
-        let (attention, bias) = (&spec.attention, spec.mlp.bias);
-        let sequential = matches!(spec.block, Block::Sequential { .. });
-        let post = matches!(spec.block, Block::Sequential { post_norms: true });
-        let head_norm = |role| attention.qk_norm.then(|| self.head_norm(role, layer)).transpose();
+        let attention = &spec.attention;
+        let (before, after) = match spec.block {
+            Block::Sequential(norms) => ([norms.before(); 2], norms.after()),
+            Block::Parallel { mlp_norm } => ([true, mlp_norm], false),
+        };
+        let head_norm = |role| attention.qk_norm.map(|_| self.head_norm(role, layer)).transpose();
+        let post_norm = |role| after.then(|| self.post_norm(role, layer)).transpose();
         let optional =
             |wanted: bool, role, bias| wanted.then(|| self.norm(role, bias, at)).transpose();
         Ok(Layer {
-            attention_norm: self.norm(Role::AttentionNorm, Role::AttentionNormBias, at)?,
+            attention_norm: optional(before[0], Role::AttentionNorm, Role::AttentionNormBias)?,
             query: self.heads(Role::Query, Role::QueryBias, layer)?,
             key: self.heads(Role::Key, Role::KeyBias, layer)?,
             value: self.linear(
@@ -182,14 +219,54 @@ impl Loader<'_> {
                 attention.output_bias.then_some(Role::AttentionOutputBias),
                 layer,
             )?,
-            // Norms after attention and MLP have no bias of their own in any architecture.
-            post_attention_norm: optional(post, Role::PostAttentionNorm, None)?,
-            mlp_norm: optional(sequential, Role::MlpNorm, Some(Role::MlpNormBias))?,
-            gate: spec.mlp.gated.then(|| self.linear(Role::Gate, None, layer)).transpose()?,
-            up: self.linear(Role::Up, bias.then_some(Role::UpBias), layer)?,
-            down: self.linear(Role::Down, bias.then_some(Role::DownBias), layer)?,
-            post_mlp_norm: optional(post, Role::PostMlpNorm, None)?,
+            post_attention_norm: post_norm(Role::PostAttentionNorm)?,
+            mlp_norm: optional(before[1], Role::MlpNorm, Role::MlpNormBias)?,
+            feed_forward: self.feed_forward(layer)?,
+            post_mlp_norm: post_norm(Role::PostMlpNorm)?,
         })
+    }
+
+    fn feed_forward(&self, layer: usize) -> Result<FeedForward, CpuError> {
+        let spec = &self.spec.mlp;
+        let Some(experts) = spec.experts else {
+            let biases = [Role::GateBias, Role::UpBias, Role::DownBias];
+            let biases = biases.map(|role| spec.bias.then_some(role));
+            let roles = [Role::Gate, Role::Up, Role::Down];
+            return Ok(FeedForward::Dense(self.mlp(roles, biases, layer)?));
+        };
+        let mlp = |expert| {
+            let roles =
+                [Role::ExpertGate(expert), Role::ExpertUp(expert), Role::ExpertDown(expert)];
+            self.mlp(roles, [None; 3], layer)
+        };
+        Ok(FeedForward::Experts(Experts {
+            router: self.linear(Role::Router, None, layer)?,
+            mlps: (0..experts.count as u32).map(mlp).collect::<Result<_, _>>()?,
+        }))
+    }
+
+    fn mlp(
+        &self,
+        [gate, up, down]: [Role; 3],
+        [gate_bias, up_bias, down_bias]: [Option<Role>; 3],
+        layer: usize,
+    ) -> Result<Mlp, CpuError> {
+        let gated = self.spec.mlp.gated;
+        Ok(Mlp {
+            gate: gated.then(|| self.linear(gate, gate_bias, layer)).transpose()?,
+            up: self.linear(up, up_bias, layer)?,
+            down: self.linear(down, down_bias, layer)?,
+        })
+    }
+
+    /// A norm after attention or MLP, which has no bias of its own in any architecture. Its weights
+    /// take up the residual stream's factor.
+    fn post_norm(&self, role: Role, layer: usize) -> Result<NormWeights, CpuError> {
+        let mut norm = self.norm(role, None, Some(layer))?;
+        for weight in &mut norm.weight {
+            *weight *= self.spec.residual_scale;
+        }
+        Ok(norm)
     }
 
     fn matrix(&self, role: Role, layer: Option<usize>) -> Result<Box<dyn Matrix>, CpuError> {
@@ -290,6 +367,7 @@ fn tensor_bytes(role: Role, tensor: &TensorInfo) -> u64 {
         (
             Role::AttentionNorm
             | Role::MlpNorm
+            | Role::EmbeddingNorm
             | Role::OutputNorm
             | Role::PostAttentionNorm
             | Role::PostMlpNorm
@@ -297,7 +375,13 @@ fn tensor_bytes(role: Role, tensor: &TensorInfo) -> u64 {
             | Role::KeyNorm,
             _,
         ) => 2 * 4 * padded,
-        (Role::AttentionNormBias | Role::MlpNormBias | Role::OutputNormBias, _) => 0,
+        (
+            Role::AttentionNormBias
+            | Role::MlpNormBias
+            | Role::EmbeddingNormBias
+            | Role::OutputNormBias,
+            _,
+        ) => 0,
         (_, 1) => 4 * padded,
         _ => {
             let rows = tensor.shape[..tensor.shape.len() - 1].iter().product();

@@ -98,8 +98,11 @@ fn bytes_of(dtype: GgmlDType, elements: usize) -> usize {
 
 /// A tensor: equal for equal arguments. Vectors are near 1, as norms are.
 fn tensor(role: Role, layer: Option<usize>, dtype: GgmlDType, shape: &[usize]) -> Vec<u8> {
-    let seed = (role as u64) << 32 | layer.map_or(0, |layer| layer as u64 + 1);
-    let mut random = SplitMix(seed);
+    // FNV-1a of the role's name (Fowler, Noll and Vo 1991).
+    let name = format!("{role:?}").bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mut random = SplitMix(name << 8 | layer.map_or(0, |layer| layer as u64 + 1));
     let elements = shape.iter().product();
     match (dtype, shape) {
         (GgmlDType::F32, _) => {

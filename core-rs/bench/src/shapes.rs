@@ -2,8 +2,8 @@
 
 use candle_core::quantized::GgmlDType;
 use tgi_model::spec::{
-    Activation, Attention, Block, Embedding, Mlp, Norm, NormKind, Position, Rope, RopeLayout,
-    RopeScaling,
+    Activation, Attention, Block, Embedding, Mlp, Norm, NormKind, Norms, Position, Rope,
+    RopeLayout, RopeScaling,
 };
 use tgi_model::{ModelSpec, Role};
 
@@ -190,7 +190,7 @@ impl Shape {
                 head_size: self.head_size,
                 scale: (self.head_size as f32).sqrt().recip(),
                 soft_cap: None,
-                qk_norm: false,
+                qk_norm: None,
                 qkv_bias: self.qkv_bias,
                 output_bias: false,
                 windows: vec![None; self.layers],
@@ -198,17 +198,25 @@ impl Shape {
             position: Position::Rope {
                 layout,
                 dimensions: self.head_size,
-                layers: vec![rope; self.layers],
+                layers: vec![Some(rope); self.layers],
             },
             norm: Norm { kind: NormKind::Rms, epsilon: 1e-5, weight_offset: 0.0, bias: false },
-            block: Block::Sequential { post_norms: false },
+            block: Block::Sequential(Norms::Before),
+            residual_scale: 1.0,
             mlp: Mlp {
                 intermediate: self.intermediate,
                 activation: Activation::Silu,
                 gated: true,
                 bias: false,
+                experts: None,
             },
-            embedding: Embedding { tied: true, scale: 1.0, logit_scale: 1.0, logit_soft_cap: None },
+            embedding: Embedding {
+                tied: true,
+                scale: 1.0,
+                norm: false,
+                logit_scale: 1.0,
+                logit_soft_cap: None,
+            },
         }
     }
 }

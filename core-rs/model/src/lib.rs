@@ -14,9 +14,10 @@
 //! | `tensors` | which tensors a specification implies, and their names |
 //! | [`tokenizer`] | text to token ids and back |
 //! | [`chat_template`] | messages to a prompt |
-//! | [`rope`] | rotary frequencies |
+//! | [`rope`], [`alibi`] | frequencies of rope, slopes of linear biases |
 //! | `weight_format` | weights rounded or quantized at load |
 
+pub mod alibi;
 mod architectures;
 pub mod chat_template;
 mod checkpoint;

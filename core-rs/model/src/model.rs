@@ -88,8 +88,8 @@ impl Model {
 
     fn read(bytes: Mmap) -> Result<Self, Defect> {
         let mut header = gguf::read(&bytes)?;
-        let spec = architectures::spec(&header)?;
-        let tensors = tensors::assign(&spec, header.tensors)?;
+        let spec = architectures::spec(&header, &bytes)?;
+        let tensors = tensors::assign(&spec, &header.tensors)?;
         let tokenizer = tokenizer::from_metadata(&mut header.metadata)?;
         if tokenizer.vocab() != spec.vocab {
             return Err(Defect::malformed(format!(

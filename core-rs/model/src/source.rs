@@ -69,6 +69,7 @@ pub(crate) struct Source {
 
 impl Source {
     /// A tensor that is already as its role wants it.
+    #[cfg(test)]
     pub fn whole(tensor: Tensor) -> Self {
         let rows = Rows::all(tensor.shape.first().copied().unwrap_or(0));
         Self { shape: tensor.shape.clone(), parts: vec![(tensor, rows)] }

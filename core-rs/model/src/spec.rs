@@ -4,6 +4,8 @@
 //! [`crate::architectures`], never new code in a backend. The vocabulary follows the GGUF
 //! specification and the Hugging Face configurations.
 
+use std::sync::Arc;
+
 /// Everything a decoder must know about a model besides its weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelSpec {
@@ -25,6 +27,9 @@ pub struct ModelSpec {
     pub norm: Norm,
     /// How attention and MLP are joined in a block.
     pub block: Block,
+    /// Factor on what attention and MLP add to the residual stream (Granite's
+    /// `residual_multiplier`), else 1.
+    pub residual_scale: f32,
     /// Feed-forward part.
     pub mlp: Mlp,
     /// Input embedding and output head.
@@ -44,8 +49,8 @@ pub struct Attention {
     pub scale: f32,
     /// `cap * tanh(score / cap)` on the scores, when given.
     pub soft_cap: Option<f32>,
-    /// Norm over each head of q and k before rope, with weights `[head_size]`.
-    pub qk_norm: bool,
+    /// RMS norms of q and k before rope.
+    pub qk_norm: Option<QkNorm>,
     /// Biases on q, k and v.
     pub qkv_bias: bool,
     /// Bias on the output projection.
@@ -53,6 +58,15 @@ pub struct Attention {
     /// Sliding window of each layer, `[layers]`: a token sees itself and the `w - 1` before it;
     /// `None` sees all.
     pub windows: Vec<Option<usize>>,
+}
+
+/// What a norm of q or k runs over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QkNorm {
+    /// Each head by itself, with weights `[head_size]` that all heads share (Qwen 3, Gemma 3).
+    Head,
+    /// All heads together, with weights `[heads * head_size]` (`OLMo` 2).
+    Row,
 }
 
 /// How positions enter.
@@ -64,11 +78,17 @@ pub enum Position {
         layout: RopeLayout,
         /// Leading elements of a head that rotate; even.
         dimensions: usize,
-        /// Parameters of each layer.
-        layers: Vec<Rope>,
+        /// Parameters of each layer; a layer with `None` knows no positions (`SmolLM3`'s
+        /// `no_rope_layers`).
+        layers: Vec<Option<Rope>>,
     },
-    /// Attention with linear biases.
-    Alibi,
+    /// Attention with linear biases (Press et al. 2021, <https://arxiv.org/abs/2108.12409>):
+    /// `factor * slope * distance` is taken off the scaled scores, with the slopes of
+    /// [`crate::alibi::slope`].
+    Alibi {
+        /// 1 for BLOOM; Falcon scales its biases as its scores, by `1 / sqrt(head_size)`.
+        factor: f32,
+    },
     /// A learned table, added to the embedding; row `position + offset`.
     Learned {
         /// Rows skipped at the front of the table.
@@ -77,7 +97,7 @@ pub enum Position {
 }
 
 /// Rotary parameters of one layer.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rope {
     /// Base frequency, `theta`.
     pub base: f32,
@@ -85,8 +105,12 @@ pub struct Rope {
     pub scaling: RopeScaling,
 }
 
-/// Rope scalings. Frequencies are those of [`crate::rope::inverse_frequencies`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Rope scalings, as `modeling_rope_utils.py` of Hugging Face transformers has them; what they do
+/// to frequencies is in [`crate::rope::RopeTable`].
+///
+/// Where frequencies depend on the length of the text, a token's are those of the text that ends
+/// with it: what decoding token by token gives, however a prompt is cut.
+#[derive(Clone, Debug, PartialEq)]
 pub enum RopeScaling {
     /// As trained.
     None,
@@ -95,6 +119,59 @@ pub enum RopeScaling {
         /// Stretch of the context.
         factor: f32,
     },
+    /// Low frequencies divided by `factor`, high ones kept, a ramp between them (Llama 3.1,
+    /// <https://arxiv.org/abs/2407.21783>).
+    Llama3 {
+        /// Stretch of the context.
+        factor: f32,
+        /// Turns in the original context below which a frequency is low.
+        low: f32,
+        /// Turns in the original context above which a frequency is high.
+        high: f32,
+        /// Positions of the original context.
+        original: usize,
+    },
+    /// The base grows with the text beyond `original` positions (dynamic NTK).
+    Dynamic {
+        /// Stretch of the context.
+        factor: f32,
+        /// Positions of the original context.
+        original: usize,
+    },
+    /// `YaRN` (Peng et al. 2023, <https://arxiv.org/abs/2309.00071>).
+    Yarn(Yarn),
+    /// Each frequency divided by a factor of its own: one list up to `original` positions, another
+    /// beyond (`LongRoPE`, Ding et al. 2024, <https://arxiv.org/abs/2402.13753>).
+    LongRope {
+        /// Divisors up to the original context, `[dimensions / 2]`.
+        short: Arc<[f32]>,
+        /// Divisors beyond it, `[dimensions / 2]`.
+        long: Arc<[f32]>,
+        /// Positions of the original context.
+        original: usize,
+        /// Factor on the turned elements of q and of k.
+        amplitude: f32,
+    },
+    /// Each frequency divided by a factor of its own, `[dimensions / 2]`: how GGUF stores Llama
+    /// 3.1's scaling, as tensor `rope_freqs.weight`.
+    Divided(Arc<[f32]>),
+}
+
+/// Parameters of `YaRN`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Yarn {
+    /// Stretch of the context.
+    pub factor: f32,
+    /// Positions of the original context.
+    pub original: usize,
+    /// Turns in the original context above which a frequency is kept, usually 32.
+    pub beta_fast: f32,
+    /// Turns in the original context below which a frequency is divided by the factor, usually 1.
+    pub beta_slow: f32,
+    /// Whether the ramp between them begins and ends at whole pairs.
+    pub truncate: bool,
+    /// Factor on the turned elements of q and of k, usually `0.1 ln(factor) + 1`.
+    pub amplitude: f32,
 }
 
 /// Which two elements of a head rotate together.
@@ -131,19 +208,42 @@ pub enum NormKind {
 /// How a block joins attention and MLP to the residual stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Block {
-    /// `x += attention(norm(x)); x += mlp(norm(x))`.
-    Sequential {
-        /// Norms on the outputs of attention and MLP too, before they are added (Gemma 2 and 3).
-        post_norms: bool,
-    },
+    /// `x += attention(norm(x)); x += mlp(norm(x))`, with norms at these places.
+    Sequential(Norms),
     /// `x += attention(norm(x)) + mlp(norm(x))`.
-    Parallel,
+    Parallel {
+        /// The MLP has a norm of its own (GPT-NeoX, Falcon 40B), else it shares attention's.
+        mlp_norm: bool,
+    },
+}
+
+/// Where a sequential block has its norms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norms {
+    /// On the inputs of attention and MLP.
+    Before,
+    /// On their inputs, and on their outputs before they are added (Gemma 2 and 3).
+    Around,
+    /// On their outputs alone (`OLMo` 2).
+    After,
+}
+
+impl Norms {
+    /// Whether inputs are normed.
+    pub fn before(self) -> bool {
+        self != Self::After
+    }
+
+    /// Whether outputs are normed.
+    pub fn after(self) -> bool {
+        self != Self::Before
+    }
 }
 
 /// Feed-forward part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mlp {
-    /// Width between the projections.
+    /// Width between the projections; of one expert where there are some.
     pub intermediate: usize,
     /// Activation function.
     pub activation: Activation,
@@ -151,6 +251,21 @@ pub struct Mlp {
     pub gated: bool,
     /// Biases on the projections.
     pub bias: bool,
+    /// Several MLPs of which each token uses a few.
+    pub experts: Option<Experts>,
+}
+
+/// A mixture of experts (Shazeer et al. 2017, <https://arxiv.org/abs/1701.06538>): a token's MLP
+/// is the sum of those with the largest routing weights, each times its weight. Routing weights
+/// are the soft-max of `router(x)` over all experts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Experts {
+    /// Experts of a layer.
+    pub count: usize,
+    /// Those that a token uses.
+    pub used: usize,
+    /// Weights of the used ones are divided by their sum.
+    pub normalized: bool,
 }
 
 /// Activation functions.
@@ -173,6 +288,8 @@ pub struct Embedding {
     pub tied: bool,
     /// Factor on the embedding of each token (Gemma: `sqrt(hidden)`), else 1.
     pub scale: f32,
+    /// A norm on the embedding of each token (BLOOM).
+    pub norm: bool,
     /// Factor on the logits, else 1.
     pub logit_scale: f32,
     /// `cap * tanh(logit / cap)` on the logits, when given.
@@ -186,6 +303,10 @@ pub enum Role {
     TokenEmbedding,
     /// `[positions, hidden]`.
     PositionEmbedding,
+    /// `[hidden]`, on the embedding.
+    EmbeddingNorm,
+    /// `[hidden]`.
+    EmbeddingNormBias,
     /// `[hidden]`.
     OutputNorm,
     /// `[hidden]`.
@@ -208,9 +329,9 @@ pub enum Role {
     Value,
     /// `[kv_heads * head_size]`.
     ValueBias,
-    /// `[head_size]`.
+    /// `[head_size]`, or `[heads * head_size]` by [`QkNorm`].
     QueryNorm,
-    /// `[head_size]`.
+    /// `[head_size]`, or `[kv_heads * head_size]`.
     KeyNorm,
     /// `[hidden, heads * head_size]`.
     AttentionOutput,
@@ -224,6 +345,8 @@ pub enum Role {
     MlpNormBias,
     /// `[intermediate, hidden]`.
     Gate,
+    /// `[intermediate]`.
+    GateBias,
     /// `[intermediate, hidden]`.
     Up,
     /// `[intermediate]`.
@@ -234,4 +357,24 @@ pub enum Role {
     DownBias,
     /// `[hidden]`, after the MLP.
     PostMlpNorm,
+    /// `[experts, hidden]`.
+    Router,
+    /// `[intermediate, hidden]`, of one expert.
+    ExpertGate(u32),
+    /// `[intermediate, hidden]`, of one expert.
+    ExpertUp(u32),
+    /// `[hidden, intermediate]`, of one expert.
+    ExpertDown(u32),
+}
+
+impl Role {
+    /// The expert whose tensor it is.
+    pub fn expert(self) -> Option<u32> {
+        match self {
+            Self::ExpertGate(expert) | Self::ExpertUp(expert) | Self::ExpertDown(expert) => {
+                Some(expert)
+            }
+            _ => None,
+        }
+    }
 }

@@ -1,19 +1,32 @@
 //! Which tensors a specification implies, and what GGUF calls them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::error::Defect;
-use crate::source::{Source, Tensor};
-use crate::spec::{Attention, Block, ModelSpec, Position, Role};
+use crate::source::{Rows, Source, Tensor};
+use crate::spec::{Attention, Block, Mlp, ModelSpec, Position, QkNorm, Role};
 
 /// A role, and the layer for those that every layer has.
 pub(crate) type Key = (Role, Option<usize>);
 
+/// Tensors that may hold the rows of several roles, one role behind the other, when the first of
+/// them has no tensor of its own.
+const STACKED: [(&str, &[Role]); 3] = [
+    ("attn_qkv.weight", &[Role::Query, Role::Key, Role::Value]),
+    ("attn_qkv.bias", &[Role::QueryBias, Role::KeyBias, Role::ValueBias]),
+    ("ffn_up.weight", &[Role::Gate, Role::Up]),
+];
+
+/// Tensors that hold rope's scaling and no weights of a layer.
+pub(crate) const ROPE_FACTORS: [&str; 3] =
+    ["rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight"];
+
 /// The name of a tensor (`gguf-py/gguf/constants.py` of ggml).
 pub(crate) fn name(role: Role, layer: Option<usize>) -> String {
     let (stem, suffix) = stem(role);
+    let expert = role.expert().map(|expert| format!(".{expert}")).unwrap_or_default();
     match layer {
-        Some(layer) => format!("blk.{layer}.{stem}.{suffix}"),
+        Some(layer) => format!("blk.{layer}.{stem}{expert}.{suffix}"),
         None => format!("{stem}.{suffix}"),
     }
 }
@@ -22,6 +35,8 @@ fn stem(role: Role) -> (&'static str, &'static str) {
     match role {
         Role::TokenEmbedding => ("token_embd", "weight"),
         Role::PositionEmbedding => ("position_embd", "weight"),
+        Role::EmbeddingNorm => ("token_embd_norm", "weight"),
+        Role::EmbeddingNormBias => ("token_embd_norm", "bias"),
         Role::OutputNorm => ("output_norm", "weight"),
         Role::OutputNormBias => ("output_norm", "bias"),
         Role::Output => ("output", "weight"),
@@ -40,26 +55,38 @@ fn stem(role: Role) -> (&'static str, &'static str) {
         Role::PostAttentionNorm => ("post_attention_norm", "weight"),
         Role::MlpNorm => ("ffn_norm", "weight"),
         Role::MlpNormBias => ("ffn_norm", "bias"),
-        Role::Gate => ("ffn_gate", "weight"),
-        Role::Up => ("ffn_up", "weight"),
+        Role::Gate | Role::ExpertGate(_) => ("ffn_gate", "weight"),
+        Role::GateBias => ("ffn_gate", "bias"),
+        Role::Up | Role::ExpertUp(_) => ("ffn_up", "weight"),
         Role::UpBias => ("ffn_up", "bias"),
-        Role::Down => ("ffn_down", "weight"),
+        Role::Down | Role::ExpertDown(_) => ("ffn_down", "weight"),
         Role::DownBias => ("ffn_down", "bias"),
         Role::PostMlpNorm => ("post_ffw_norm", "weight"),
+        Role::Router => ("ffn_gate_inp", "weight"),
     }
 }
 
-/// Sorts a GGUF file's tensors by role; exactly those that `spec` implies must be there, in its shapes.
+/// Sorts a file's tensors by role; exactly those that `spec` implies must be there, in its shapes.
 pub(crate) fn assign(
     spec: &ModelSpec,
-    mut found: BTreeMap<String, Tensor>,
+    found: &BTreeMap<String, Tensor>,
 ) -> Result<HashMap<Key, Source>, Defect> {
+    let shapes = shapes(spec);
+    let finder = Finder {
+        found,
+        rows: shapes.iter().map(|(role, _, shape)| (*role, shape[0])).collect(),
+        experts: spec.mlp.experts.map_or(0, |experts| experts.count),
+    };
     let mut assigned = HashMap::new();
-    for (role, layer, shape) in shapes(spec) {
-        let tensor = take(&mut found, role, layer, &shape)?;
-        assigned.insert((role, layer), Source::whole(tensor));
+    for (role, layer, shape) in shapes {
+        let (name, rows, expected) = finder.place(role, layer, &shape);
+        let tensor = finder.tensor(&name, &expected)?;
+        assigned.insert((role, layer), Source { shape, parts: vec![(tensor, rows)] });
     }
-    match found.keys().next() {
+    let used: HashSet<&str> = assigned.values().map(Source::name).collect();
+    let is_unknown =
+        |name: &&String| !used.contains(name.as_str()) && !ROPE_FACTORS.contains(&name.as_str());
+    match found.keys().find(is_unknown) {
         None => Ok(assigned),
         Some(name) => Err(Defect::unsupported(format!(
             "tensor {name} has no use in the architecture {} with {} layers",
@@ -68,23 +95,58 @@ pub(crate) fn assign(
     }
 }
 
-fn take(
-    found: &mut BTreeMap<String, Tensor>,
-    role: Role,
-    layer: Option<usize>,
-    shape: &[usize],
-) -> Result<Tensor, Defect> {
-    let name = name(role, layer);
-    let tensor = found.remove(&name).ok_or_else(|| {
-        Defect::malformed(format!("tensor {name} is missing, expected one of shape {shape:?}"))
-    })?;
-    if tensor.shape != shape {
-        let found = &tensor.shape;
-        return Err(Defect::malformed(format!(
-            "tensor {name} has shape {found:?}, its metadata calls for {shape:?}"
-        )));
+struct Finder<'a> {
+    found: &'a BTreeMap<String, Tensor>,
+    /// Rows of each role.
+    rows: HashMap<Role, usize>,
+    experts: usize,
+}
+
+impl Finder<'_> {
+    /// The tensor that holds a role, the role's rows of it, and the shape that it must have.
+    fn place(
+        &self,
+        role: Role,
+        layer: Option<usize>,
+        shape: &[usize],
+    ) -> (String, Rows, Vec<usize>) {
+        let own = name(role, layer);
+        let mut expected = shape.to_vec();
+        if let (Some(expert), Some(layer), false) =
+            (role.expert(), layer, self.found.contains_key(&own))
+        {
+            let (stem, suffix) = stem(role);
+            expected.insert(0, self.experts);
+            let rows = Rows { first: expert as usize, count: 1, ..Rows::all(self.experts) };
+            return (format!("blk.{layer}.{stem}_exps.{suffix}"), rows, expected);
+        }
+        let stacked = STACKED.iter().find(|(_, roles)| roles.contains(&role));
+        let (Some((stem, roles)), Some(layer)) = (stacked, layer) else {
+            return (own, Rows::all(shape[0]), expected);
+        };
+        if self.found.contains_key(&name(roles[0], Some(layer))) {
+            return (own, Rows::all(shape[0]), expected);
+        }
+        let rows_of = |role: &Role| self.rows.get(role).copied().unwrap_or(0);
+        let first = roles.iter().take_while(|other| **other != role).map(rows_of).sum();
+        let total = roles.iter().map(rows_of).sum();
+        expected[0] = total;
+        let rows = Rows { first, count: shape[0], ..Rows::all(total) };
+        (format!("blk.{layer}.{stem}"), rows, expected)
     }
-    Ok(tensor)
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, Defect> {
+        let tensor = self.found.get(name).ok_or_else(|| {
+            Defect::malformed(format!("tensor {name} is missing, expected one of shape {shape:?}"))
+        })?;
+        if tensor.shape != shape {
+            let found = &tensor.shape;
+            return Err(Defect::malformed(format!(
+                "tensor {name} has shape {found:?}, its metadata calls for {shape:?}"
+            )));
+        }
+        Ok(tensor.clone())
+    }
 }
 
 /// Every tensor that a specification implies: its role, its layer, its shape, row-major.
@@ -102,8 +164,14 @@ fn model_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
     let hidden = vec![spec.hidden];
     let table = vec![spec.vocab, spec.hidden];
     let mut roles = vec![(Role::TokenEmbedding, table.clone()), (Role::OutputNorm, hidden.clone())];
+    if spec.embedding.norm {
+        roles.push((Role::EmbeddingNorm, hidden.clone()));
+    }
     if spec.norm.bias {
-        roles.push((Role::OutputNormBias, hidden));
+        roles.push((Role::OutputNormBias, hidden.clone()));
+        if spec.embedding.norm {
+            roles.push((Role::EmbeddingNormBias, hidden));
+        }
     }
     if let Position::Learned { offset } = spec.position {
         roles.push((Role::PositionEmbedding, vec![spec.context + offset, spec.hidden]));
@@ -115,33 +183,65 @@ fn model_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
 }
 
 fn block_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
-    let hidden = vec![spec.hidden];
-    let mut roles = vec![(Role::AttentionNorm, hidden.clone())];
-    if spec.norm.bias {
-        roles.push((Role::AttentionNormBias, hidden.clone()));
-    }
-    roles.extend(attention_roles(&spec.attention, spec.hidden));
-    if let Block::Sequential { post_norms } = spec.block {
-        roles.push((Role::MlpNorm, hidden.clone()));
+    let mut roles = attention_roles(&spec.attention, spec.hidden);
+    let before = match spec.block {
+        Block::Sequential(norms) => [norms.before(); 2],
+        Block::Parallel { mlp_norm } => [true, mlp_norm],
+    };
+    let inputs =
+        [(Role::AttentionNorm, Role::AttentionNormBias), (Role::MlpNorm, Role::MlpNormBias)];
+    for (norm, bias) in inputs.into_iter().zip(before).filter(|(_, has)| *has).map(|(it, _)| it) {
+        roles.push((norm, vec![spec.hidden]));
         if spec.norm.bias {
-            roles.push((Role::MlpNormBias, hidden.clone()));
-        }
-        if post_norms {
-            roles.push((Role::PostAttentionNorm, hidden.clone()));
-            roles.push((Role::PostMlpNorm, hidden.clone()));
+            roles.push((bias, vec![spec.hidden]));
         }
     }
-    let intermediate = spec.mlp.intermediate;
-    if spec.mlp.gated {
-        roles.push((Role::Gate, vec![intermediate, spec.hidden]));
+    if matches!(spec.block, Block::Sequential(norms) if norms.after()) {
+        roles.push((Role::PostAttentionNorm, vec![spec.hidden]));
+        roles.push((Role::PostMlpNorm, vec![spec.hidden]));
     }
-    roles.push((Role::Up, vec![intermediate, spec.hidden]));
-    roles.push((Role::Down, vec![spec.hidden, intermediate]));
-    if spec.mlp.bias {
-        roles.push((Role::UpBias, vec![intermediate]));
-        roles.push((Role::DownBias, hidden));
+    match spec.mlp.experts {
+        Some(experts) => {
+            roles.push((Role::Router, vec![experts.count, spec.hidden]));
+            for expert in 0..experts.count as u32 {
+                let roles_of =
+                    (Role::ExpertGate(expert), Role::ExpertUp(expert), Role::ExpertDown(expert));
+                roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
+            }
+        }
+        None => {
+            let roles_of = (Role::Gate, Role::Up, Role::Down);
+            roles.extend(mlp_matrices(&spec.mlp, spec.hidden, roles_of));
+            roles.extend(mlp_biases(&spec.mlp, spec.hidden));
+        }
     }
     roles
+}
+
+fn mlp_matrices(
+    mlp: &Mlp,
+    hidden: usize,
+    (gate, up, down): (Role, Role, Role),
+) -> Vec<(Role, Vec<usize>)> {
+    let inward = vec![mlp.intermediate, hidden];
+    let mut roles = vec![(up, inward.clone()), (down, vec![hidden, mlp.intermediate])];
+    if mlp.gated {
+        roles.push((gate, inward));
+    }
+    roles
+}
+
+fn mlp_biases(mlp: &Mlp, hidden: usize) -> Vec<(Role, Vec<usize>)> {
+    let inward = vec![mlp.intermediate];
+    match (mlp.bias, mlp.gated) {
+        (false, _) => Vec::new(),
+        (true, false) => vec![(Role::UpBias, inward), (Role::DownBias, vec![hidden])],
+        (true, true) => vec![
+            (Role::GateBias, inward.clone()),
+            (Role::UpBias, inward),
+            (Role::DownBias, vec![hidden]),
+        ],
+    }
 }
 
 fn attention_roles(attention: &Attention, hidden: usize) -> Vec<(Role, Vec<usize>)> {
@@ -161,9 +261,12 @@ fn attention_roles(attention: &Attention, hidden: usize) -> Vec<(Role, Vec<usize
     if attention.output_bias {
         roles.push((Role::AttentionOutputBias, vec![hidden]));
     }
-    if attention.qk_norm {
-        roles.push((Role::QueryNorm, vec![attention.head_size]));
-        roles.push((Role::KeyNorm, vec![attention.head_size]));
-    }
+    let norms = match attention.qk_norm {
+        None => return roles,
+        Some(QkNorm::Head) => [attention.head_size; 2],
+        Some(QkNorm::Row) => [query, key],
+    };
+    roles.push((Role::QueryNorm, vec![norms[0]]));
+    roles.push((Role::KeyNorm, vec![norms[1]]));
     roles
 }

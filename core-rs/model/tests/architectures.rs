@@ -4,7 +4,9 @@ mod support;
 
 use support::gguf::{F32, File, IQ4_NL, Q8_0, Value};
 use support::tiny::{self, HIDDEN, INTERMEDIATE, LAYERS, VOCAB};
-use tgi_model::spec::{Activation, Block, NormKind, Position, Rope, RopeLayout, RopeScaling};
+use tgi_model::spec::{
+    Activation, Block, NormKind, Norms, Position, QkNorm, Rope, RopeLayout, RopeScaling,
+};
 use tgi_model::{Model, ModelSpec, Role, StorageType};
 
 fn open(file: &File) -> Model {
@@ -15,9 +17,9 @@ fn refusal(file: &File) -> String {
     Model::from_bytes("tiny.gguf", &file.bytes()).err().unwrap().to_string()
 }
 
-fn ropes(spec: &ModelSpec) -> (RopeLayout, usize, &[Rope]) {
+fn ropes(spec: &ModelSpec) -> (RopeLayout, usize, Vec<Rope>) {
     let Position::Rope { layout, dimensions, layers } = &spec.position else { panic!("no rope") };
-    (*layout, *dimensions, layers)
+    (*layout, *dimensions, layers.iter().flatten().cloned().collect())
 }
 
 #[test]
@@ -93,11 +95,12 @@ fn gemma3_mixes_windows_and_bases() {
     let local = Rope { base: 10_000.0, scaling: RopeScaling::None };
     let global = Rope { base: 1e6, scaling: RopeScaling::Linear { factor: 8.0 } };
     let (_, _, layers) = ropes(spec);
-    assert_eq!(layers, [local, local, local, local, local, global, local]);
+    let (near, far) = (|| local.clone(), || global.clone());
+    assert_eq!(layers, [near(), near(), near(), near(), near(), far(), near()]);
     let near = Some(8);
     assert_eq!(spec.attention.windows, [near, near, near, near, near, None, near]);
-    assert!(spec.attention.qk_norm);
-    assert_eq!(spec.block, Block::Sequential { post_norms: true });
+    assert_eq!(spec.attention.qk_norm, Some(QkNorm::Head));
+    assert_eq!(spec.block, Block::Sequential(Norms::Around));
     assert_eq!(spec.mlp.activation, Activation::GeluTanh);
     assert!((spec.embedding.scale - (HIDDEN as f32).sqrt()).abs() < f32::EPSILON);
     assert!(spec.norm.weight_offset.abs() < f32::EPSILON);

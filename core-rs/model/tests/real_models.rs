@@ -75,7 +75,7 @@ fn gemma3_has_windows_on_five_layers_of_six() {
         assert!((rope.base - base).abs() < f32::EPSILON, "layer {layer}");
         assert_eq!(*window, expected, "layer {layer}");
     }
-    assert_eq!(spec.block, Block::Sequential { post_norms: true });
+    assert_eq!(spec.block, Block::Sequential(Norms::Around));
     assert_eq!(spec.mlp.activation, Activation::GeluTanh);
     assert!((spec.embedding.scale - 640.0_f32.sqrt()).abs() < f32::EPSILON);
     assert!(model.has(Role::PostMlpNorm, Some(17)) && !model.has(Role::Output, None));

@@ -1,15 +1,16 @@
 //! Tiny random models that use, between them, all that a specification can ask for.
 
 use tgi_model::spec::{
-    Activation, Attention, Block, Embedding, Mlp, ModelSpec, Norm, NormKind, Position, Role, Rope,
-    RopeLayout, RopeScaling,
+    Activation, Attention, Block, Embedding, Experts, Mlp, ModelSpec, Norm, NormKind, Norms,
+    Position, QkNorm, Role, Rope, RopeLayout, RopeScaling,
 };
 
 pub const VOCAB: usize = 40;
 
-/// One of each family: llama, Gemma, and a decoder with layer norms as Falcon's or GPT-2's.
-pub fn specs() -> [ModelSpec; 3] {
-    [llama(), gemma(), layer_normed()]
+/// One of each family: llama, Gemma, decoders with layer norms as Falcon's or GPT-2's and as
+/// BLOOM's, and experts with norms as `OLMo` 2's.
+pub fn specs() -> [ModelSpec; 5] {
+    [llama(), gemma(), layer_normed(), biased(), experts()]
 }
 
 /// Interleaved rope, grouped heads, a gated MLP, nothing else.
@@ -27,7 +28,7 @@ pub fn llama() -> ModelSpec {
             head_size: 4,
             scale: 0.5,
             soft_cap: None,
-            qk_norm: false,
+            qk_norm: None,
             qkv_bias: false,
             output_bias: false,
             windows: vec![None; 2],
@@ -35,12 +36,25 @@ pub fn llama() -> ModelSpec {
         position: Position::Rope {
             layout: RopeLayout::Interleaved,
             dimensions: 4,
-            layers: vec![rope; 2],
+            layers: vec![Some(rope); 2],
         },
         norm: Norm { kind: NormKind::Rms, epsilon: 1e-5, weight_offset: 0.0, bias: false },
-        block: Block::Sequential { post_norms: false },
-        mlp: Mlp { intermediate: 24, activation: Activation::Silu, gated: true, bias: false },
-        embedding: Embedding { tied: false, scale: 1.0, logit_scale: 1.0, logit_soft_cap: None },
+        block: Block::Sequential(Norms::Before),
+        residual_scale: 1.0,
+        mlp: Mlp {
+            intermediate: 24,
+            activation: Activation::Silu,
+            gated: true,
+            bias: false,
+            experts: None,
+        },
+        embedding: Embedding {
+            tied: false,
+            scale: 1.0,
+            norm: false,
+            logit_scale: 1.0,
+            logit_soft_cap: None,
+        },
     }
 }
 
@@ -50,17 +64,17 @@ pub fn gemma() -> ModelSpec {
     spec.architecture = String::from("gemma");
     spec.attention.head_size = 6;
     spec.attention.windows = vec![Some(5), None];
-    spec.attention.qk_norm = true;
+    spec.attention.qk_norm = Some(QkNorm::Head);
     spec.attention.soft_cap = Some(2.0);
     let local = Rope { base: 10.0, scaling: RopeScaling::None };
     let global = Rope { base: 100.0, scaling: RopeScaling::Linear { factor: 2.0 } };
-    let (layout, layers) = (RopeLayout::Halves, vec![local, global]);
+    let (layout, layers) = (RopeLayout::Halves, vec![Some(local), Some(global)]);
     spec.position = Position::Rope { layout, dimensions: 4, layers };
     spec.norm.weight_offset = 0.5;
-    spec.block = Block::Sequential { post_norms: true };
+    spec.block = Block::Sequential(Norms::Around);
     spec.mlp.activation = Activation::GeluTanh;
     spec.embedding =
-        Embedding { tied: true, scale: 4.0, logit_scale: 1.0, logit_soft_cap: Some(3.0) };
+        Embedding { tied: true, scale: 4.0, logit_soft_cap: Some(3.0), ..spec.embedding };
     spec
 }
 
@@ -73,16 +87,46 @@ pub fn layer_normed() -> ModelSpec {
     spec.attention.output_bias = true;
     spec.position = Position::Learned { offset: 2 };
     spec.norm = Norm { kind: NormKind::Layer, bias: true, ..spec.norm };
-    spec.block = Block::Parallel;
+    spec.block = Block::Parallel { mlp_norm: true };
     spec.mlp = Mlp { activation: Activation::GeluErf, gated: false, bias: true, ..spec.mlp };
     spec.embedding.logit_scale = 0.25;
+    spec
+}
+
+/// Linear biases on the scores, a normed embedding, and biases on a gated MLP.
+pub fn biased() -> ModelSpec {
+    let mut spec = layer_normed();
+    spec.architecture = String::from("biased");
+    spec.position = Position::Alibi { factor: 0.5 };
+    spec.block = Block::Parallel { mlp_norm: false };
+    spec.mlp.gated = true;
+    spec.embedding.norm = true;
+    spec
+}
+
+/// Experts, norms on outputs and on whole rows of q and k, a layer without positions, a base that
+/// grows with the text.
+pub fn experts() -> ModelSpec {
+    let mut spec = llama();
+    spec.architecture = String::from("experts");
+    spec.attention.qk_norm = Some(QkNorm::Row);
+    let scaling = RopeScaling::Dynamic { factor: 4.0, original: 20 };
+    let (layout, rope) = (RopeLayout::Halves, Rope { base: 100.0, scaling });
+    spec.position = Position::Rope { layout, dimensions: 4, layers: vec![None, Some(rope)] };
+    spec.block = Block::Sequential(Norms::After);
+    spec.residual_scale = 0.5;
+    spec.mlp.experts = Some(Experts { count: 4, used: 2, normalized: false });
     spec
 }
 
 /// Elements of a weight: the same for the same role, layer and shape. Rows of a matrix have a
 /// length of about 1.5, elements of a vector are between 0.5 and 1.5.
 pub fn weights(role: Role, layer: Option<usize>, shape: &[usize]) -> Vec<f32> {
-    let mut state = (role as u64) << 32 | layer.map_or(0, |layer| layer as u64 + 1);
+    // FNV-1a of the role's name (Fowler, Noll and Vo 1991).
+    let name = format!("{role:?}").bytes().fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    });
+    let mut state = name << 8 | layer.map_or(0, |layer| layer as u64 + 1);
     let mut uniform = || {
         // SplitMix64 (Steele et al. 2014).
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);

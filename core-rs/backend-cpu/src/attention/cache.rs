@@ -21,6 +21,13 @@ pub enum KvCache {
         /// `[slot][element]` for each head.
         values: Shared<u16>,
     },
+    /// Single precision, laid out like [`KvCache::Half`].
+    Single {
+        /// `[element][slot]` for each head.
+        keys: Shared<f32>,
+        /// `[slot][element]` for each head.
+        values: Shared<f32>,
+    },
     /// Bytes, `x ≈ scale * q` with one scale for each [`SPAN`] elements of a slot of a head.
     Int8 {
         /// `q + 128` as `[element / 4][slot][element % 4]` for each head: what one integer dot
@@ -42,6 +49,9 @@ impl KvCache {
             KvFormat::F16 => {
                 Self::Half { keys: Shared::new(elements), values: Shared::new(elements) }
             }
+            KvFormat::F32 => {
+                Self::Single { keys: Shared::new(elements), values: Shared::new(elements) }
+            }
             KvFormat::Int8 => Self::Int8 {
                 keys: Shared::new(elements),
                 values: Shared::new(elements),
@@ -55,6 +65,7 @@ impl KvCache {
         let elements = 2 * shape.kv_heads * shape.head();
         match shape.format {
             KvFormat::F16 => elements * size_of::<u16>(),
+            KvFormat::F32 => elements * size_of::<f32>(),
             KvFormat::Int8 => elements + shape.kv_heads * 2 * shape.scales() * size_of::<f32>(),
         }
     }
@@ -64,6 +75,10 @@ impl KvCache {
         let elements = shape.kv_heads * shape.head();
         match self {
             Self::Half { keys, values } => {
+                copy(keys, elements, from, to);
+                copy(values, elements, from, to);
+            }
+            Self::Single { keys, values } => {
                 copy(keys, elements, from, to);
                 copy(values, elements, from, to);
             }
@@ -124,6 +139,14 @@ impl Kernel for WriteSlot<'_> {
                 for (value, out) in self.value.as_chunks::<LANES>().0.iter().zip(out) {
                     simd.store_f16(simd.load(value), out);
                 }
+            }
+            KvCache::Single { keys, values } => {
+                for (index, key) in self.key.iter().enumerate() {
+                    // SAFETY: as above.
+                    unsafe { keys.set(start + index * PAGE_TOKENS + slot, *key) };
+                }
+                // SAFETY: as above.
+                unsafe { values.write(value_at) }.copy_from_slice(self.value);
             }
             KvCache::Int8 { keys, values, scales } => {
                 let scales_at = head * 2 * self.shape.scales() + slot;

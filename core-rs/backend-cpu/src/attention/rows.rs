@@ -138,7 +138,25 @@ impl AttendChunk<'_> {
                     let end = head * size + self.shape.head_size * PAGE_TOKENS;
                     // SAFETY: a head of a page is written in earlier regions, or by this item.
                     let page = unsafe { keys.read(head * size..end) };
-                    page_scores::<S, ROWS>(simd, queries, page, keys.address(next * size), out);
+                    page_scores::<S, u16, ROWS>(
+                        simd,
+                        queries,
+                        page,
+                        keys.address(next * size),
+                        out,
+                    );
+                }
+                KvCache::Single { keys, .. } => {
+                    let end = head * size + self.shape.head_size * PAGE_TOKENS;
+                    // SAFETY: as above.
+                    let page = unsafe { keys.read(head * size..end) };
+                    page_scores::<S, f32, ROWS>(
+                        simd,
+                        queries,
+                        page,
+                        keys.address(next * size),
+                        out,
+                    );
                 }
                 KvCache::Int8 { keys, scales, .. } => {
                     let groups = self.shape.head_size.div_ceil(GROUP);
@@ -214,6 +232,12 @@ impl AttendChunk<'_> {
                     let page = unsafe { values.read(read) };
                     let (next, all) = (values.address(next * size), (padded, 0..padded));
                     page_values::<S, u16, ROWS>(simd, weights, page, next, all, &mut out);
+                }
+                KvCache::Single { values, .. } => {
+                    // SAFETY: as above.
+                    let page = unsafe { values.read(read) };
+                    let (next, all) = (values.address(next * size), (padded, 0..padded));
+                    page_values::<S, f32, ROWS>(simd, weights, page, next, all, &mut out);
                 }
                 KvCache::Int8 { values, scales, .. } => {
                     // SAFETY: as above.

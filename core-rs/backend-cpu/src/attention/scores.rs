@@ -2,6 +2,7 @@
 
 use tgi_backend::PAGE_TOKENS;
 
+use super::values::Element;
 use crate::simd::{LANES, Simd};
 
 /// `out[row][slot] = query[row] · key[slot]`, summed by `fma` in the order of the elements.
@@ -9,11 +10,11 @@ use crate::simd::{LANES, Simd};
 /// `keys` is `[head_size][PAGE_TOKENS]`; each of `ROWS` queries has at least `head_size` elements.
 /// `next` is read soon.
 #[inline(always)]
-pub fn page_scores<S: Simd, const ROWS: usize>(
+pub fn page_scores<S: Simd, T: Element, const ROWS: usize>(
     simd: S,
     queries: [&[f32]; ROWS],
-    keys: &[u16],
-    next: *const u16,
+    keys: &[T],
+    next: *const T,
     out: [&mut [f32; PAGE_TOKENS]; ROWS],
 ) {
     let mut sums = [[simd.splat(0.0); 2]; ROWS];
@@ -25,7 +26,7 @@ pub fn page_scores<S: Simd, const ROWS: usize>(
     for (index, slots) in keys.iter().enumerate() {
         simd.prefetch(next.wrapping_add(index * PAGE_TOKENS));
         let halves = slots.as_chunks::<LANES>().0;
-        let keys = [simd.load_f16(&halves[0]), simd.load_f16(&halves[1])];
+        let keys = [T::widen(simd, &halves[0]), T::widen(simd, &halves[1])];
         for row in 0..ROWS {
             let query = simd.splat(elements[row][index]);
             sums[row][0] = simd.fma(query, keys[0], sums[row][0]);

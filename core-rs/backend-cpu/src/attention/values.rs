@@ -6,7 +6,7 @@ use tgi_backend::PAGE_TOKENS;
 
 use crate::simd::{LANES, Simd};
 
-/// An element of a page of values.
+/// An element of a page.
 pub trait Element: Copy {
     /// Sixteen of them, widened; their scale aside.
     fn widen<S: Simd>(simd: S, x: &[Self; LANES]) -> S::F;
@@ -16,6 +16,13 @@ impl Element for u16 {
     #[inline(always)]
     fn widen<S: Simd>(simd: S, x: &[Self; LANES]) -> S::F {
         simd.load_f16(x)
+    }
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    fn widen<S: Simd>(simd: S, x: &[Self; LANES]) -> S::F {
+        simd.load(x)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Attention of a layer: pieces of work, merging of split ones, and quantization for the output
 //! projection.
 
-use tgi_model::spec::Position;
+use tgi_model::alibi;
+use tgi_model::spec::{Position, QkNorm};
 
 use super::rows::QuantizeRow;
 use super::{LayerAt, Rows, Step, Unit, part};
@@ -50,6 +51,9 @@ impl Step<'_> {
     pub(super) fn attend(&self, team: &Team, at: LayerAt) {
         let rows = at.rows;
         let (kv_heads, units) = (self.spec.attention.kv_heads, &rows.units.pieces);
+        if self.spec.attention.qk_norm == Some(QkNorm::Row) {
+            self.norm_projected(team, at);
+        }
         if !rows.units.own_keys {
             let items = self.items(rows.tokens.len());
             team.region(items, |item| {
@@ -120,7 +124,7 @@ impl Step<'_> {
             first: window.map_or(0, |window| (last + 1).saturating_sub(window)),
             last,
             slope: match self.spec.position {
-                Position::Alibi => alibi_slope(head, attention.heads),
+                Position::Alibi { factor } => factor * alibi::slope(head, attention.heads),
                 _ => 0.0,
             },
         }
@@ -240,29 +244,5 @@ impl Step<'_> {
     /// Position of a row's token.
     pub(super) fn position(&self, rows: &Rows, row: usize) -> usize {
         self.batch.positions[rows.tokens[row] as usize] as usize
-    }
-}
-
-/// Slope of a head with linear biases (Press et al. 2021, <https://arxiv.org/abs/2108.12409>), as
-/// Hugging Face's BLOOM extends it to head counts that are no power of two.
-fn alibi_slope(head: usize, heads: usize) -> f32 {
-    let power = if heads.is_power_of_two() { heads } else { heads.next_power_of_two() / 2 };
-    let exponent = if head < power {
-        8.0 * (head + 1) as f32 / power as f32
-    } else {
-        4.0 * (2 * (head - power) + 1) as f32 / power as f32
-    };
-    (-exponent).exp2()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::alibi_slope;
-
-    #[test]
-    fn slopes_fall_from_a_half_to_a_256th() {
-        assert!((alibi_slope(0, 8) - 0.5).abs() < 1e-6);
-        assert!((alibi_slope(7, 8) - 1.0 / 256.0).abs() < 1e-9);
-        assert!((alibi_slope(8, 12) - 2f32.powf(-0.5)).abs() < 1e-6);
     }
 }

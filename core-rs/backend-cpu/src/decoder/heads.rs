@@ -1,8 +1,9 @@
 //! From projections to queries, keys and values: qk-norm, rope, scale, and the write to KV pages.
 
 use tgi_backend::PAGE_TOKENS;
-use tgi_model::spec::{Norm, Position, Rope};
-use tgi_model::{ModelSpec, rope};
+use tgi_model::ModelSpec;
+use tgi_model::rope::RopeTable;
+use tgi_model::spec::{Norm, NormKind, Position, QkNorm, Rope};
 
 use super::{LayerAt, Step};
 use crate::attention::WriteSlot;
@@ -12,30 +13,32 @@ use crate::simd::Simd;
 
 /// The distinct ropes of a model.
 pub struct RopeTables {
-    /// Angle per position of each pair, of each distinct rope.
-    pub frequencies: Vec<Vec<f32>>,
+    /// Each distinct rope.
+    pub tables: Vec<RopeTable>,
     /// Which of them each layer uses.
-    pub of_layer: Vec<usize>,
+    of_layer: Vec<Option<usize>>,
 }
 
 impl RopeTables {
     /// Those of a model; none without rope.
     pub fn new(spec: &ModelSpec) -> Self {
         let Position::Rope { dimensions, layers, .. } = &spec.position else {
-            return Self { frequencies: Vec::new(), of_layer: Vec::new() };
+            return Self { tables: Vec::new(), of_layer: Vec::new() };
         };
-        let mut distinct: Vec<Rope> = Vec::new();
-        let mut of_layer = Vec::new();
-        for rope in layers {
-            let known = distinct.iter().position(|other| other == rope);
-            of_layer.push(known.unwrap_or(distinct.len()));
-            if known.is_none() {
-                distinct.push(*rope);
+        let mut distinct: Vec<&Rope> = Vec::new();
+        for rope in layers.iter().flatten() {
+            if !distinct.contains(&rope) {
+                distinct.push(rope);
             }
         }
-        let frequencies =
-            distinct.iter().map(|rope| rope::inverse_frequencies(rope, *dimensions)).collect();
-        Self { frequencies, of_layer }
+        let place = |rope: &Option<Rope>| {
+            let rope = rope.as_ref()?;
+            distinct.iter().position(|&other| other == rope)
+        };
+        Self {
+            of_layer: layers.iter().map(place).collect(),
+            tables: distinct.iter().map(|rope| RopeTable::new(rope, *dimensions)).collect(),
+        }
     }
 }
 
@@ -82,14 +85,16 @@ impl Step<'_> {
     /// Fills the cosines and sines of one token.
     pub(super) fn turn(&self, token: usize) {
         let pairs = self.arena.widths.pairs;
-        let position = self.batch.positions[token] as f32;
-        for (frequencies, [cosines, sines]) in self.ropes.frequencies.iter().zip(&self.arena.turns)
-        {
+        let position = self.batch.positions[token];
+        for (table, [cosines, sines]) in self.ropes.tables.iter().zip(&self.arena.turns) {
             let range = token * pairs..(token + 1) * pairs;
             // SAFETY: a token's angles are written by the one item that has the token.
             let (cosines, sines) = unsafe { (cosines.write(range.clone()), sines.write(range)) };
-            for ((frequency, cos), sin) in frequencies.iter().zip(cosines).zip(sines) {
-                (*sin, *cos) = (position * frequency).sin_cos();
+            let frequencies = table.frequencies(position as usize);
+            let amplitude = table.amplitude();
+            for ((frequency, cos), sin) in frequencies.zip(cosines).zip(sines) {
+                let (sine, cosine) = (position as f32 * frequency).sin_cos();
+                (*sin, *cos) = (sine * amplitude, cosine * amplitude);
             }
         }
     }
@@ -100,9 +105,9 @@ impl Step<'_> {
         let from = row * self.arena.widths.query + head * size;
         // SAFETY: the projections are from an earlier region.
         let source = unsafe { self.arena.projected[0].read(from..from + size) };
-        let norm = at.layer.query_norm.as_ref();
+        let (spec, norm) = self.head_norm(at.layer.query_norm.as_ref());
         self.isa.run(TurnHead {
-            norm: norm.map(|weights| (&self.spec.norm, weights)),
+            norm: norm.map(|weights| (&spec, weights)),
             turns: self.turns_of(at.rows.tokens[row] as usize, at.index),
             scale: self.spec.attention.scale,
             head: source,
@@ -120,9 +125,9 @@ impl Step<'_> {
         let [key, value] =
             unsafe { [1, 2].map(|kind| arena.projected[kind].read(from..from + size)) };
         let [mut turned, mut padded_value] = [[0.0; MAX_HEAD]; 2];
-        let norm = at.layer.key_norm.as_ref();
+        let (spec, norm) = self.head_norm(at.layer.key_norm.as_ref());
         self.isa.run(TurnHead {
-            norm: norm.map(|weights| (&self.spec.norm, weights)),
+            norm: norm.map(|weights| (&spec, weights)),
             turns: self.turns_of(token, at.index),
             scale: 1.0,
             head: key,
@@ -141,8 +146,19 @@ impl Step<'_> {
         });
     }
 
+    /// A qk-norm's kind, and its weights if it runs over heads.
+    fn head_norm<'w>(&self, weights: Option<&'w NormWeights>) -> (Norm, Option<&'w NormWeights>) {
+        let is_by_head = self.spec.attention.qk_norm == Some(QkNorm::Head);
+        (self.qk_norm(), weights.filter(|_| is_by_head))
+    }
+
+    /// Kind of the qk-norms.
+    pub(super) fn qk_norm(&self) -> Norm {
+        Norm { kind: NormKind::Rms, bias: false, ..self.spec.norm }
+    }
+
     fn turns_of(&self, token: usize, index: usize) -> Option<[&[f32]; 2]> {
-        let [cosines, sines] = &self.arena.turns[*self.ropes.of_layer.get(index)?];
+        let [cosines, sines] = &self.arena.turns[(*self.ropes.of_layer.get(index)?)?];
         let pairs = self.arena.widths.pairs;
         let range = token * pairs..(token + 1) * pairs;
         // SAFETY: the step's first region wrote them.

@@ -11,14 +11,18 @@ use crate::matrix::Input;
 use crate::pool::Team;
 use crate::product::PanelRow;
 use crate::simd::Simd;
-use crate::weights::Layer;
+use crate::weights::Mlp;
 
 /// `up = activation(gate) * up`, or `activation(up)`, and the same quantized.
-struct Activate<'a> {
-    activation: Activation,
-    gate: Option<&'a [PanelRow]>,
-    up: &'a mut [PanelRow],
-    blocks: &'a mut [ActivationBlock],
+pub struct Activate<'a> {
+    /// Which function.
+    pub activation: Activation,
+    /// Gates, one for each of `up`.
+    pub gate: Option<&'a [PanelRow]>,
+    /// Results.
+    pub up: &'a mut [PanelRow],
+    /// The same quantized.
+    pub blocks: &'a mut [ActivationBlock],
 }
 
 impl Kernel for Activate<'_> {
@@ -44,32 +48,35 @@ impl Kernel for Activate<'_> {
 
 impl Step<'_> {
     /// Computes what the down projection reads for the whole rows, panel by panel.
-    pub(super) fn mlp(&self, team: &Team, rows: &Rows, source: &Source, layer: &Layer) {
-        let panels = layer.up.matrix.panels();
+    pub(super) fn mlp(&self, team: &Team, rows: &Rows, source: &Source, mlp: &Mlp) {
+        let panels = mlp.up.matrix.panels();
         let items = self.items(panels);
         let mut is_ready = false;
         team.region(items, |item| {
             let input = self.read(team, source, rows, &mut is_ready);
             for panel in part(panels, items, item) {
-                self.mlp_panel(team, layer, panel, &input, rows.whole);
+                self.mlp_panel(team, mlp, panel, &input, rows.whole);
             }
         });
     }
 
-    fn mlp_panel(&self, team: &Team, layer: &Layer, panel: usize, input: &Input, rows: usize) {
+    fn mlp_panel(&self, team: &Team, mlp: &Mlp, panel: usize, input: &Input, rows: usize) {
         let arena = self.arena;
         // SAFETY: this thread's own memory.
         let worker = unsafe { arena.workers.get(team.worker) };
         let [ups, gates] = &mut worker.panels;
         for range in token_chunks(rows) {
             let up = &mut ups[..range.len()];
-            layer.up.matrix.product(self.isa, panel, input, range.clone(), up);
+            mlp.up.matrix.product(self.isa, panel, input, range.clone(), up);
             for row in up.iter_mut() {
-                add_bias(row, layer.up.bias.as_deref(), panel);
+                add_bias(row, mlp.up.bias.as_deref(), panel);
             }
-            let gate = layer.gate.as_ref().map(|gate| {
+            let gate = mlp.gate.as_ref().map(|gate| {
                 let rows = &mut gates[..range.len()];
                 gate.matrix.product(self.isa, panel, input, range.clone(), rows);
+                if let Some(bias) = &gate.bias {
+                    rows.iter_mut().for_each(|row| add_bias(row, Some(bias), panel));
+                }
                 &*rows
             });
             let first = panel * rows;
@@ -77,7 +84,7 @@ impl Step<'_> {
             let blocks =
                 unsafe { arena.gated.blocks.write(first + range.start..first + range.end) };
             self.isa.run(Activate { activation: self.spec.mlp.activation, gate, up, blocks });
-            if !layer.down.matrix.reads_floats() {
+            if !mlp.down.matrix.reads_floats() {
                 continue;
             }
             for (row, values) in range.zip(up) {

@@ -23,8 +23,8 @@ pub enum Source<'a> {
     },
     /// The first `count` rows of the residual stream, still to be normed.
     Residual {
-        /// Of the norm.
-        weights: &'a NormWeights,
+        /// Of the norm; without them rows are taken as they are.
+        weights: Option<&'a NormWeights>,
         /// Rows, at most [`crate::arena::FEW_ROWS`].
         count: usize,
     },
@@ -39,6 +39,8 @@ pub enum Target<'a> {
     Tokens(&'a Shared<f32>, usize),
     /// They are added by token to what is there.
     Add(&'a Shared<f32>, usize),
+    /// The same, each times a factor.
+    AddScaled(&'a Shared<f32>, usize, f32),
 }
 
 /// A matrix, where its outputs go, and how many rows it multiplies.
@@ -89,24 +91,7 @@ impl Step<'_> {
     ) {
         self.panel(team, &*linear.matrix, panel, input, count, |row, values| {
             add_bias(values, linear.bias.as_deref(), panel);
-            let values = values.as_flattened();
-            let (buffer, width, place) = match target {
-                Target::Rows(buffer, width) => (buffer, width, row),
-                Target::Tokens(buffer, width) | Target::Add(buffer, width) => {
-                    (buffer, width, rows.tokens[row] as usize)
-                }
-            };
-            let start = place * width + panel * values.len();
-            // SAFETY: a panel's columns are written by the one item that has the panel.
-            let out = unsafe { buffer.write(start..start + values.len()) };
-            match target {
-                Target::Rows(..) | Target::Tokens(..) => out.copy_from_slice(values),
-                Target::Add(..) => {
-                    for (out, value) in out.iter_mut().zip(values) {
-                        *out += value;
-                    }
-                }
-            }
+            put(rows, target, panel, row, values);
         });
     }
 
@@ -127,6 +112,33 @@ impl Step<'_> {
             matrix.product(self.isa, panel, input, range.clone(), rows);
             for (token, row) in range.zip(rows) {
                 sink(token, row);
+            }
+        }
+    }
+}
+
+/// Stores or adds the results of one row, as `target` says.
+pub fn put(rows: &Rows, target: Target, panel: usize, row: usize, values: &PanelRow) {
+    let values = values.as_flattened();
+    let (buffer, width, place) = match target {
+        Target::Rows(buffer, width) => (buffer, width, row),
+        Target::Tokens(buffer, width)
+        | Target::Add(buffer, width)
+        | Target::AddScaled(buffer, width, _) => (buffer, width, rows.tokens[row] as usize),
+    };
+    let start = place * width + panel * values.len();
+    // SAFETY: a panel's columns are written by the one item that has the panel.
+    let out = unsafe { buffer.write(start..start + values.len()) };
+    match target {
+        Target::Rows(..) | Target::Tokens(..) => out.copy_from_slice(values),
+        Target::Add(..) => {
+            for (out, value) in out.iter_mut().zip(values) {
+                *out += value;
+            }
+        }
+        Target::AddScaled(_, _, factor) => {
+            for (out, value) in out.iter_mut().zip(values) {
+                *out += factor * value;
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use tgi_model::spec::{Block, Norm, Position};
 
+use super::row_norms::NormInPlace;
 use super::{Rows, Source, Step, input, part};
 use crate::activation::quantize;
 use crate::arena::{Activations, FEW_ROWS};
@@ -100,12 +101,16 @@ impl Step<'_> {
                         *x += term;
                     }
                 }
+                if let Some(weights) = &self.weights.embedding_norm {
+                    self.isa.run(NormInPlace { spec: &self.spec.norm, weights, x: row });
+                }
                 self.turn(token);
             }
         });
     }
 
-    /// Norms the first `count` rows of the residual stream, after `pending` has joined it.
+    /// Norms the first `count` rows of the residual stream, after `pending` has joined it; without
+    /// weights it takes them as they are.
     ///
     /// Few rows are left to whoever reads them: each thread norms them for itself, which takes less
     /// time than a region.
@@ -114,9 +119,9 @@ impl Step<'_> {
         team: &Team,
         (rows, count): (&Rows, usize),
         pending: Option<&NormWeights>,
-        weights: &'w NormWeights,
+        weights: Option<&'w NormWeights>,
     ) -> Source<'w> {
-        let reads_once = matches!(self.spec.block, Block::Sequential { .. });
+        let reads_once = matches!(self.spec.block, Block::Sequential(_));
         if pending.is_none() && reads_once && count <= FEW_ROWS {
             return Source::Residual { weights, count };
         }
@@ -150,7 +155,7 @@ impl Step<'_> {
     fn norm_row(
         &self,
         team: &Team,
-        weights: &NormWeights,
+        weights: Option<&NormWeights>,
         token: usize,
         to: &Activations,
         (row, rows): (usize, usize),
@@ -167,7 +172,12 @@ impl Step<'_> {
             )
         };
         let values = &mut worker.row[..];
-        self.isa.run(NormRow { spec: &self.spec.norm, weights, x, out: values });
+        match weights {
+            Some(weights) => {
+                self.isa.run(NormRow { spec: &self.spec.norm, weights, x, out: values });
+            }
+            None => values.copy_from_slice(x),
+        }
         self.isa.run(QuantizeRow { values, to, first: 0, row, rows });
         out.copy_from_slice(values);
     }

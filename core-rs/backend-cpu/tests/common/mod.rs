@@ -13,7 +13,7 @@ use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::weights::{Stored, TensorSource};
 use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_model::spec::*;
-use tgi_model::{ModelError, ModelSpec, Role};
+use tgi_model::{ModelError, ModelSpec, Role, tensor_shapes};
 
 /// A small generator (Knuth's MMIX LCG), so that a failing case is its seed.
 pub struct Random(pub u64);
@@ -49,7 +49,7 @@ pub fn specs() -> Vec<(&'static str, ModelSpec)> {
             head_size: 32,
             scale: 0.18,
             soft_cap: None,
-            qk_norm: false,
+            qk_norm: None,
             qkv_bias: false,
             output_bias: false,
             windows: vec![None; 2],
@@ -57,19 +57,32 @@ pub fn specs() -> Vec<(&'static str, ModelSpec)> {
         position: Position::Rope {
             layout: RopeLayout::Interleaved,
             dimensions: 32,
-            layers: vec![rope(1e4); 2],
+            layers: vec![Some(rope(1e4)); 2],
         },
         norm: Norm { kind: NormKind::Rms, epsilon: 1e-5, weight_offset: 0.0, bias: false },
-        block: Block::Sequential { post_norms: false },
-        mlp: Mlp { intermediate: 160, activation: Activation::Silu, gated: true, bias: false },
-        embedding: Embedding { tied: true, scale: 1.0, logit_scale: 1.0, logit_soft_cap: None },
+        block: Block::Sequential(Norms::Before),
+        residual_scale: 1.0,
+        mlp: Mlp {
+            intermediate: 160,
+            activation: Activation::Silu,
+            gated: true,
+            bias: false,
+            experts: None,
+        },
+        embedding: Embedding {
+            tied: true,
+            scale: 1.0,
+            norm: false,
+            logit_scale: 1.0,
+            logit_soft_cap: None,
+        },
     };
     let mut gemma = llama.clone();
     gemma.attention = Attention {
         heads: 4,
         kv_heads: 1,
         head_size: 48,
-        qk_norm: true,
+        qk_norm: Some(QkNorm::Head),
         soft_cap: Some(20.0),
         windows: vec![Some(40), None],
         ..gemma.attention
@@ -77,9 +90,12 @@ pub fn specs() -> Vec<(&'static str, ModelSpec)> {
     gemma.position = Position::Rope {
         layout: RopeLayout::Halves,
         dimensions: 48,
-        layers: vec![rope(1e4), Rope { base: 1e6, scaling: RopeScaling::Linear { factor: 8.0 } }],
+        layers: vec![
+            Some(rope(1e4)),
+            Some(Rope { base: 1e6, scaling: RopeScaling::Linear { factor: 8.0 } }),
+        ],
     };
-    gemma.block = Block::Sequential { post_norms: true };
+    gemma.block = Block::Sequential(Norms::Around);
     gemma.mlp.activation = Activation::GeluTanh;
     gemma.norm.weight_offset = 1.0;
     gemma.embedding.scale = 9.8;
@@ -88,14 +104,39 @@ pub fn specs() -> Vec<(&'static str, ModelSpec)> {
     bloom.attention.qkv_bias = true;
     bloom.attention.output_bias = true;
     bloom.attention.kv_heads = 6;
-    bloom.position = Position::Alibi;
+    bloom.position = Position::Alibi { factor: 1.0 };
+    bloom.embedding.norm = true;
     bloom.norm = Norm { kind: NormKind::Layer, bias: true, ..bloom.norm };
     bloom.mlp = Mlp { activation: Activation::GeluErf, gated: false, bias: true, ..bloom.mlp };
     let mut parallel = bloom.clone();
-    parallel.block = Block::Parallel;
+    parallel.block = Block::Parallel { mlp_norm: true };
+    parallel.embedding.norm = false;
     parallel.position = Position::Learned { offset: 2 };
     parallel.embedding.tied = false;
-    vec![("llama", llama), ("gemma", gemma), ("bloom", bloom), ("parallel", parallel)]
+    let mut experts = llama.clone();
+    experts.attention.qk_norm = Some(QkNorm::Row);
+    experts.attention.windows = vec![Some(50), None];
+    let scaling = RopeScaling::Dynamic { factor: 4.0, original: 100 };
+    experts.position = Position::Rope {
+        layout: RopeLayout::Halves,
+        dimensions: 32,
+        layers: vec![Some(Rope { base: 1e4, scaling }), None],
+    };
+    experts.block = Block::Sequential(Norms::After);
+    experts.residual_scale = 0.4;
+    experts.mlp.experts = Some(Experts { count: 5, used: 2, normalized: true });
+    let mut falcon = bloom.clone();
+    falcon.block = Block::Parallel { mlp_norm: false };
+    falcon.residual_scale = 0.7;
+    falcon.mlp.gated = true;
+    vec![
+        ("llama", llama),
+        ("gemma", gemma),
+        ("bloom", bloom),
+        ("parallel", parallel),
+        ("experts", experts),
+        ("falcon", falcon),
+    ]
 }
 
 /// Rows, columns, bytes.
@@ -105,35 +146,6 @@ type Matrix = (usize, usize, Vec<u8>);
 pub struct RandomWeights {
     tensors: HashMap<(Role, Option<usize>), Matrix>,
     dtype: GgmlDType,
-}
-
-fn shapes(spec: &ModelSpec) -> Vec<(Role, usize, usize)> {
-    let (hidden, wide) = (spec.hidden, spec.mlp.intermediate);
-    let size = spec.attention.head_size;
-    let (query, key) = (spec.attention.heads * size, spec.attention.kv_heads * size);
-    vec![
-        (Role::AttentionNorm, 1, hidden),
-        (Role::AttentionNormBias, 1, hidden),
-        (Role::Query, query, hidden),
-        (Role::QueryBias, 1, query),
-        (Role::Key, key, hidden),
-        (Role::KeyBias, 1, key),
-        (Role::Value, key, hidden),
-        (Role::ValueBias, 1, key),
-        (Role::QueryNorm, 1, size),
-        (Role::KeyNorm, 1, size),
-        (Role::AttentionOutput, hidden, query),
-        (Role::AttentionOutputBias, 1, hidden),
-        (Role::PostAttentionNorm, 1, hidden),
-        (Role::MlpNorm, 1, hidden),
-        (Role::MlpNormBias, 1, hidden),
-        (Role::Gate, wide, hidden),
-        (Role::Up, wide, hidden),
-        (Role::UpBias, 1, wide),
-        (Role::Down, hidden, wide),
-        (Role::DownBias, 1, hidden),
-        (Role::PostMlpNorm, 1, hidden),
-    ]
 }
 
 impl RandomWeights {
@@ -162,15 +174,9 @@ impl RandomWeights {
             }
             tensors.insert((role, layer), (rows, columns, bytes));
         };
-        put(Role::TokenEmbedding, None, spec.vocab, spec.hidden);
-        put(Role::Output, None, spec.vocab, spec.hidden);
-        put(Role::PositionEmbedding, None, spec.context + 2, spec.hidden);
-        put(Role::OutputNorm, None, 1, spec.hidden);
-        put(Role::OutputNormBias, None, 1, spec.hidden);
-        for layer in 0..spec.layers {
-            for (role, rows, columns) in shapes(spec) {
-                put(role, Some(layer), rows, columns);
-            }
+        for (role, layer, shape) in tensor_shapes(spec) {
+            let rows = if shape.len() == 1 { 1 } else { shape[0] };
+            put(role, layer, rows, shape[shape.len() - 1]);
         }
         Self { tensors, dtype }
     }

@@ -7,18 +7,20 @@ use serde_json::{Map, Value};
 
 use super::keys::{Base, MAX_DIMENSION, MAX_LAYERS, Shape};
 use crate::error::Defect;
-use crate::spec::{Activation, RopeScaling};
+use crate::spec::Activation;
 
 /// Spellings of a name.
 type Names = &'static [&'static str];
 
 const VOCAB: Names = &["vocab_size"];
-const HIDDEN: Names = &["hidden_size", "n_embd", "d_model"];
+const HIDDEN: Names = &["hidden_size", "n_embd", "n_embed", "d_model"];
 const LAYERS: Names = &["num_hidden_layers", "n_layer"];
 const HEADS: Names = &["num_attention_heads", "n_head"];
 const KV_HEADS: Names = &["num_key_value_heads", "num_kv_heads"];
 const CONTEXT: Names = &["max_position_embeddings", "n_positions", "seq_length"];
 const INTERMEDIATE: Names = &["intermediate_size", "ffn_dim", "n_inner"];
+/// Positions where a file does not say: transformers' own default for those that need not.
+const DEFAULT_CONTEXT: usize = 2048;
 
 /// A model's configuration.
 pub(super) struct Config<'a> {
@@ -35,10 +37,15 @@ impl<'a> Config<'a> {
 
     /// What every decoder has. `tied` is the architecture's own when the file does not say.
     pub fn base(&self, epsilon: Names, tied: bool) -> Result<Base<'a>, Defect> {
+        self.base_with(self.required(epsilon, self.positive(epsilon)?)?, tied)
+    }
+
+    /// The same for an architecture whose epsilon is fixed.
+    pub fn base_with(&self, epsilon: f32, tied: bool) -> Result<Base<'a>, Defect> {
         let shape = self.shape()?;
         Ok(Base {
             architecture: self.architecture,
-            epsilon: self.required(epsilon, self.positive(epsilon)?)?,
+            epsilon,
             rope_dimensions: shape.head_size,
             tied: self.bool(&["tie_word_embeddings"])?.unwrap_or(tied),
             shape,
@@ -58,7 +65,7 @@ impl<'a> Config<'a> {
             vocab: self.dimension(VOCAB)?,
             hidden,
             layers,
-            context: self.dimension(CONTEXT)?,
+            context: self.optional_dimension(CONTEXT)?.unwrap_or(DEFAULT_CONTEXT),
             heads,
             kv_heads: self.optional_dimension(KV_HEADS)?.unwrap_or(heads),
             head_size: self.optional_dimension(&["head_dim"])?.unwrap_or(hidden / heads),
@@ -134,6 +141,24 @@ impl<'a> Config<'a> {
         Ok(Some(Self { object, ..*self }))
     }
 
+    /// Whether a switch is on; off when the file does not say.
+    pub fn is(&self, name: Names) -> Result<bool, Defect> {
+        Ok(self.bool(name)?.unwrap_or(false))
+    }
+
+    /// Refuses a file whose switch differs from the only value that is known.
+    pub fn only(&self, name: Names, known: bool) -> Result<(), Defect> {
+        match self.bool(name)? {
+            Some(found) if found != known => {
+                let name = name[0];
+                Err(Defect::unsupported(format!(
+                    "config.json: {name} is {found}, this version knows {known} alone"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The activation of the MLP by transformers' name (`ACT2FN`).
     pub fn activation(&self, names: Names, default: Activation) -> Result<Activation, Defect> {
         Ok(match self.text(names)? {
@@ -154,35 +179,8 @@ impl<'a> Config<'a> {
         })
     }
 
-    /// Base frequency of rope: at the top, or in `rope_parameters` as transformers 5 writes it.
-    pub fn rope_base(&self, default: f32) -> Result<f32, Defect> {
-        let base = match self.within(&["rope_parameters"])? {
-            Some(rope) => rope.positive(&["rope_theta"])?,
-            None => None,
-        };
-        let base = base.map_or_else(|| self.positive(&["rope_theta"]), |base| Ok(Some(base)))?;
-        Ok(base.unwrap_or(default))
-    }
-
-    /// How contexts are stretched; only `linear` is known. `type` is the older spelling.
-    pub fn rope_scaling(&self) -> Result<RopeScaling, Defect> {
-        let Some(scaling) = self.within(&["rope_scaling", "rope_parameters"])? else {
-            return Ok(RopeScaling::None);
-        };
-        match scaling.text(&["rope_type", "type"])? {
-            None | Some("default") => Ok(RopeScaling::None),
-            Some("linear") => {
-                let factor = &["factor"];
-                let factor = scaling.required(factor, scaling.positive(factor)?)?;
-                Ok(RopeScaling::Linear { factor })
-            }
-            Some(other) => Err(Defect::unsupported(format!(
-                "config.json: its rope scaling is {other:?}, this version knows only \"linear\""
-            ))),
-        }
-    }
-
-    fn required<T>(&self, names: Names, value: Option<T>) -> Result<T, Defect> {
+    /// An error when the file lacks what must be there.
+    pub fn required<T>(&self, names: Names, value: Option<T>) -> Result<T, Defect> {
         value.ok_or_else(|| malformed(format!("{} is missing", names[0])))
     }
 
@@ -192,6 +190,7 @@ impl<'a> Config<'a> {
     }
 }
 
-fn malformed(found: String) -> Defect {
+/// The file lacks something or contradicts itself.
+pub(super) fn malformed(found: String) -> Defect {
     Defect { found: format!("config.json: {found}"), fix: "fetch the model's config.json again" }
 }

@@ -2,11 +2,15 @@
 
 use super::config::Config;
 use super::decoder;
+use super::gemma::FOUR_NORMS;
 use super::keys::{Base, Keys};
-use super::llama::{self, ATTENTION, GATED_MLP};
-use super::names::{Names, Place};
+use super::llama::{self, ATTENTION, GATED_MLP, QK_NORMS};
+use super::names::Names;
+use super::shared::layer_kinds;
 use crate::error::Defect;
-use crate::spec::{Activation, Block, ModelSpec, Position, Role, Rope, RopeLayout, RopeScaling};
+use crate::spec::{
+    Activation, Block, ModelSpec, Norms, Position, QkNorm, Rope, RopeLayout, RopeScaling,
+};
 
 /// Every sixth layer sees the whole context, the others a window.
 const GLOBAL_EVERY: usize = 6;
@@ -32,7 +36,7 @@ struct Layers {
 /// GGUF's norm weights hold the sum `1 + w` already.
 pub(super) fn spec(keys: &Keys) -> Result<ModelSpec, Defect> {
     let window = keys.dimension("attention.sliding_window")?;
-    let global = Rope { base: keys.rope_base(GLOBAL_ROPE_BASE)?, scaling: keys.rope_scaling()? };
+    let global = keys.rope(GLOBAL_ROPE_BASE)?;
     let base = keys.positive("rope.freq_base_swa")?.unwrap_or(LOCAL_ROPE_BASE);
     let local = Rope { base, scaling: RopeScaling::None };
     let base = keys.base()?;
@@ -48,22 +52,20 @@ pub(super) fn spec(keys: &Keys) -> Result<ModelSpec, Defect> {
 /// Hugging Face's norm weights lack the 1.
 pub(super) fn from_config(config: &Config) -> Result<ModelSpec, Defect> {
     let window = config.dimension(&["sliding_window"])?;
-    let global =
-        Rope { base: config.rope_base(GLOBAL_ROPE_BASE)?, scaling: config.rope_scaling()? };
-    let base = config.positive(&["rope_local_base_freq"])?.unwrap_or(LOCAL_ROPE_BASE);
-    let local = Rope { base, scaling: RopeScaling::None };
-    let base = config.base(&["rms_norm_eps"], true)?;
-    let is_global = match config.list(&["layer_types"])? {
-        Some(types) if types.len() == base.shape.layers => {
-            types.iter().map(|layer| layer.as_str() == Some("full_attention")).collect()
-        }
-        Some(types) => {
-            let (types, layers) = (types.len(), base.shape.layers);
-            let found = format!("config.json: layer_types has {types} layers of {layers}");
-            return Err(Defect::damaged(found));
-        }
-        None => (0..base.shape.layers).map(is_global).collect(),
+    let global = match config.rope_of_layers(&["full_attention"])? {
+        Some(rope) => rope,
+        None => config.rope(GLOBAL_ROPE_BASE)?,
     };
+    let local = match config.rope_of_layers(&["sliding_attention"])? {
+        Some(rope) => rope,
+        None => {
+            let base = config.positive(&["rope_local_base_freq"])?.unwrap_or(LOCAL_ROPE_BASE);
+            Rope { base, scaling: RopeScaling::None }
+        }
+    };
+    let base = config.base(&["rms_norm_eps"], true)?;
+    let is_global = layer_kinds(config, base.shape.layers)?
+        .unwrap_or_else(|| (0..base.shape.layers).map(is_global).collect());
     let mut spec = of(base, &Layers { window, global, local, is_global });
     if let Some(scalar) = config.positive(&["query_pre_attn_scalar"])? {
         spec.attention.scale = 1.0 / scalar.sqrt();
@@ -78,26 +80,19 @@ fn is_global(layer: usize) -> bool {
 
 fn of(base: Base, layers: &Layers) -> ModelSpec {
     let Layers { window, global, local, is_global } = layers;
-    let mut spec = decoder(base, RopeLayout::Halves, *global);
+    let mut spec = decoder(base, RopeLayout::Halves, global.clone());
     if let Position::Rope { layers, .. } = &mut spec.position {
-        *layers = is_global.iter().map(|&all| if all { *global } else { *local }).collect();
+        let rope = |&all: &bool| if all { global.clone() } else { local.clone() };
+        *layers = is_global.iter().map(rope).map(Some).collect();
     }
     spec.attention.windows = is_global.iter().map(|&all| (!all).then_some(*window)).collect();
-    spec.attention.qk_norm = true;
-    spec.block = Block::Sequential { post_norms: true };
+    spec.attention.qk_norm = Some(QkNorm::Head);
+    spec.block = Block::Sequential(Norms::Around);
     spec.mlp.activation = Activation::GeluTanh;
     spec.embedding.scale = (spec.hidden as f32).sqrt();
     spec
 }
 
-/// Llama's, and four norms more.
-pub(super) const NAMES: Names = Names { block: &[NORMS, ATTENTION, GATED_MLP], ..llama::NAMES };
-
-const NORMS: &[(Role, Place)] = &[
-    (Role::AttentionNorm, Place::alone("input_layernorm.weight")),
-    (Role::PostAttentionNorm, Place::alone("post_attention_layernorm.weight")),
-    (Role::MlpNorm, Place::alone("pre_feedforward_layernorm.weight")),
-    (Role::PostMlpNorm, Place::alone("post_feedforward_layernorm.weight")),
-    (Role::QueryNorm, Place::alone("self_attn.q_norm.weight")),
-    (Role::KeyNorm, Place::alone("self_attn.k_norm.weight")),
-];
+/// Gemma 2's, and the norms of q and k.
+pub(super) const NAMES: Names =
+    Names { block: &[FOUR_NORMS, QK_NORMS, ATTENTION, GATED_MLP], ..llama::NAMES };

@@ -1,11 +1,14 @@
 //! The numbers every architecture has, read and bounded.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::quantized::GgmlDType;
 
 use crate::error::Defect;
 use crate::gguf::metadata::Metadata;
-use crate::source::Tensor;
-use crate::spec::RopeScaling;
+use crate::source::{Content, Tensor};
+use crate::spec::{Experts, ModelSpec};
 
 /// Largest width, vocabulary or context. Products of three such numbers fit in 64 bits.
 pub(super) const MAX_DIMENSION: u64 = 1 << 20;
@@ -72,6 +75,8 @@ pub(super) struct Keys<'a> {
     pub architecture: &'a str,
     metadata: &'a Metadata,
     tensors: &'a BTreeMap<String, Tensor>,
+    /// The whole file.
+    bytes: &'a [u8],
 }
 
 impl<'a> Keys<'a> {
@@ -80,8 +85,9 @@ impl<'a> Keys<'a> {
         architecture: &'a str,
         metadata: &'a Metadata,
         tensors: &'a BTreeMap<String, Tensor>,
+        bytes: &'a [u8],
     ) -> Self {
-        Self { architecture, metadata, tensors }
+        Self { architecture, metadata, tensors, bytes }
     }
 
     /// What every decoder has.
@@ -158,7 +164,8 @@ impl<'a> Keys<'a> {
             .ok_or_else(|| Defect::malformed(format!("{} is missing", self.full(key))))
     }
 
-    fn optional_dimension(&self, key: &str) -> Result<Option<usize>, Defect> {
+    /// A size, at least 1, if the file has it.
+    pub fn optional_dimension(&self, key: &str) -> Result<Option<usize>, Defect> {
         match self.metadata.integer(&self.full(key))? {
             None => Ok(None),
             Some(size) if (1..=MAX_DIMENSION).contains(&size) => Ok(Some(size as usize)),
@@ -181,16 +188,14 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Epsilon of the RMS norms.
+    /// Epsilon of the norms, of either kind.
     pub fn epsilon(&self) -> Result<f32, Defect> {
         let key = "attention.layer_norm_rms_epsilon";
-        self.positive(key)?
-            .ok_or_else(|| Defect::malformed(format!("{} is missing", self.full(key))))
-    }
-
-    /// Base frequency of rope.
-    pub fn rope_base(&self, default: f32) -> Result<f32, Defect> {
-        Ok(self.positive("rope.freq_base")?.unwrap_or(default))
+        let found = match self.positive(key)? {
+            None => self.positive("attention.layer_norm_epsilon")?,
+            found => found,
+        };
+        found.ok_or_else(|| Defect::malformed(format!("{} is missing", self.full(key))))
     }
 
     /// Elements of a head that rotate.
@@ -205,31 +210,59 @@ impl<'a> Keys<'a> {
         Ok(dimensions)
     }
 
-    /// How contexts are stretched; only `linear` is known. `scale_linear` is its older spelling.
-    pub fn rope_scaling(&self) -> Result<RopeScaling, Defect> {
-        if self.has_tensor("rope_freqs.weight") {
-            return Err(Defect::unsupported(
-                "tensor rope_freqs.weight scales rope by a factor for each frequency, \
-                 this version knows only linear scaling",
-            ));
-        }
-        let linear = match self.metadata.string(&self.full("rope.scaling.type"))? {
-            None => self.positive("rope.scale_linear")?,
-            Some("none") => None,
-            Some("linear") => Some(self.positive("rope.scaling.factor")?.ok_or_else(|| {
-                Defect::malformed(format!("{} is missing", self.full("rope.scaling.factor")))
-            })?),
-            Some(other) => {
-                return Err(Defect::unsupported(format!(
-                    "{} is {other:?}, this version knows only \"linear\"",
-                    self.full("rope.scaling.type")
-                )));
-            }
-        };
-        Ok(linear.map_or(RopeScaling::None, |factor| RopeScaling::Linear { factor }))
+    /// A truth value, if the file has it.
+    pub fn bool(&self, key: &str) -> Result<Option<bool>, Defect> {
+        self.metadata.bool(&self.full(key))
     }
 
-    fn full(&self, key: &str) -> String {
+    /// A text, if the file has it.
+    pub fn text(&self, key: &str) -> Result<Option<&'a str>, Defect> {
+        self.metadata.string(&self.full(key))
+    }
+
+    /// One window for all layers, when the file has one.
+    pub fn window(&self, spec: &mut ModelSpec) -> Result<(), Defect> {
+        let window = self.optional_dimension("attention.sliding_window")?;
+        spec.attention.windows.fill(window.filter(|&window| window < spec.context));
+        Ok(())
+    }
+
+    /// Biases where the first layer has them: no key says so.
+    pub fn biases(&self, spec: &mut ModelSpec) {
+        spec.attention.qkv_bias = self.has_tensor("blk.0.attn_q.bias");
+        spec.attention.output_bias = self.has_tensor("blk.0.attn_output.bias");
+        spec.mlp.bias = self.has_tensor("blk.0.ffn_down.bias");
+    }
+
+    /// Experts, when the file has some. No key says whether weights are normalized.
+    pub fn experts(&self, normalized: bool) -> Result<Option<Experts>, Defect> {
+        // Files of models without experts may have the key with a 0.
+        match self.metadata.integer(&self.full("expert_count"))? {
+            None | Some(0) => Ok(None),
+            Some(_) => Ok(Some(Experts {
+                count: self.dimension("expert_count")?,
+                used: self.dimension("expert_used_count")?,
+                normalized,
+            })),
+        }
+    }
+
+    /// The numbers of a vector of `f32`, if the file has it.
+    pub fn vector(&self, name: &str) -> Result<Option<Arc<[f32]>>, Defect> {
+        let Some(tensor) = self.tensors.get(name) else { return Ok(None) };
+        if tensor.dtype != GgmlDType::F32.into() || tensor.shape.len() != 1 {
+            return Err(Defect::malformed(format!(
+                "tensor {name} is {} of shape {:?}, expected a vector of F32",
+                tensor.dtype, tensor.shape
+            )));
+        }
+        let Content::Stored { range, .. } = &tensor.content else { return Ok(None) };
+        let bytes = self.bytes[range.clone()].as_chunks::<4>().0;
+        Ok(Some(bytes.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()))
+    }
+
+    /// A key with the architecture before it.
+    pub fn full(&self, key: &str) -> String {
         format!("{}.{key}", self.architecture)
     }
 }

@@ -1,37 +1,27 @@
-//! Llama and what is stored as it: Llama 1 to 3, Mistral, `SmolLM`, `TinyLlama` (Touvron et al. 2023,
-//! <https://arxiv.org/abs/2302.13971>).
+//! Llama and what is stored as it: Llama 1 to 3, Mistral, `SmolLM`, Yi, `TinyLlama` (Touvron et al.
+//! 2023, <https://arxiv.org/abs/2302.13971>).
 
 use super::config::Config;
 use super::decoder;
 use super::keys::Keys;
 use super::names::{Names, Place};
+use super::shared::{ROPE_BASE, optional_biases, rotary, window};
 use crate::error::Defect;
-use crate::spec::{Activation, ModelSpec, Role, Rope, RopeLayout};
+use crate::spec::{ModelSpec, Role, RopeLayout};
 
-/// Rope base when the file names none.
-const ROPE_BASE: f32 = 10_000.0;
-
-/// GGUF permutes llama's q and k rows, so that rope turns neighbours.
+/// GGUF permutes llama's q and k rows, so that rope turns neighbours. Mixtral is stored so too.
 pub(super) fn spec(keys: &Keys) -> Result<ModelSpec, Defect> {
-    let rope = Rope { base: keys.rope_base(ROPE_BASE)?, scaling: keys.rope_scaling()? };
-    Ok(decoder(keys.base()?, RopeLayout::Interleaved, rope))
+    let mut spec = decoder(keys.base()?, RopeLayout::Interleaved, keys.rope(ROPE_BASE)?);
+    keys.biases(&mut spec);
+    spec.mlp.experts = keys.experts(true)?;
+    Ok(spec)
 }
 
 /// Mistral's configuration is the same and may have a window on every layer.
 pub(super) fn from_config(config: &Config) -> Result<ModelSpec, Defect> {
-    let rope = Rope { base: config.rope_base(ROPE_BASE)?, scaling: config.rope_scaling()? };
-    let base = config.base(&["rms_norm_eps"], false)?;
-    let mut spec = decoder(base, RopeLayout::Halves, rope);
-    let window = config.optional_dimension(&["sliding_window"])?;
-    spec.attention.windows.fill(window.filter(|&window| window < spec.context));
-    spec.mlp.activation = config.activation(&["hidden_act"], Activation::Silu)?;
-    for bias in [&["attention_bias"], &["mlp_bias"]] {
-        if config.bool(bias)? == Some(true) {
-            let found =
-                format!("config.json: {} is true, this version knows llama without", bias[0]);
-            return Err(Defect::unsupported(found));
-        }
-    }
+    let mut spec = rotary(config, config.base(&["rms_norm_eps"], false)?, ROPE_BASE)?;
+    window(config, &mut spec)?;
+    optional_biases(config, &mut spec)?;
     Ok(spec)
 }
 
@@ -40,7 +30,7 @@ pub(super) const NAMES: Names = Names {
     prefixes: &["model.", ""],
     layer: "layers.",
     model: MODEL,
-    block: &[NORMS, ATTENTION, GATED_MLP],
+    block: &[NORMS, ATTENTION, QKV_BIASES, OUTPUT_BIAS, GATED_MLP, MLP_BIASES],
     head: "lm_head.weight",
     unused: &["rotary_emb.inv_freq"],
 };
@@ -55,6 +45,12 @@ pub(super) const MODEL: &[(Role, Place)] = &[
 pub(super) const NORMS: &[(Role, Place)] = &[
     (Role::AttentionNorm, Place::alone("input_layernorm.weight")),
     (Role::MlpNorm, Place::alone("post_attention_layernorm.weight")),
+];
+
+/// Their biases.
+pub(super) const NORM_BIASES: &[(Role, Place)] = &[
+    (Role::AttentionNormBias, Place::alone("input_layernorm.bias")),
+    (Role::MlpNormBias, Place::alone("post_attention_layernorm.bias")),
 ];
 
 /// Projections of attention.
@@ -72,9 +68,26 @@ pub(super) const QKV_BIASES: &[(Role, Place)] = &[
     (Role::ValueBias, Place::alone("self_attn.v_proj.bias")),
 ];
 
+/// Bias of the output projection.
+pub(super) const OUTPUT_BIAS: &[(Role, Place)] =
+    &[(Role::AttentionOutputBias, Place::alone("self_attn.o_proj.bias"))];
+
+/// Norms of q and k.
+pub(super) const QK_NORMS: &[(Role, Place)] = &[
+    (Role::QueryNorm, Place::alone("self_attn.q_norm.weight")),
+    (Role::KeyNorm, Place::alone("self_attn.k_norm.weight")),
+];
+
 /// Projections of a gated MLP.
 pub(super) const GATED_MLP: &[(Role, Place)] = &[
     (Role::Gate, Place::alone("mlp.gate_proj.weight")),
     (Role::Up, Place::alone("mlp.up_proj.weight")),
     (Role::Down, Place::alone("mlp.down_proj.weight")),
+];
+
+/// Their biases.
+pub(super) const MLP_BIASES: &[(Role, Place)] = &[
+    (Role::GateBias, Place::alone("mlp.gate_proj.bias")),
+    (Role::UpBias, Place::alone("mlp.up_proj.bias")),
+    (Role::DownBias, Place::alone("mlp.down_proj.bias")),
 ];

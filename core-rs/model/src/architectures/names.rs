@@ -29,7 +29,7 @@ pub(super) struct Names {
 /// Where a role's tensor lies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    /// Name; `{}` in it stands for the number of an expert, whose tensors are stacked.
+    /// Name; `{}` in it stands for the number of an expert.
     name: &'static str,
     fused: Fused,
     transposed: bool,
@@ -140,19 +140,8 @@ impl<'a> Finder<'a> {
                 )));
             }
         };
-        let parts = match (place.name.contains("{}"), shape) {
-            (true, [experts, one @ ..]) => (0..*experts)
-                .map(|expert| self.part(&name.replace("{}", &expert.to_string()), place, role, one))
-                .collect::<Result<_, _>>()?,
-            _ => vec![self.part(&name, place, role, shape)?],
-        };
-        match parts.iter().find(|(part, _): &&(Tensor, _)| part.dtype != parts[0].0.dtype) {
-            Some((other, _)) => Err(Defect::unsupported(format!(
-                "tensors {name} are stored as {} and as {}",
-                parts[0].0.dtype, other.dtype
-            ))),
-            None => Ok(Source { shape: shape.to_vec(), parts }),
-        }
+        let name = name.replace("{}", &role.expert().unwrap_or_default().to_string());
+        Ok(Source { shape: shape.to_vec(), parts: vec![self.part(&name, place, role, shape)?] })
     }
 
     /// The tensor of this name, and its rows that make the role's tensor of `shape`.
@@ -210,6 +199,13 @@ impl<'a> Finder<'a> {
     }
 }
 
+/// Tables have the first expert stand for all.
 fn place(lists: &[&'static [(Role, Place)]], role: Role) -> Option<&'static Place> {
+    let role = match role {
+        Role::ExpertGate(_) => Role::ExpertGate(0),
+        Role::ExpertUp(_) => Role::ExpertUp(0),
+        Role::ExpertDown(_) => Role::ExpertDown(0),
+        role => role,
+    };
     lists.iter().flat_map(|list| *list).find(|(known, _)| *known == role).map(|(_, place)| place)
 }

@@ -1,0 +1,305 @@
+"""The tiny model of each architecture: a Hugging Face configuration and its model class.
+
+Names are those of the folders under tests/goldens/architectures. Windows, original contexts and
+layers without rope are so small that the prompt of 40 tokens meets them all.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+VOCABULARY = 288
+HIDDEN = 32
+HEADS = 4
+INTERMEDIATE = 48
+
+
+@dataclass
+class Tiny:
+    """How one tiny model is built."""
+
+    config: str
+    model: str
+    values: dict[str, Any]
+    # The greedy ids and all logits come from decoding token by token with a cache: a rope whose
+    # frequencies depend on the length gives other numbers when a prompt is computed at once.
+    one_by_one: bool = False
+    # GGUF's name of the architecture, where a twin in that format is written.
+    gguf: str | None = None
+    # What the configuration's class rejects or fills in, and real files have.
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def decoder(layers: int = 2, **values: Any) -> dict[str, Any]:
+    """Names that most configurations share."""
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": HIDDEN,
+        "num_hidden_layers": layers,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": 2,
+        "intermediate_size": INTERMEDIATE,
+        "max_position_embeddings": 128,
+        "bos_token_id": 286,
+        "eos_token_id": 287,
+        "pad_token_id": None,
+        "tie_word_embeddings": False,
+        **values,
+    }
+
+
+def llama(**values: Any) -> dict[str, Any]:
+    return decoder(**{"rms_norm_eps": 1e-5, "head_dim": 16, **values})
+
+
+def gpt(**values: Any) -> dict[str, Any]:
+    """Names of GPT-2 and of what came from it."""
+    return {
+        "vocab_size": VOCABULARY,
+        "n_positions": 128,
+        "n_embd": HIDDEN,
+        "n_layer": 2,
+        "n_head": HEADS,
+        "bos_token_id": 287,
+        "eos_token_id": 287,
+        "pad_token_id": None,
+        **values,
+    }
+
+
+LONGROPE = {
+    "type": "longrope",
+    "short_factor": [1.0, 1.02, 1.1, 1.3],
+    "long_factor": [1.1, 1.5, 2.5, 4.0],
+}
+
+TINY: dict[str, Tiny] = {
+    "llama": Tiny("LlamaConfig", "LlamaForCausalLM", llama(), gguf="llama"),
+    "llama-biases": Tiny(
+        "LlamaConfig",
+        "LlamaForCausalLM",
+        llama(attention_bias=True, mlp_bias=True, tie_word_embeddings=True),
+    ),
+    "llama-3": Tiny(
+        "LlamaConfig",
+        "LlamaForCausalLM",
+        llama(
+            rope_theta=500_000.0,
+            rope_scaling={
+                "rope_type": "llama3",
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 64,
+            },
+        ),
+        gguf="llama",
+    ),
+    "llama-linear": Tiny(
+        "LlamaConfig",
+        "LlamaForCausalLM",
+        llama(rope_scaling={"rope_type": "linear", "factor": 4.0}),
+    ),
+    "llama-dynamic": Tiny(
+        "LlamaConfig",
+        "LlamaForCausalLM",
+        llama(
+            max_position_embeddings=16, rope_scaling={"rope_type": "dynamic", "factor": 8.0}
+        ),
+        one_by_one=True,
+    ),
+    "llama-yarn": Tiny(
+        "LlamaConfig",
+        "LlamaForCausalLM",
+        llama(
+            rope_scaling={
+                "rope_type": "yarn",
+                "factor": 4.0,
+                "original_max_position_embeddings": 32,
+            },
+        ),
+        gguf="llama",
+    ),
+    "mistral": Tiny("MistralConfig", "MistralForCausalLM", llama(sliding_window=8)),
+    "smollm3": Tiny(
+        "SmolLM3Config", "SmolLM3ForCausalLM", decoder(layers=3, no_rope_layers=[1, 0, 1])
+    ),
+    "qwen2": Tiny(
+        "Qwen2Config",
+        "Qwen2ForCausalLM",
+        decoder(layers=3, use_sliding_window=True, sliding_window=8, max_window_layers=1),
+    ),
+    "qwen3": Tiny(
+        "Qwen3Config", "Qwen3ForCausalLM", llama(tie_word_embeddings=True), gguf="qwen3"
+    ),
+    "gemma": Tiny(
+        "GemmaConfig",
+        "GemmaForCausalLM",
+        llama(
+            num_key_value_heads=1,
+            tie_word_embeddings=True,
+            hidden_act="gelu_pytorch_tanh",
+            hidden_activation="gelu_pytorch_tanh",
+        ),
+    ),
+    "gemma2": Tiny(
+        "Gemma2Config",
+        "Gemma2ForCausalLM",
+        llama(
+            tie_word_embeddings=True,
+            query_pre_attn_scalar=16,
+            sliding_window=8,
+            attn_logit_softcapping=2.0,
+            final_logit_softcapping=5.0,
+        ),
+        gguf="gemma2",
+    ),
+    "gemma3": Tiny(
+        "Gemma3TextConfig",
+        "Gemma3ForCausalLM",
+        llama(
+            layers=3,
+            tie_word_embeddings=True,
+            query_pre_attn_scalar=12,
+            sliding_window=8,
+            rope_theta=1_000_000.0,
+            rope_scaling={"rope_type": "linear", "factor": 8.0},
+            layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        ),
+    ),
+    "phi3": Tiny(
+        "Phi3Config", "Phi3ForCausalLM", decoder(rms_norm_eps=1e-5, sliding_window=24), gguf="phi3"
+    ),
+    "phi3-longrope": Tiny(
+        "Phi3Config",
+        "Phi3ForCausalLM",
+        decoder(
+            rms_norm_eps=1e-5,
+            original_max_position_embeddings=16,
+            rope_scaling=LONGROPE,
+        ),
+        one_by_one=True,
+    ),
+    "phi4-mini": Tiny(
+        "Phi3Config",
+        "Phi3ForCausalLM",
+        decoder(rms_norm_eps=1e-5, partial_rotary_factor=0.75, tie_word_embeddings=True),
+    ),
+    "starcoder2": Tiny(
+        "Starcoder2Config",
+        "Starcoder2ForCausalLM",
+        decoder(sliding_window=8, tie_word_embeddings=True),
+    ),
+    "granite": Tiny(
+        "GraniteConfig",
+        "GraniteForCausalLM",
+        decoder(
+            rms_norm_eps=1e-5,
+            embedding_multiplier=6.0,
+            residual_multiplier=0.6,
+            attention_multiplier=0.2,
+            logits_scaling=4.0,
+        ),
+    ),
+    "olmo2": Tiny("Olmo2Config", "Olmo2ForCausalLM", decoder(rms_norm_eps=1e-6)),
+    "gpt2": Tiny("GPT2Config", "GPT2LMHeadModel", gpt(), gguf="gpt2"),
+    "gpt_bigcode": Tiny("GPTBigCodeConfig", "GPTBigCodeForCausalLM", gpt(multi_query=True)),
+    "gpt_bigcode-heads": Tiny("GPTBigCodeConfig", "GPTBigCodeForCausalLM", gpt(multi_query=False)),
+    "gpt_neox": Tiny(
+        "GPTNeoXConfig",
+        "GPTNeoXForCausalLM",
+        decoder(rotary_pct=0.5, use_parallel_residual=True),
+    ),
+    "gpt_neox-sequential": Tiny(
+        "GPTNeoXConfig",
+        "GPTNeoXForCausalLM",
+        decoder(rotary_pct=0.25, use_parallel_residual=False),
+    ),
+    "bloom": Tiny(
+        "BloomConfig",
+        "BloomForCausalLM",
+        {
+            "vocab_size": VOCABULARY,
+            "hidden_size": HIDDEN,
+            "n_layer": 2,
+            "n_head": HEADS,
+            "bos_token_id": 286,
+            "eos_token_id": 287,
+            "pad_token_id": None,
+        },
+        gguf="bloom",
+        extra={"seq_length": 128},
+    ),
+    "bloom-6-heads": Tiny(
+        "BloomConfig",
+        "BloomForCausalLM",
+        {
+            "vocab_size": VOCABULARY,
+            "hidden_size": 48,
+            "n_layer": 2,
+            "n_head": 6,
+            "bos_token_id": 286,
+            "eos_token_id": 287,
+            "pad_token_id": None,
+        },
+        extra={"seq_length": 128},
+    ),
+    "falcon": Tiny(
+        "FalconConfig",
+        "FalconForCausalLM",
+        decoder(multi_query=True, parallel_attn=True, bias=False, tie_word_embeddings=True),
+    ),
+    "falcon-40b": Tiny(
+        "FalconConfig",
+        "FalconForCausalLM",
+        decoder(new_decoder_architecture=True, num_kv_heads=2, bias=False),
+    ),
+    "falcon-alibi": Tiny(
+        "FalconConfig",
+        "FalconForCausalLM",
+        decoder(
+            alibi=True, multi_query=False, parallel_attn=False, bias=True, tie_word_embeddings=True
+        ),
+    ),
+    "opt": Tiny(
+        "OPTConfig",
+        "OPTForCausalLM",
+        {
+            "vocab_size": VOCABULARY,
+            "hidden_size": HIDDEN,
+            "word_embed_proj_dim": HIDDEN,
+            "num_hidden_layers": 2,
+            "num_attention_heads": HEADS,
+            "ffn_dim": INTERMEDIATE,
+            "max_position_embeddings": 128,
+            "bos_token_id": 286,
+            "eos_token_id": 287,
+            "pad_token_id": None,
+        },
+    ),
+    "stablelm": Tiny(
+        "StableLmConfig",
+        "StableLmForCausalLM",
+        decoder(partial_rotary_factor=0.5, use_qkv_bias=True),
+    ),
+    "stablelm-parallel": Tiny(
+        "StableLmConfig",
+        "StableLmForCausalLM",
+        decoder(partial_rotary_factor=0.25, use_parallel_residual=True),
+    ),
+    "mixtral": Tiny(
+        "MixtralConfig",
+        "MixtralForCausalLM",
+        decoder(num_local_experts=4, num_experts_per_tok=2, intermediate_size=24),
+        gguf="llama",
+    ),
+    "qwen3_moe": Tiny(
+        "Qwen3MoeConfig",
+        "Qwen3MoeForCausalLM",
+        llama(
+            num_experts=6,
+            num_experts_per_tok=3,
+            moe_intermediate_size=16,
+            norm_topk_prob=True,
+        ),
+    ),
+}
