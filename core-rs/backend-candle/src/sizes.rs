@@ -1,7 +1,7 @@
 //! Bytes that a backend will take in f32, known before anything is loaded.
 
 use tgi_backend::PAGE_TOKENS;
-use tgi_model::{Model, ModelSpec, tensor_shapes};
+use tgi_model::{Adapter, Model, ModelSpec, tensor_shapes};
 
 use crate::CandleOptions;
 
@@ -36,6 +36,12 @@ pub fn arena_bytes(spec: &ModelSpec, options: &CandleOptions) -> u64 {
     let stream = options.batch_tokens * 6 * spec.hidden;
     let logits = 3 * options.logit_rows * spec.vocab;
     (stream + attending.max(inner) + logits) as u64 * F32
+}
+
+/// An adapter once loaded, bytes.
+pub fn adapter_bytes(adapter: &Adapter) -> u64 {
+    let elements = adapter.updates().map(|update| update.down.len() + update.up.len());
+    elements.sum::<usize>() as u64 * F32
 }
 
 fn weight_elements(spec: &ModelSpec) -> usize {

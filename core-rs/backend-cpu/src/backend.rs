@@ -68,6 +68,7 @@ impl CpuBackend {
                 logit_rows: options.logit_rows,
                 vocab: spec.vocab,
                 context: spec.context,
+                adapters: 0,
             },
             spec: spec.clone(),
         })
