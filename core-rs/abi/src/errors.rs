@@ -57,6 +57,14 @@ pub enum OpenError {
     /// No such device in this library.
     #[error("Cannot compute on {0:?}: this library computes on the `cpu`; set --device")]
     Device(String),
+    /// An adapter cannot be served beside the model.
+    #[error("Cannot load the adapter `{id}`: {error} (--lora-adapters)")]
+    Adapter {
+        /// Its name.
+        id: String,
+        /// Why not.
+        error: ModelError,
+    },
     /// A backend with weights was asked for without a file.
     #[error("Cannot open backend {0:?} without a model file; set --model-id")]
     NoModel(String),

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use tgi_backend_cpu::isa::Isa;
 
-use crate::backends::{candle_isa, candle_needs, cpu_needs, open_model, scripted_needs};
+use crate::backends::{
+    candle_isa, candle_needs, cpu_needs, open_adapters, open_model, scripted_needs,
+};
 use crate::config::Config;
 use crate::errors::OpenError;
 use crate::memory::available_bytes;
@@ -59,12 +61,22 @@ fn of(config: &Config, available: u64) -> Result<Survey, OpenError> {
         "candle" => {
             let model = open_model(config)?;
             let subject = with_model(candle_isa(), "float32", &model);
-            finish(config, subject, &candle_needs(&model), available)
+            finish(
+                config,
+                subject,
+                &candle_needs(&model, &open_adapters(config, &model)?),
+                available,
+            )
         }
         "cpu" => {
             let model = open_model(config)?;
             let subject = with_model(Isa::best().name(), "int8", &model);
-            finish(config, subject, &cpu_needs(config, &model), available)
+            finish(
+                config,
+                subject,
+                &cpu_needs(config, &model, &open_adapters(config, &model)?),
+                available,
+            )
         }
         "scripted" => {
             let options = config.scripted.clone().unwrap_or_default();
