@@ -27,6 +27,6 @@ function describe({ engine, options }: AppContext): z.output<typeof Info> {
     docker_label: null,
     model_dtype: engine.info.dtype,
     model_device_type: engine.info.device,
-    adapters: [...options.adapters],
+    ...(options.adapters.length === 0 ? {} : { adapters: [...options.adapters] }),
   };
 }

@@ -41,7 +41,12 @@ Deno.test("requests of the model and of its adapters run side by side, each as P
 });
 
 Deno.test("an adapter of another model ends the start in one sentence", async () => {
-  const args = ["--model-id", `${FIXTURES}/tiny-qwen2.gguf`, "--lora-adapters", ADAPTERS];
+  const args = [
+    "--model-id",
+    `${ROOT}tests/goldens/architectures/gpt2`,
+    "--lora-adapters",
+    ADAPTERS,
+  ];
   const { code, stderr } = await runToEnd(["--port", "0", ...args]);
   assert.equal(code, 3);
   assert.match(stderr, /Cannot load the adapter `every`: Cannot open .*\(--lora-adapters\)/);

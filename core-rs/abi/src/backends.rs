@@ -292,7 +292,8 @@ mod tests {
     #[test]
     fn an_adapter_that_does_not_fit_is_refused_by_its_name() {
         for path in [fixture("tiny-llama"), fixture("tiny-llama-adapters/every")] {
-            let changes = json!({"backend": "cpu", "modelPath": fixture("tiny-gemma3.gguf"),
+            let changes = json!({"backend": "cpu",
+                "modelPath": fixture("../goldens/architectures/gpt2"),
                 "adapters": [{"id": "polite", "path": path}]});
             let message = refusal(&changes);
             assert!(message.starts_with("Cannot load the adapter `polite`: Cannot "), "{message}");
