@@ -60,7 +60,7 @@ pub struct Config {
     pub pause_limit_millis: u32,
     /// Which TGI generation's sampling rules hold where they differ.
     pub profile: Profile,
-    /// LoRA adapters beside the model; requests name them by their places in the list.
+    /// `LoRA` adapters beside the model; requests name them by their places in the list.
     #[serde(default)]
     pub adapters: Vec<AdapterSource>,
     /// Behaviour of the scripted backend.

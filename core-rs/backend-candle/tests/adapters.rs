@@ -1,4 +1,4 @@
-//! LoRA adapters on tiny checkpoints, against PEFT in f32; the adapters are built by
+//! `LoRA` adapters on tiny checkpoints, against PEFT in f32; the adapters are built by
 //! `scripts/tiny_checkpoints/adapters.py`.
 
 mod common;

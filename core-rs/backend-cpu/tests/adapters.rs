@@ -1,4 +1,4 @@
-//! LoRA adapters: what PEFT computes, and rows that depend on their own adapter alone.
+//! `LoRA` adapters: what PEFT computes, and rows that depend on their own adapter alone.
 
 mod common;
 

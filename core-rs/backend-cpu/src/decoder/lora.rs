@@ -28,7 +28,7 @@ impl Step<'_> {
         team: &Team,
         (rows, count): (&Rows, usize),
         source: &Source,
-        linears: impl Iterator<Item = &'l Linear> + Clone,
+        linears: &(impl Iterator<Item = &'l Linear> + Clone),
     ) {
         let Some(low) = self.low() else { return };
         let blocks = count.div_ceil(ROW_BLOCK);

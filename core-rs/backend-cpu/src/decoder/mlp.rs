@@ -50,7 +50,7 @@ impl Step<'_> {
     /// Computes what the down projection reads for the whole rows, panel by panel.
     pub(super) fn mlp(&self, team: &Team, rows: &Rows, source: &Source, mlp: &Mlp) {
         let inward = [Some(&mlp.up), mlp.gate.as_ref()];
-        self.lower(team, (rows, rows.whole), source, inward.into_iter().flatten());
+        self.lower(team, (rows, rows.whole), source, &inward.into_iter().flatten());
         let panels = mlp.up.matrix.panels();
         let items = self.items(panels);
         let mut is_ready = false;

@@ -66,7 +66,7 @@ impl Step<'_> {
         projections: &[Projection],
     ) {
         let most = projections.iter().map(|&(.., count)| count).max().unwrap_or(0);
-        self.lower(team, (rows, most), source, projections.iter().map(|&(linear, ..)| linear));
+        self.lower(team, (rows, most), source, &projections.iter().map(|&(linear, ..)| linear));
         let panels: usize = projections.iter().map(|(linear, ..)| linear.matrix.panels()).sum();
         let items = self.items(panels);
         let mut is_ready = false;

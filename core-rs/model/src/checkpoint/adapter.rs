@@ -1,4 +1,4 @@
-//! LoRA adapters (Hu et al. 2021, <https://arxiv.org/abs/2106.09685>) as PEFT saves them:
+//! `LoRA` adapters (Hu et al. 2021, <https://arxiv.org/abs/2106.09685>) as PEFT saves them:
 //! `adapter_config.json` and `adapter_model.safetensors` in a folder.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
