@@ -147,6 +147,8 @@ export interface GenerateJob {
   parameters: JobParameters;
   /** Cached prompts are shared only between jobs of equal salt; those without are one group. */
   cache_salt?: string;
+  /** Place of the adapter that answers in {@link EngineConfig.adapters}; absent is the model. */
+  adapter?: number;
 }
 
 /** One message of a conversation; templates may read further keys. */
@@ -214,6 +216,8 @@ export interface EngineConfig {
   /** A paused request is given up after this, ms. */
   pauseLimitMillis: number;
   profile: "0.3.1" | "3.3";
+  /** LoRA adapters to load beside the model: names and folders. */
+  adapters?: readonly { readonly id: string; readonly path: string }[];
   scripted: ScriptedConfig | null;
 }
 

@@ -9,6 +9,8 @@ export interface ServerOptions {
   readonly modelId: string;
   /** Revision of the model; null for a local file. */
   readonly modelSha: string | null;
+  /** What requests call the loaded adapters, in the core's order. */
+  readonly adapters: readonly string[];
   /** Value of `x-compute-type`. */
   readonly computeType: string;
   /** Permits: generations that may be open at a time. */

@@ -3,6 +3,7 @@
 import { Engine } from "../../ffi/engine.ts";
 import { type CoreLibrary, libraryFor, openLibrary } from "../../ffi/library.ts";
 import { StartError } from "../errors.ts";
+import { type AdapterFolder, resolveAdapters } from "../model_source/adapters.ts";
 import { progressOutput } from "../model_source/progress.ts";
 import { type ModelFile, resolveModel } from "../model_source/resolve.ts";
 import type { FlagValues } from "../options.ts";
@@ -35,15 +36,39 @@ export async function findModel(
   }
 }
 
+/**
+ * The adapters' places; none when the signal called the search off. The scripted backend invents
+ * its own.
+ */
+export async function findAdapters(
+  values: FlagValues,
+  context: CommandContext,
+  signal: AbortSignal,
+): Promise<readonly AdapterFolder[]> {
+  const names = values.loraAdapters;
+  if (values.backend === "scripted") return names.map(({ id, source }) => ({ id, path: source }));
+  const tools = { variables: context.variables, signal, output: progressOutput(values) };
+  try {
+    return await resolveAdapters(names, values, tools);
+  } catch (error) {
+    if (signal.aborted) return [];
+    throw error;
+  }
+}
+
 /** The library; a failure ends the process with its own code. */
 export function openCore(values: FlagValues): Promise<CoreLibrary> {
   return withExitCode(ExitCode.library, () => openLibrary(libraryFor(values)));
 }
 
-/** Opens the core over the model. */
-export async function openEngine(values: FlagValues, model: ModelFile | null): Promise<Engine> {
+/** Opens the core over the model and its adapters. */
+export async function openEngine(
+  values: FlagValues,
+  model: ModelFile | null,
+  adapters: readonly AdapterFolder[] = [],
+): Promise<Engine> {
   const library = await openCore(values);
-  const config = engineConfig(values, model);
+  const config = engineConfig(values, model, adapters);
   using _loading = showLoading(model?.path ?? null, progressOutput(values));
   return await withExitCode(ExitCode.model, () => Engine.open(config, library));
 }

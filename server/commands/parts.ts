@@ -1,6 +1,7 @@
 /** Flags made into what the core and the HTTP side are configured with. */
 
 import type { EngineConfig, EngineInfo, ScriptedConfig } from "../../ffi/types.ts";
+import type { AdapterFolder } from "../model_source/adapters.ts";
 import type { ModelFile } from "../model_source/resolve.ts";
 import type { FlagValues } from "../options.ts";
 import { quantization } from "../options/quantize.ts";
@@ -13,6 +14,7 @@ const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"];
 export function engineConfig(
   values: FlagValues,
   model: Pick<ModelFile, "path" | "part"> | null,
+  adapters: readonly AdapterFolder[] = [],
 ): EngineConfig {
   return {
     backend: values.backend,
@@ -36,6 +38,7 @@ export function engineConfig(
     validationWorkers: values.validationWorkers,
     pauseLimitMillis: values.pauseLimit * 1000,
     profile: values.profile,
+    adapters,
     scripted: values.backend === "scripted" ? scriptedConfig(values) : null,
   };
 }
@@ -71,6 +74,7 @@ export function serverOptions(
     modelSha: model?.commit ?? null,
     computeType: values.computeType ?? `${info.device}+${info.backend}`,
     maxConcurrentRequests: values.maxConcurrentRequests,
+    adapters: values.loraAdapters.map(({ id }) => id),
     watermark: { gamma: values.watermarkGamma, delta: values.watermarkDelta },
     maxBestOf: values.maxBestOf,
     maxStopSequences: values.maxStopSequences,

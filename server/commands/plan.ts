@@ -11,7 +11,7 @@ import { type Style, styleOf } from "../terminal/style.ts";
 import { TextOutput } from "../terminal/text_output.ts";
 import type { CommandContext } from "./context.ts";
 import { ExitCode } from "./exit_code.ts";
-import { findModel, openCore, withExitCode } from "./open_model.ts";
+import { findAdapters, findModel, openCore, withExitCode } from "./open_model.ts";
 import { engineConfig } from "./parts.ts";
 
 const log = getLogger([LOG_CATEGORY]);
@@ -37,10 +37,11 @@ export async function plan(settings: Settings, context: CommandContext): Promise
   for (const warning of warnings) log.warn`${warning}`;
   using stop = awaitStop();
   const model = await findModel(values, context, stop.signal);
+  const adapters = await findAdapters(values, context, stop.signal);
   if (stop.signal.aborted) return ExitCode.interrupted;
   const library = await openCore(values);
   using _library = { [Symbol.dispose]: () => library.close() };
-  const config = engineConfig(values, model);
+  const config = engineConfig(values, model, adapters);
   const survey = await withExitCode(ExitCode.model, () => surveyConfig(library, config));
   const output = new TextOutput();
   const fit = fitOf(survey);

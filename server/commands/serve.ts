@@ -13,7 +13,7 @@ import { awaitStop, drain } from "../shutdown.ts";
 import { bytesText } from "../terminal/bytes.ts";
 import type { CommandContext } from "./context.ts";
 import { ExitCode } from "./exit_code.ts";
-import { findModel, openEngine } from "./open_model.ts";
+import { findAdapters, findModel, openEngine } from "./open_model.ts";
 import { isLoopback, serverOptions } from "./parts.ts";
 import { whyNotBound } from "./why_not_bound.ts";
 
@@ -36,12 +36,13 @@ export async function serve(
   warnWhenOpen(values, apiKeys);
   const model = await findModel(values, context, stop.signal);
   if (model !== null) log.info`Model: ${model.path} (${model.origin})`;
+  const adapters = await findAdapters(values, context, stop.signal);
   if (stop.signal.aborted) {
     log.info`Stopped before serving`;
     return ExitCode.ok;
   }
   await giveUpRights();
-  const engine = await openEngine(values, model);
+  const engine = await openEngine(values, model, adapters);
   engine.onError = (error) => log.error`The core's records were not all taken: ${error}`;
   await using unopened = new AsyncDisposableStack();
   unopened.defer(() => engine.close());

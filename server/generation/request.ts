@@ -1,6 +1,7 @@
 /** From a valid body to a job for the core and the shape of the answer. */
 
 import type { GenerateJob, JobParameters } from "../../ffi/types.ts";
+import { adapterOf } from "../adapter_choice.ts";
 import type { GenerateParameters, GenerateRequest } from "../schemas/generate.ts";
 import { toJobGrammar } from "../schemas/grammar.ts";
 import type { ServerOptions } from "../server_options.ts";
@@ -10,6 +11,8 @@ export interface RouteDefaults {
   readonly profile: "0.3.1" | "3.3";
   /** Strength of the watermark where a body asks for one. */
   readonly watermark: ServerOptions["watermark"];
+  /** Adapters that a body may name. */
+  readonly adapters: ServerOptions["adapters"];
   /** `return_full_text` where the body has none. */
   readonly returnFullText: boolean;
   /** 0.3.1's `/generate`: details bring the prefill unless the body says otherwise. */
@@ -43,6 +46,7 @@ export function toGenerationRequest(
         do_sample: parameters.do_sample ?? (defaults.profile === "3.3" && !body.parameters),
         decoder_input_details: prefill,
       },
+      ...adapterOf(defaults, parameters.adapter_id),
     },
     prompt: (parameters.return_full_text ?? defaults.returnFullText) ? body.inputs : "",
     details: parameters.details === true || parameters.decoder_input_details === true,

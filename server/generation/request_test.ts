@@ -4,6 +4,7 @@ import { toGenerationRequest } from "./request.ts";
 const defaults = {
   profile: "0.3.1",
   watermark: { gamma: 0.5, delta: 2 },
+  adapters: [],
   returnFullText: false,
   prefillWithDetails: true,
 } as const;

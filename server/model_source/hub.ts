@@ -47,7 +47,7 @@ export interface Fetched {
 const AT_ONCE = 4;
 
 /**
- * Fetches what {@link chooseModel} takes. Files that the cache has are not fetched again.
+ * Fetches what `choose` takes, {@link chooseModel} unless given. Files that the cache has are not fetched again.
  *
  * @throws HubUnreachable when no answer comes.
  * @throws StartError when the repository is not there, or a file cannot be had.
@@ -55,10 +55,11 @@ const AT_ONCE = 4;
 export async function fetchFromHub(
   { model, wanted }: HubReference,
   access: HubAccess,
+  choose = (place: string, names: readonly string[]) => chooseModel(place, names, wanted),
 ): Promise<Fetched> {
   try {
     const listing = await listRepository(model, access);
-    const choice = chooseModel(model.repository, listing.files, wanted);
+    const choice = choose(model.repository, listing.files);
     const paths = await pathsOf(choice, listing, access);
     const files = await describeFiles(listing, paths, access);
     await fetchAll(listing, files, access);

@@ -9,7 +9,7 @@ import { getLogger } from "@logtape/logtape";
 import { type CarriedModel, carriedModel } from "../carried_model.ts";
 import { LOG_CATEGORY } from "../log.ts";
 import { hubCacheFolder, modelCacheFolder, type Variables } from "./cache_folders.ts";
-import { fetchFromHub } from "./hub.ts";
+import { fetchFromHub, type HubAccess } from "./hub.ts";
 import { findSnapshot } from "./hub_cache.ts";
 import { HubUnreachable } from "./hub_fetch.ts";
 import { findToken } from "./hub_token.ts";
@@ -231,28 +231,37 @@ async function whyOffline(
 /** The model from the hub, or why the hub cannot be reached. */
 async function tryHub(
   request: ModelRequest,
-  { variables, signal, output }: ModelTools,
+  tools: ModelTools,
   sought: Sought,
 ): Promise<ModelFile | string> {
   log.info`Asking the hub for ${sought.model.repository} at ${sought.model.revision}`;
   try {
-    const file = await fetchFromHub(sought, {
-      cache: hubCacheFolder(variables, request.huggingfaceHubCache),
-      endpoint: variables("HF_ENDPOINT") || null,
-      token: await findToken(variables, request.hfToken),
-      headMillis: millisOf(variables("HF_HUB_ETAG_TIMEOUT")) ??
-        HUB_HEAD_MILLIS[sought.pin === null ? "other" : "default"],
-      stallMillis: millisOf(variables("HF_HUB_DOWNLOAD_TIMEOUT")) ?? HUB_STALL_MILLIS,
-      retryMillis: HUB_RETRY_MILLIS,
-      signal,
-      output,
-    });
+    const access = await hubAccess(request, tools, sought.pin === null ? "other" : "default");
+    const file = await fetchFromHub(sought, access);
     const origin = `from the hub, ${reasonOf(file.reason, sought.pin)}`;
     return { path: file.path, origin, commit: file.commit };
   } catch (error) {
     if (error instanceof HubUnreachable) return error.message;
     throw error;
   }
+}
+
+/** How the hub is reached: by the flags, and by the variables that its own tools read. */
+export async function hubAccess(
+  request: ModelRequest,
+  { variables, signal, output }: ModelTools,
+  sought: keyof typeof HUB_HEAD_MILLIS,
+): Promise<HubAccess> {
+  return {
+    cache: hubCacheFolder(variables, request.huggingfaceHubCache),
+    endpoint: variables("HF_ENDPOINT") || null,
+    token: await findToken(variables, request.hfToken),
+    headMillis: millisOf(variables("HF_HUB_ETAG_TIMEOUT")) ?? HUB_HEAD_MILLIS[sought],
+    stallMillis: millisOf(variables("HF_HUB_DOWNLOAD_TIMEOUT")) ?? HUB_STALL_MILLIS,
+    retryMillis: HUB_RETRY_MILLIS,
+    signal,
+    output,
+  };
 }
 
 /** Nobody names the default model's file. */

@@ -1,5 +1,6 @@
 /** Answers chats: the conversation rendered, then one generation for each choice. */
 
+import { servedAs } from "../adapter_choice.ts";
 import type { AppContext } from "../context.ts";
 import { gather } from "../generation/gather.ts";
 import { computeHeaders, generationHeaders } from "../generation/headers.ts";
@@ -40,7 +41,7 @@ export async function answerChat(
     const members = opens.map((open, index) => {
       return { open, job: plan.jobs[index]!, reader: new ChatReader(plan.shape) };
     });
-    const planned = { context, plan, members, headers };
+    const planned = { context: servedAs(context, body.model), plan, members, headers };
     if (body.stream !== true) return await answerWhole(planned, signal);
     return await answerStream(planned, body.stream_options?.include_usage === true, signal);
   });

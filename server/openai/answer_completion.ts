@@ -1,5 +1,6 @@
 /** Answers `/v1/completions`: many generations under one request, whole or streamed. */
 
+import { servedAs } from "../adapter_choice.ts";
 import type { AppContext } from "../context.ts";
 import { gather, type Gathered } from "../generation/gather.ts";
 import { computeHeaders, generationHeaders } from "../generation/headers.ts";
@@ -40,7 +41,7 @@ export async function answerCompletion(
       const { job, shape } = plan.jobs[index]!;
       return { open, job, reader: new CompletionReader(shape) };
     });
-    const planned = { context, plan, members, headers };
+    const planned = { context: servedAs(context, body.model), plan, members, headers };
     if (body.stream !== true) return await answerWhole(planned, signal);
     return await answerStream(planned, body.stream_options?.include_usage === true, signal);
   });

@@ -1,6 +1,7 @@
 /** From the body of a chat to jobs and how their turns are read. */
 
 import type { GenerateJob, Grammar } from "../../ffi/types.ts";
+import { adapterOf } from "../adapter_choice.ts";
 import { continuedText, cutAfter, type JsonObject, plainMessage } from "../chat/messages.ts";
 import { opensReasoning, type ReasoningTags, reasoningTags } from "../chat/reasoning.ts";
 import type { ChatRenderer } from "../chat/renderer.ts";
@@ -69,7 +70,10 @@ export async function planChat(body: ChatRequest, context: AppContext): Promise<
   const grammar = turnGrammar(body, choice);
   const format = pickFormat(context.chat.template);
   const prompt = await renderChat(body, choice, format, context.chat);
-  const jobs = Array.from({ length: choices }, (_, index) => chatJob(body, prompt, grammar, index));
+  const jobs = Array.from({ length: choices }, (_, index) => ({
+    ...chatJob(body, prompt, grammar, index),
+    ...adapterOf(context.options, body.model),
+  }));
   return { jobs, shape: turnShape(body, choice, format, context.chat, prompt), prompt };
 }
 

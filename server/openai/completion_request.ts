@@ -1,6 +1,7 @@
 /** From the body of `/v1/completions` to jobs and what their choices show. */
 
 import type { GenerateJob } from "../../ffi/types.ts";
+import { adapterOf } from "../adapter_choice.ts";
 import type { AppContext } from "../context.ts";
 import { ValidationError } from "../errors.ts";
 import { countCharacters } from "../generation/request.ts";
@@ -52,7 +53,10 @@ export function planCompletion(body: CompletionRequest, context: AppContext): Co
   checkCount(prompts.length * generations, context.permits.limit);
   const jobs = prompts.flatMap((prompt, place) =>
     Array.from({ length: generations }, (_, index) => ({
-      job: completionJob(body, prompt, place * generations + index),
+      job: {
+        ...completionJob(body, prompt, place * generations + index),
+        ...adapterOf(context.options, body.model),
+      },
       shape: completionShape(body, prompt),
     }))
   );

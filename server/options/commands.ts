@@ -34,7 +34,8 @@ export interface CommandEntry {
   readonly examples: readonly string[];
 }
 
-const MODEL = named("model");
+/** Adapters are for requests that name one. */
+const MODEL = named("model").filter((name) => name !== "loraAdapters");
 /** What a model that one person uses may be limited by. */
 const ROOM = [
   "maxTotalTokens",
@@ -53,7 +54,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandEntry>> = {
     summary: "Serve a model over HTTP, as TGI does (the default command)",
     operands: [],
     flags: [
-      ...MODEL,
+      ...named("model"),
       ...named("address"),
       ...named("limits"),
       ...named("scheduling"),
@@ -84,7 +85,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandEntry>> = {
     summary: "Tell what memory a model takes and what fits, without loading it",
     operands: [],
     flags: [
-      ...MODEL,
+      ...named("model"),
       "maxConcurrentRequests",
       ...ROOM,
       "maxBatchSize",

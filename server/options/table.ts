@@ -15,6 +15,7 @@ import {
   texts,
   toggle,
 } from "./flag.ts";
+import { type AdapterName, readAdapterNames } from "./adapters.ts";
 import { COMMAND_FLAGS } from "./command_table.ts";
 import { QUANTIZE_CHOICES } from "./quantize.ts";
 
@@ -50,6 +51,16 @@ const MODEL = {
     shownDefault: "main",
     help: "Branch, tag or commit of the repository on the hub.",
   }),
+  loraAdapters: {
+    group: "model",
+    placeholder: "LIST",
+    fallback: [],
+    shownDefault: "none",
+    parse: readAdapterNames,
+    help: "LoRA adapters to load beside the model, with commas between them: id, id=path, " +
+      "id@revision or id=path@revision. A folder as PEFT saves it, or a repository on the hub. " +
+      "Requests name one by adapter_id, or on /v1 by model.",
+  } satisfies Flag<readonly AdapterName[]>,
   huggingfaceHubCache: text({
     group: "model",
     placeholder: "FOLDER",
@@ -401,7 +412,6 @@ const IGNORED = {
   disableCustomKernels: ignored("It concerns CUDA.", null),
   cudaGraphs: ignored("It concerns CUDA.", "SIZES"),
   cudaMemoryFraction: ignored("It concerns CUDA.", "FRACTION"),
-  loraAdapters: ignored("Adapters are not served; the base model answers.", "LIST"),
   disableGrammarSupport: ignored("Grammars stay on: a bad one fails its own request alone.", null),
   enablePrefillLogprobs: ignored("Prompt logprobs are there for every request.", null),
   usageStats: ignored("Nothing is ever sent anywhere.", "KIND"),

@@ -19,7 +19,7 @@ import { validate } from "../schemas/validate.ts";
 import { event, eventStreamHeaders } from "../sse.ts";
 
 /** What a route adds to the defaults of the server. */
-export type RouteChoices = Omit<RouteDefaults, "profile" | "watermark">;
+export type RouteChoices = Omit<RouteDefaults, "profile" | "watermark" | "adapters">;
 
 /** A request with its permit and its body. */
 export interface Admitted<Body> {
@@ -115,10 +115,10 @@ export function prepare(
   choices: RouteChoices,
   isStream: boolean,
 ): GenerationRequest {
-  const { profile, watermark } = context.options;
+  const { profile, watermark, adapters } = context.options;
   const { maxInputTokens, vocab } = context.engine.info;
   validate(body, { ...context.options, maxInputTokens, vocab }, isStream);
-  return toGenerationRequest(body, { ...choices, profile, watermark });
+  return toGenerationRequest(body, { ...choices, profile, watermark, adapters });
 }
 
 /** Ends the request when `work` throws before the core has taken it. */

@@ -4,7 +4,7 @@ import type { z } from "zod";
 import type { AppContext } from "../context.ts";
 import type { Info } from "../schemas/responses.ts";
 
-/** TGI 3.3's fields in their order, then two of 2.x that tools still read. */
+/** TGI 3.3's fields in their order, then two of 2.x that tools still read, then the loaded adapters. */
 export function info(context: AppContext) {
   return (): Response => Response.json(describe(context));
 }
@@ -27,5 +27,6 @@ function describe({ engine, options }: AppContext): z.output<typeof Info> {
     docker_label: null,
     model_dtype: engine.info.dtype,
     model_device_type: engine.info.device,
+    ...(options.adapters.length === 0 ? {} : { adapters: [...options.adapters] }),
   };
 }

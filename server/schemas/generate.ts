@@ -105,7 +105,7 @@ export const GenerateParameters = z.object({
   grammar: Grammar.nullish().meta({ default: "null" }),
   adapter_id: text.nullish().meta({
     default: "null",
-    description: "Only null: no adapter can be loaded",
+    description: "LoRA adapter that answers, one of those in /info; null is the model itself",
   }),
   min_p: f32.nullish().meta({
     type: "number",

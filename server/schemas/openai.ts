@@ -24,7 +24,7 @@ export const StreamOptions = z.looseObject({
 /** OpenAI's fields of both routes. */
 export const sharedFields = {
   model: text.nullish().meta({
-    description: "Any name is accepted; the one model that is served answers",
+    description: "The name of a loaded adapter; with any other the model itself answers",
   }),
   temperature: number("0 is greedy; absent is 1"),
   top_p: number("From 0 to 1; absent is 1"),

@@ -100,6 +100,8 @@ export const Info = z.object({
   docker_label: z.string().nullable(),
   model_dtype: z.string().meta({ example: "float32" }),
   model_device_type: z.string().meta({ example: "cpu" }),
+  adapters: z.array(z.string()).optional()
+    .meta({ description: "Extension: values of `adapter_id`, where adapters are loaded" }),
 }).meta({ id: "Info" });
 
 /** A token of `POST /tokenize`; offsets are UTF-8 bytes of the text. */

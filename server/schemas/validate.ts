@@ -12,6 +12,8 @@ export interface Limits {
   readonly maxInputTokens: number;
   /** Tokens of the vocabulary. */
   readonly vocab: number;
+  /** Adapters that are loaded. */
+  readonly adapters: readonly string[];
 }
 
 /** Most biases of a request: each is looked at for every token. */
@@ -31,7 +33,7 @@ export function validate(request: GenerateRequest, limits: Limits, stream: boole
     ...samplingRules(parameters),
     ...lengthRules(request.inputs, parameters, limits),
     ...extensionRules(parameters, limits),
-    ...adapterRules(parameters),
+    ...adapterRules(parameters, limits),
   ];
   const first = rules.find(([broken]) => broken);
   if (first) throw ValidationError.ofInput(first[1]);
@@ -147,11 +149,14 @@ function extensionRules(parameters: GenerateParameters, { vocab }: Limits): Rule
   ];
 }
 
-/** No adapter is loaded, so that every id is unknown. TGI answers with the base model instead. */
-function adapterRules({ adapter_id }: GenerateParameters): Rule[] {
+/** TGI answers with the base model where the id is unknown. */
+function adapterRules({ adapter_id }: GenerateParameters, { adapters }: Limits): Rule[] {
+  const known = adapters.length === 0
+    ? "none is loaded, leave `adapter_id` out"
+    : `those loaded are ${adapters.map((id) => `\`${id}\``).join(", ")}`;
   return [[
-    isGiven(adapter_id),
-    `unknown adapter \`${adapter_id}\`: none is loaded, leave \`adapter_id\` out`,
+    typeof adapter_id === "string" && !adapters.includes(adapter_id),
+    `unknown adapter \`${adapter_id}\`: ${known}`,
   ]];
 }
 

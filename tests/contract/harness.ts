@@ -17,6 +17,7 @@ export const options: ServerOptions = {
   watermark: { gamma: 0.5, delta: 2 },
   maxBestOf: 1,
   maxStopSequences: 4,
+  adapters: [],
   maxTopNTokens: 5,
   maxClientBatchSize: 4,
   validationWorkers: 2,

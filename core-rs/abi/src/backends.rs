@@ -7,10 +7,10 @@ use tgi_backend::Backend;
 use tgi_backend_cpu::isa::choice::Choice;
 use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_backend_scripted::{self as scripted, ScriptedBackend, ScriptedOptions};
-use tgi_model::{ChatTemplate, Model, Tokenizer};
+use tgi_model::{Adapter, ChatTemplate, Model, Tokenizer};
 
 use crate::candle;
-use crate::config::{Config, KvCacheDtype};
+use crate::config::{AdapterSource, Config, KvCacheDtype};
 use crate::errors::OpenError;
 use crate::plan::{LargestStep, Needs, Plan, plan};
 
@@ -57,9 +57,11 @@ pub fn load(config: &Config, available: u64) -> Result<Loaded, OpenError> {
 fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     let choice = Choice::new(config.cpu_isa.as_deref())?;
     let model = open_model(config)?;
-    let plan = plan(config, &cpu_needs(config, &model), available)?;
+    let adapters = open_adapters(config, &model)?;
+    let plan = plan(config, &cpu_needs(config, &model, &adapters), available)?;
     let options = cpu_options(config, plan.largest_step(), plan.pages);
-    let backend = CpuBackend::from_source(&model.spec, &model, &options, choice.isa)?;
+    let backend = CpuBackend::from_source(&model.spec, &model, &options, choice.isa)?
+        .with_adapters(&adapters)?;
     Ok(Loaded {
         isa: backend.isa().to_owned(),
         isa_reason: choice.reason,
@@ -73,15 +75,21 @@ fn load_cpu(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     })
 }
 
-/// What the CPU backend needs for `model`.
-pub fn cpu_needs(config: &Config, model: &Model) -> Needs<impl Fn(LargestStep) -> u64> {
+/// What the CPU backend needs for `model` with `adapters`.
+pub fn cpu_needs(
+    config: &Config,
+    model: &Model,
+    adapters: &[Adapter],
+) -> Needs<impl Fn(LargestStep) -> u64> {
     Needs {
         context: model.spec.context,
-        weights_bytes: tgi_backend_cpu::weight_bytes(model),
+        weights_bytes: tgi_backend_cpu::weight_bytes(model)
+            + tgi_backend_cpu::adapter_bytes(adapters),
         kv_bytes_per_token: tgi_backend_cpu::kv_bytes_per_token(&model.spec, kv_format(config)),
         pages: None,
         arena_bytes: |step: LargestStep| {
             tgi_backend_cpu::arena_bytes(&model.spec, &cpu_options(config, step, step.pages))
+                + tgi_backend_cpu::adapter_arena_bytes(adapters, step.batch_tokens)
         },
     }
 }
@@ -117,12 +125,22 @@ pub fn open_model(config: &Config) -> Result<Model, OpenError> {
     })
 }
 
+/// The adapters of the configuration, checked against the model.
+pub fn open_adapters(config: &Config, model: &Model) -> Result<Vec<Adapter>, OpenError> {
+    let open = |source: &AdapterSource| {
+        Adapter::open(Path::new(&source.path), &model.spec)
+            .map_err(|error| OpenError::Adapter { id: source.id.clone(), error })
+    };
+    config.adapters.iter().map(open).collect()
+}
+
 fn load_scripted(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     let mut options = config.scripted.clone().unwrap_or_default();
     let plan = plan(config, &scripted_needs(&options), available)?;
     options.pages = plan.pages;
     options.batch_tokens = plan.batch_tokens;
     options.logit_rows = plan.logit_rows;
+    options.adapters = config.adapters.len();
     Ok(Loaded {
         backend: Box::new(ScriptedBackend::new(&options)),
         tokenizer: Arc::new(scripted::tokenizer()),
@@ -196,6 +214,39 @@ mod tests {
     fn an_instruction_set_that_there_is_not_is_refused() {
         let message = refusal(&json!({"backend": "cpu", "cpuIsa": "sse9"}));
         assert!(message.contains("\"sse9\": no instruction set has that name"), "{message}");
+    }
+
+    fn fixture(name: &str) -> String {
+        format!("{}/../../tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+    }
+
+    #[test]
+    fn adapters_are_planned_and_loaded_beside_the_model() {
+        for backend in ["cpu", "candle"] {
+            let load = |names: &[&str]| {
+                let source =
+                    |name| json!({"id": name, "path": fixture("tiny-llama-adapters/every")});
+                let adapters: Vec<_> = names.iter().map(source).collect();
+                let changes = json!({"backend": backend, "modelPath": fixture("tiny-llama"),
+                    "adapters": adapters});
+                load(&config(&changes), 1 << 30).unwrap()
+            };
+            let (without, with) = (load(&[]), load(&["a", "b"]));
+            assert_eq!(with.backend.capacity().adapters, 2);
+            assert!(with.plan.weights_bytes > without.plan.weights_bytes + 2 * 4 * 7000);
+        }
+    }
+
+    #[test]
+    fn an_adapter_that_does_not_fit_is_refused_by_its_name() {
+        for path in [fixture("tiny-llama"), fixture("tiny-llama-adapters/every")] {
+            let changes = json!({"backend": "cpu",
+                "modelPath": fixture("../goldens/architectures/gpt2"),
+                "adapters": [{"id": "polite", "path": path}]});
+            let message = refusal(&changes);
+            assert!(message.starts_with("Cannot load the adapter `polite`: Cannot "), "{message}");
+            assert!(message.ends_with("(--lora-adapters)"), "{message}");
+        }
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tgi_backend_candle::gpu::{self, Gpu};
 use tgi_backend_candle::{CandleBackend, CandleOptions, DType, Device};
-use tgi_model::Model;
+use tgi_model::{Adapter, Model};
 
-use crate::backends::{Loaded, open_model};
+use crate::backends::{Loaded, open_adapters, open_model};
 use crate::config::Config;
 use crate::device::Place;
 use crate::errors::OpenError;
@@ -59,12 +59,17 @@ impl Site {
         self.gpu.as_ref().map_or(host, |gpu| gpu.free_bytes)
     }
 
-    /// What the backend needs for `model` here.
-    pub fn needs(&self, model: &Model) -> Needs<impl Fn(LargestStep) -> u64> {
+    /// What the backend needs for `model` with `adapters` here.
+    pub fn needs(
+        &self,
+        model: &Model,
+        adapters: &[Adapter],
+    ) -> Needs<impl Fn(LargestStep) -> u64> {
         let dtype = self.dtype;
+        let adapter_bytes: u64 = adapters.iter().map(tgi_backend_candle::adapter_bytes).sum();
         Needs {
             context: model.spec.context,
-            weights_bytes: tgi_backend_candle::weight_bytes(model, dtype),
+            weights_bytes: tgi_backend_candle::weight_bytes(model, dtype) + adapter_bytes,
             kv_bytes_per_token: tgi_backend_candle::kv_bytes_per_token(&model.spec, dtype),
             pages: None,
             arena_bytes: |step: LargestStep| {
@@ -102,9 +107,11 @@ fn dtype(place: Place, named: Option<&str>) -> DType {
 /// Plans and loads; `available` is what the process may take, bytes.
 pub fn load(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     let model = open_model(config)?;
+    let adapters = open_adapters(config, &model)?;
     let site = Site::open(config)?;
-    let plan = plan(config, &site.needs(&model), site.available(available))?;
-    let backend = CandleBackend::load(&model, &site.options(plan.largest_step(), plan.pages))?;
+    let plan = plan(config, &site.needs(&model, &adapters), site.available(available))?;
+    let backend = CandleBackend::load(&model, &site.options(plan.largest_step(), plan.pages))?
+        .with_adapters(&adapters)?;
     Ok(Loaded {
         backend: Box::new(backend),
         plan,

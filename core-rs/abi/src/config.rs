@@ -59,8 +59,20 @@ pub struct Config {
     pub pause_limit_millis: u32,
     /// Which TGI generation's sampling rules hold where they differ.
     pub profile: Profile,
+    /// `LoRA` adapters beside the model; requests name them by their places in the list.
+    #[serde(default)]
+    pub adapters: Vec<AdapterSource>,
     /// Behaviour of the scripted backend.
     pub scripted: Option<ScriptedOptions>,
+}
+
+/// An adapter by its name.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct AdapterSource {
+    /// What requests call it.
+    pub id: String,
+    /// A folder as PEFT saves it; the scripted backend invents its own.
+    pub path: String,
 }
 
 /// Number formats of the KV cache, by the names that an operator gives.

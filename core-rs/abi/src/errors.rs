@@ -64,6 +64,14 @@ pub enum OpenError {
         "Cannot compute on a GPU with backend {0:?}: only `candle` does; set --backend or --device"
     )]
     NotOnGpu(String),
+    /// An adapter cannot be served beside the model.
+    #[error("Cannot load the adapter `{id}`: {error} (--lora-adapters)")]
+    Adapter {
+        /// Its name.
+        id: String,
+        /// Why not.
+        error: ModelError,
+    },
     /// A backend with weights was asked for without a file.
     #[error("Cannot open backend {0:?} without a model file; set --model-id")]
     NoModel(String),

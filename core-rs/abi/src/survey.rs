@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tgi_backend_cpu::isa::Isa;
 
-use crate::backends::{cpu_needs, open_model, scripted_needs};
+use crate::backends::{cpu_needs, open_adapters, open_model, scripted_needs};
 use crate::candle::Site;
 use crate::config::Config;
 use crate::errors::OpenError;
@@ -61,12 +61,14 @@ fn of(config: &Config, available: u64) -> Result<Survey, OpenError> {
             let model = open_model(config)?;
             let site = Site::open(config)?;
             let subject = with_model(site.isa(), site.dtype_name(), &model);
-            finish(config, subject, &site.needs(&model), site.available(available))
+            let adapters = open_adapters(config, &model)?;
+            finish(config, subject, &site.needs(&model, &adapters), site.available(available))
         }
         "cpu" => {
             let model = open_model(config)?;
             let subject = with_model(Isa::best().name().to_owned(), "int8", &model);
-            finish(config, subject, &cpu_needs(config, &model), available)
+            let adapters = open_adapters(config, &model)?;
+            finish(config, subject, &cpu_needs(config, &model, &adapters), available)
         }
         "scripted" => {
             let options = config.scripted.clone().unwrap_or_default();

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_engine::EngineConfig;
-use tgi_model::Model;
+use tgi_model::{Adapter, Model};
 
 /// A backend's sizes and an engine's choices.
 #[derive(Clone, Debug)]
@@ -60,9 +60,22 @@ fn plain() -> Machine {
     Machine { options, config }
 }
 
+/// Those that the tests have for a model.
+fn adapters(path: &Path, model: &Model) -> Vec<Adapter> {
+    let folders = ["every", "attention"].map(|name| fixture("tiny-llama-adapters").join(name));
+    let folders = folders.iter().filter(|_| has_adapters(path));
+    folders.map(|folder| Adapter::open(folder, &model.spec).unwrap()).collect()
+}
+
+fn has_adapters(path: &Path) -> bool {
+    path.ends_with("tiny-llama.gguf")
+}
+
 fn bench(path: &Path, machine: &Machine) -> Bench {
     let model = Model::open(path).unwrap();
+    let adapters = adapters(path, &model);
     let backend = CpuBackend::load(&model, &machine.options).unwrap();
+    let backend = backend.with_adapters(&adapters).unwrap();
     Bench::of_model(Box::new(backend), Arc::new(model.tokenizer), &machine.config)
 }
 
@@ -120,6 +133,7 @@ fn check(path: &Path, cases: u32, visits: std::ops::Range<usize>, longest: u32) 
             for Visit { request, .. } in &mut visits {
                 let new = &mut request.parameters.max_new_tokens;
                 *new = new.map(|new| new.min(longest));
+                request.adapter = request.adapter.filter(|_| has_adapters(path));
             }
             let bench = run_together(bench(path, &machine), machine.options.pages, &visits)?;
             reached.note(&bench);

@@ -78,17 +78,28 @@ impl Attention {
         })
     }
 
+    /// The projections that adapters may change.
+    pub fn projections(&mut self) -> [(Role, &mut Linear); 4] {
+        [
+            (Role::Query, &mut self.query),
+            (Role::Key, &mut self.key),
+            (Role::Value, &mut self.value),
+            (Role::AttentionOutput, &mut self.output),
+        ]
+    }
+
     /// Stores K and V of all tokens, then lets each sequence attend to its own pages.
     /// `[tokens, hidden]` to the same shape.
     pub fn forward(&self, x: &Tensor, kv: &KvPages, step: LayerStep) -> Result<Tensor> {
         let tokens = x.dim(0)?;
+        let project = |linear: &Linear| linear.forward_adapted(x, step.adapted);
         let split = |y: Tensor, heads| y.reshape((tokens, heads, self.head_size));
-        let (mut q, mut k) = (self.query.forward(x)?, self.key.forward(x)?);
+        let (mut q, mut k) = (project(&self.query)?, project(&self.key)?);
         if let Some((QkNorm::Row, [query_norm, key_norm])) = &self.qk_norms {
             (q, k) = (query_norm.forward(&q)?, key_norm.forward(&k)?);
         }
         let (mut q, mut k) = (split(q, self.heads)?, split(k, self.kv_heads)?);
-        let v = split(self.value.forward(x)?, self.kv_heads)?;
+        let v = split(project(&self.value)?, self.kv_heads)?;
         if let Some((QkNorm::Head, [query_norm, key_norm])) = &self.qk_norms {
             (q, k) = (query_norm.forward(&q)?, key_norm.forward(&k)?);
         }
@@ -99,7 +110,7 @@ impl Attention {
         kv.write(step.runs, &k, &v)?;
         let attend = |view: &View| self.attend(&q, kv, view);
         let attended = step.views.iter().map(attend).collect::<Result<Vec<_>>>()?;
-        self.output.forward(&Tensor::cat(&attended, 0)?)
+        self.output.forward_adapted(&Tensor::cat(&attended, 0)?, step.adapted)
     }
 
     /// One sequence: its rows of `q` `[tokens, heads, head_size]` to `[rows, heads * head_size]`.

@@ -1,12 +1,13 @@
 //! The backend itself.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits};
-use tgi_model::{Model, ModelSpec, Role};
+use tgi_model::{Adapter, Model, ModelSpec, Role};
 
 use crate::decoder::Decoder;
 use crate::kv::KvPages;
 use crate::loader::Loader;
+use crate::lora::adapt;
 use crate::step::Step;
 use crate::{CandleError, CandleOptions, support};
 
@@ -16,6 +17,7 @@ pub struct CandleBackend {
     /// One for each layer.
     kv: Vec<KvPages>,
     device: Device,
+    dtype: DType,
     capacity: Capacity,
     /// Those of the last step, `[rows, vocab]`.
     logits: Vec<f32>,
@@ -51,15 +53,29 @@ impl CandleBackend {
             decoder,
             kv: (0..spec.layers).map(pages_of_layer).collect::<candle_core::Result<_>>()?,
             device: device.clone(),
+            dtype: *dtype,
             capacity: Capacity {
                 pages: *pages,
                 batch_tokens: *batch_tokens,
                 logit_rows: *logit_rows,
                 vocab: spec.vocab,
                 context: spec.context,
+                adapters: 0,
             },
             logits: Vec::new(),
         })
+    }
+
+    /// The same model with adapters beside it, which sequences name by their place in the list.
+    ///
+    /// # Errors
+    /// [`CandleError`] when the device is full.
+    pub fn with_adapters(mut self, adapters: &[Adapter]) -> Result<Self, CandleError> {
+        for adapter in adapters {
+            adapt(self.decoder.blocks(), adapter, (self.dtype, &self.device))?;
+        }
+        self.capacity.adapters = adapters.len();
+        Ok(self)
     }
 
     fn compute(&self, batch: &Batch) -> candle_core::Result<Vec<f32>> {

@@ -8,6 +8,7 @@ use crate::CandleError;
 use crate::attention::Attention;
 use crate::feed_forward::FeedForward;
 use crate::kv::KvPages;
+use crate::linear::Linear;
 use crate::loader::Loader;
 use crate::norm::Norm;
 use crate::step::LayerStep;
@@ -57,7 +58,12 @@ impl Block {
             (norm, true) => apply(norm.as_ref(), x)?,
             (norm, false) => apply(norm.as_ref(), &joined)?,
         };
-        self.join(&joined, self.post_mlp_norm.as_ref(), &self.mlp.forward(&input)?)
+        self.join(&joined, self.post_mlp_norm.as_ref(), &self.mlp.forward(&input, step.adapted)?)
+    }
+
+    /// The projections that adapters may change.
+    pub fn projections(&mut self) -> impl Iterator<Item = (Role, &mut Linear)> {
+        self.attention.projections().into_iter().chain(self.mlp.projections())
     }
 
     fn join(&self, x: &Tensor, norm: Option<&Norm>, term: &Tensor) -> Result<Tensor> {

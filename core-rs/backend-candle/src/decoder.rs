@@ -98,6 +98,11 @@ impl Decoder {
         })
     }
 
+    /// The layers' blocks, in their order.
+    pub fn blocks(&mut self) -> impl Iterator<Item = &mut Block> {
+        self.layers.iter_mut().map(|layer| &mut layer.block)
+    }
+
     /// Runs the tokens through all layers; K and V go to `kv`, one for each layer.
     /// Gives the residual stream, `[tokens, hidden]`.
     pub fn forward(&self, step: &Step, kv: &[KvPages]) -> Result<Tensor> {

@@ -47,7 +47,7 @@ impl Experts {
             let count = tokens.len();
             let tokens = Tensor::from_vec(tokens, count, x.device())?;
             let weights = Tensor::from_vec(weights, (count, 1), x.device())?.to_dtype(x.dtype())?;
-            let out = expert.forward(&x.index_select(&tokens, 0)?)?.broadcast_mul(&weights)?;
+            let out = expert.forward(&x.index_select(&tokens, 0)?, &[])?.broadcast_mul(&weights)?;
             sum = sum.index_add(&tokens, &out, D::Minus2)?;
         }
         Ok(sum)

@@ -1,11 +1,13 @@
 //! The feed-forward part of a layer: one MLP, or experts.
 
 use candle_core::{Result, Tensor};
-use tgi_model::ModelSpec;
+use tgi_model::{ModelSpec, Role};
 
 use crate::CandleError;
 use crate::experts::Experts;
+use crate::linear::Linear;
 use crate::loader::Loader;
+use crate::lora::AdaptedRows;
 use crate::mlp::Mlp;
 
 /// What a layer has.
@@ -26,10 +28,19 @@ impl FeedForward {
     }
 
     /// `[tokens, hidden]` to the same shape.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, adapted: &[AdaptedRows]) -> Result<Tensor> {
         match self {
-            Self::Dense(mlp) => mlp.forward(x),
+            Self::Dense(mlp) => mlp.forward(x, adapted),
             Self::Experts(experts) => experts.forward(x),
         }
+    }
+
+    /// The projections that adapters may change; none of experts.
+    pub fn projections(&mut self) -> impl Iterator<Item = (Role, &mut Linear)> {
+        let dense = match self {
+            Self::Dense(mlp) => Some(mlp.projections()),
+            Self::Experts(_) => None,
+        };
+        dense.into_iter().flatten()
     }
 }

@@ -10,6 +10,7 @@
 //! | `backend` | [`CandleBackend`]: the [`tgi_backend::Backend`] |
 //! | `decoder`, `block` | the model, and one layer of it |
 //! | `attention`, `feed_forward`, `mlp`, `experts`, `norm`, `linear`, `rotary` | the parts of a layer |
+//! | `lora` | low-rank updates of projections |
 //! | `kv` | K and V in pages |
 //! | `step` | a batch, turned into tensors once for all layers |
 //! | `loader` | weights by role |
@@ -28,6 +29,7 @@ pub mod gpu;
 mod kv;
 mod linear;
 mod loader;
+mod lora;
 mod mlp;
 mod norm;
 mod options;
@@ -43,4 +45,4 @@ pub use backend::CandleBackend;
 pub use candle_core::{DType, Device};
 pub use error::CandleError;
 pub use options::CandleOptions;
-pub use sizes::{arena_bytes, kv_bytes_per_token, weight_bytes};
+pub use sizes::{adapter_bytes, arena_bytes, kv_bytes_per_token, weight_bytes};

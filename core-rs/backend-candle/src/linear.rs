@@ -5,6 +5,7 @@ use tgi_model::Role;
 
 use crate::CandleError;
 use crate::loader::Loader;
+use crate::lora::{AdaptedRows, Updates};
 
 /// `x W^T + b`.
 pub(crate) struct Linear {
@@ -12,6 +13,8 @@ pub(crate) struct Linear {
     weight: Tensor,
     /// `[outputs]`.
     bias: Option<Tensor>,
+    /// What adapters change.
+    pub updates: Updates,
 }
 
 impl Linear {
@@ -23,12 +26,12 @@ impl Linear {
         shape: [usize; 2],
     ) -> std::result::Result<Self, CandleError> {
         let bias = bias.map(|role| loader.tensor(role, &shape[..1])).transpose()?;
-        Ok(Self { weight: loader.tensor(weight, &shape)?, bias })
+        Ok(Self { weight: loader.tensor(weight, &shape)?, bias, updates: Updates::default() })
     }
 
     /// A map without bias by a weight that is there already: a tied head.
     pub fn from_weight(weight: Tensor) -> Self {
-        Self { weight, bias: None }
+        Self { weight, bias: None, updates: Updates::default() }
     }
 
     /// `[rows, inputs]` to `[rows, outputs]`.
@@ -38,5 +41,10 @@ impl Linear {
             Some(bias) => y.broadcast_add(bias),
             None => Ok(y),
         }
+    }
+
+    /// The same with the adapters of some rows.
+    pub fn forward_adapted(&self, x: &Tensor, adapted: &[AdaptedRows]) -> Result<Tensor> {
+        self.updates.add(x, self.forward(x)?, adapted)
     }
 }

@@ -7,6 +7,7 @@ use tgi_model::{ModelSpec, Role};
 use crate::CandleError;
 use crate::linear::Linear;
 use crate::loader::Loader;
+use crate::lora::AdaptedRows;
 
 /// Plain, or gated (Shazeer 2020, <https://arxiv.org/abs/2002.05202>).
 pub(crate) struct Mlp {
@@ -51,13 +52,19 @@ impl Mlp {
     }
 
     /// `[tokens, hidden]` to the same shape.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let up = self.up.forward(x)?;
+    pub fn forward(&self, x: &Tensor, adapted: &[AdaptedRows]) -> Result<Tensor> {
+        let up = self.up.forward_adapted(x, adapted)?;
         let inner = match &self.gate {
-            Some(gate) => (activate(self.activation, &gate.forward(x)?)? * up)?,
+            Some(gate) => (activate(self.activation, &gate.forward_adapted(x, adapted)?)? * up)?,
             None => activate(self.activation, &up)?,
         };
-        self.down.forward(&inner)
+        self.down.forward_adapted(&inner, adapted)
+    }
+
+    /// The projections that adapters may change.
+    pub fn projections(&mut self) -> impl Iterator<Item = (Role, &mut Linear)> {
+        let gate = self.gate.as_mut().map(|gate| (Role::Gate, gate));
+        gate.into_iter().chain([(Role::Up, &mut self.up), (Role::Down, &mut self.down)])
     }
 }
 

@@ -2,7 +2,7 @@
 
 use candle_core::DType;
 use tgi_backend::PAGE_TOKENS;
-use tgi_model::{Model, ModelSpec, tensor_shapes};
+use tgi_model::{Adapter, Model, ModelSpec, tensor_shapes};
 
 use crate::CandleOptions;
 
@@ -40,6 +40,12 @@ pub fn arena_bytes(spec: &ModelSpec, options: &CandleOptions) -> u64 {
     let stream = options.batch_tokens * 6 * spec.hidden;
     let logits = 3 * options.logit_rows * spec.vocab;
     (stream + attending.max(inner) + logits) as u64 * F32
+}
+
+/// An adapter once loaded, bytes.
+pub fn adapter_bytes(adapter: &Adapter) -> u64 {
+    let elements = adapter.updates().map(|update| update.down.len() + update.up.len());
+    elements.sum::<usize>() as u64 * F32
 }
 
 /// Weights in tensors of one dimension (norms and biases), and in all others.

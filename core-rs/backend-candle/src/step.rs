@@ -6,6 +6,7 @@ use candle_core::{Device, Result, Tensor};
 use tgi_backend::{Batch, PAGE_TOKENS, SequenceSpan};
 
 use crate::kv::Run;
+use crate::lora::AdaptedRows;
 use crate::rotary::{Rotary, Rotation};
 
 /// What the layers need of one batch.
@@ -18,6 +19,7 @@ pub(crate) struct Step {
     runs: Vec<Run>,
     /// For each window of the model, one view a sequence.
     views: Vec<Vec<View>>,
+    adapted: Vec<AdaptedRows>,
 }
 
 /// What one layer needs of one batch.
@@ -29,6 +31,8 @@ pub(crate) struct LayerStep<'a> {
     pub runs: &'a [Run],
     /// What each sequence sees.
     pub views: &'a [View],
+    /// Rows that an adapter changes.
+    pub adapted: &'a [AdaptedRows],
 }
 
 /// What the tokens of one sequence see in a layer.
@@ -66,6 +70,7 @@ impl Step {
                 .collect::<Result<_>>()?,
             runs: batch.sequences.iter().flat_map(|span| runs(batch, span)).collect(),
             views: windows.iter().map(views).collect::<Result<_>>()?,
+            adapted: AdaptedRows::of(batch),
             positions: Tensor::new(batch.positions.as_slice(), device)?,
         })
     }
@@ -76,6 +81,7 @@ impl Step {
             rotation: rope.map(|rope| &self.rotations[rope]),
             runs: &self.runs,
             views: &self.views[window],
+            adapted: &self.adapted,
         }
     }
 }

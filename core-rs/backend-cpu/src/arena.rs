@@ -8,6 +8,7 @@ use crate::activation::ActivationBlock;
 use crate::attention::{KvCache, KvShape, MAX_ROWS, Partial, Scratch};
 use crate::decoder::Routes;
 use crate::decoder::peaks::{BLOCK_PANELS, BlockPeak, blocks};
+use crate::lora::LowRows;
 use crate::options::{CpuOptions, KvFormat};
 use crate::product::PanelRow;
 use crate::shared::{PerWorker, Shared};
@@ -82,6 +83,8 @@ impl Activations {
 pub struct Worker {
     /// Results of one panel, of two matrices.
     pub panels: [Vec<PanelRow>; 2],
+    /// Terms that adapters add to them.
+    pub terms: Vec<PanelRow>,
     /// Queries of some rows, `[rows][head]`.
     pub queries: Vec<f32>,
     /// Attention scores.
@@ -101,6 +104,7 @@ impl Worker {
         let heads = || vec![0.0; MAX_ROWS * widths.head];
         Self {
             panels: [0, 1].map(|_| vec![PanelRow::default(); TOKEN_CHUNK]),
+            terms: vec![PanelRow::default(); TOKEN_CHUNK],
             queries: heads(),
             scratch: Scratch::new(widths.head),
             partials: [0, 1].map(|_| vec![Partial::default(); MAX_ROWS]),
@@ -141,6 +145,8 @@ pub struct Arena {
     pub logits: Shared<f32>,
     /// Of the rows that ask for their peak, `[peak_rows][blocks]`.
     pub block_peaks: Shared<BlockPeak>,
+    /// Low rows of adapters, where there are some.
+    pub low: Option<LowRows>,
     /// Pages of each layer.
     pub kv: Vec<KvCache>,
     /// Sizes of the pages.
@@ -174,6 +180,7 @@ impl Arena {
             partial_values: Shared::new(PARTIAL_ROWS * widths.head),
             logits: Shared::new(options.logit_rows * spec.vocab),
             block_peaks: Shared::new(options.logit_rows * blocks(spec.vocab)),
+            low: None,
             kv: (0..spec.layers).map(|_| KvCache::new(shape, options.pages)).collect(),
             shape,
             workers: PerWorker::new(threads, || Worker::new(&widths, options.logit_rows)),

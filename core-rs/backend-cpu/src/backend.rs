@@ -1,7 +1,7 @@
 //! The backend: a model's weights, memory and threads behind the engine's trait.
 
 use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits, Peak};
-use tgi_model::{Model, ModelSpec};
+use tgi_model::{Adapter, Model, ModelSpec};
 
 use crate::arena::Arena;
 use crate::decoder::peaks::{blocks, join};
@@ -9,6 +9,7 @@ use crate::decoder::{Cut, MAX_HEAD, Plan, RopeTables, Step};
 use crate::error::CpuError;
 use crate::isa::Isa;
 use crate::isa::choice::Choice;
+use crate::lora::{LowRows, adapt};
 use crate::options::CpuOptions;
 use crate::pool::Pool;
 use crate::weights::{TensorSource, Weights};
@@ -68,9 +69,24 @@ impl CpuBackend {
                 logit_rows: options.logit_rows,
                 vocab: spec.vocab,
                 context: spec.context,
+                adapters: 0,
             },
             spec: spec.clone(),
         })
+    }
+
+    /// The same model with adapters beside it, which sequences name by their place in the list.
+    ///
+    /// # Errors
+    /// [`CpuError::Memory`] without memory.
+    pub fn with_adapters(mut self, adapters: &[Adapter]) -> Result<Self, CpuError> {
+        for adapter in adapters {
+            adapt(&mut self.weights.layers, &self.spec, adapter)?;
+        }
+        let tokens = self.capacity.batch_tokens;
+        self.arena.low = (!adapters.is_empty()).then(|| LowRows::new(adapters, tokens));
+        self.capacity.adapters = adapters.len();
+        Ok(self)
     }
 
     /// Name of the instruction set in use, one of [`Isa::NAMES`].

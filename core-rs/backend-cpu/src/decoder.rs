@@ -8,6 +8,7 @@ mod attend;
 mod experts;
 mod heads;
 mod logits;
+mod lora;
 mod mlp;
 pub mod peaks;
 mod plan;

@@ -5,7 +5,7 @@
 //! | [`isa`], [`simd`] | arithmetic on sixteen lanes, the same bytes on every instruction set |
 //! | [`tile`], [`matrix`], [`product`], [`brain`], [`dense`] | re-tiled weights and the matrix product |
 //! | [`activation`] | what the integer kernels multiply weights with |
-//! | [`weights`] | a model's tensors, loaded |
+//! | [`weights`], `lora` | a model's tensors, and adapters beside them, loaded |
 //! | `attention`, `math`, `norm` | the rest of the arithmetic |
 //! | `pool`, `shared`, `arena`, [`slab`] | threads and memory |
 //! | `decoder` | one step, as the specification describes it |
@@ -29,6 +29,7 @@ mod decoder;
 pub mod dense;
 mod error;
 pub mod isa;
+mod lora;
 mod math;
 pub mod matrix;
 mod norm;
@@ -43,4 +44,5 @@ pub mod weights;
 
 pub use backend::CpuBackend;
 pub use error::CpuError;
+pub use lora::{adapter_arena_bytes, adapter_bytes};
 pub use options::{CpuOptions, KvFormat, arena_bytes, kv_bytes_per_token, weight_bytes};

@@ -4,6 +4,7 @@ use tgi_model::spec::{Block, Norm, Position, RopeLayout};
 use tgi_model::{Model, ModelError, ModelSpec, Role, StorageType, TensorInfo};
 
 use crate::error::CpuError;
+use crate::lora::Updates;
 use crate::matrix::{self, Matrix};
 use crate::norm::NormWeights;
 use crate::slab::Slab;
@@ -15,6 +16,8 @@ pub struct Linear {
     pub matrix: Box<dyn Matrix>,
     /// Terms of each output, in whole panels.
     pub bias: Option<Vec<f32>>,
+    /// What adapters change.
+    pub updates: Updates,
 }
 
 /// One MLP.
@@ -70,6 +73,25 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// The projections that adapters may change: none of experts.
+    pub(crate) fn projections(&mut self) -> impl Iterator<Item = (Role, &mut Linear)> {
+        let mlp = match &mut self.feed_forward {
+            FeedForward::Dense(Mlp { gate, up, down }) => [
+                gate.as_mut().map(|gate| (Role::Gate, gate)),
+                Some((Role::Up, up)),
+                Some((Role::Down, down)),
+            ],
+            FeedForward::Experts(_) => [None, None, None],
+        };
+        let attention = [
+            (Role::Query, &mut self.query),
+            (Role::Key, &mut self.key),
+            (Role::Value, &mut self.value),
+            (Role::AttentionOutput, &mut self.output),
+        ];
+        attention.into_iter().chain(mlp.into_iter().flatten())
+    }
+
     fn bytes(&self) -> usize {
         let attention = [&self.query, &self.key, &self.value, &self.output];
         let (router, mlps) = match &self.feed_forward {
@@ -281,7 +303,7 @@ impl Loader<'_> {
     fn linear(&self, role: Role, bias: Option<Role>, layer: usize) -> Result<Linear, CpuError> {
         let matrix = self.matrix(role, Some(layer))?;
         let bias = bias.map(|bias| self.vector(bias, Some(layer))).transpose()?;
-        Ok(Linear { matrix, bias: bias.map(in_panels) })
+        Ok(Linear { matrix, bias: bias.map(in_panels), updates: Updates::default() })
     }
 
     /// A query or key projection, its rows in the order that rope by halves wants.
@@ -295,13 +317,17 @@ impl Loader<'_> {
             None
         };
         if order.is_none() {
-            return Ok(Linear { matrix: self.re_tile(&stored)?, bias });
+            return Ok(Linear {
+                matrix: self.re_tile(&stored)?,
+                bias,
+                updates: Updates::default(),
+            });
         }
         let bytes = stored.bytes.len() / stored.rows.max(1);
         let rows: Vec<&[u8]> = stored.bytes.chunks_exact(bytes.max(1)).collect();
         let permuted = self.permute(&rows, order.as_deref()).concat();
         let stored = Stored { bytes: permuted.into(), ..stored };
-        Ok(Linear { matrix: self.re_tile(&stored)?, bias })
+        Ok(Linear { matrix: self.re_tile(&stored)?, bias, updates: Updates::default() })
     }
 
     /// The weights of a qk-norm, in the same order.
@@ -310,24 +336,12 @@ impl Loader<'_> {
         Ok(norm_weights(&self.spec.norm, &weight, &[]))
     }
 
-    /// Which element of a head comes where; none when they keep their places.
-    ///
-    /// Scores do not change when q and k are permuted alike, so that interleaved pairs can be laid
-    /// out as halves once, at load.
     fn order(&self) -> Option<Vec<usize>> {
-        let Position::Rope { layout: RopeLayout::Interleaved, dimensions, .. } = self.spec.position
-        else {
-            return None;
-        };
-        let even = (0..dimensions).step_by(2);
-        let odd = (1..dimensions).step_by(2);
-        Some(even.chain(odd).chain(dimensions..self.spec.attention.head_size).collect())
+        head_order(self.spec)
     }
 
     fn permute<T: Copy>(&self, rows: &[T], order: Option<&[usize]>) -> Vec<T> {
-        let Some(order) = order else { return rows.to_vec() };
-        let heads = rows.chunks_exact(self.spec.attention.head_size);
-        heads.flat_map(|head| order.iter().map(|&from| head[from])).collect()
+        permute_heads(self.spec, rows, order)
     }
 
     fn norm(
@@ -352,6 +366,30 @@ impl Loader<'_> {
         matrix.row(0, &mut out);
         Ok(out)
     }
+}
+
+/// Which element of a head comes where; none when they keep their places.
+///
+/// Scores do not change when q and k are permuted alike, so that interleaved pairs can be laid
+/// out as halves once, at load.
+pub(crate) fn head_order(spec: &ModelSpec) -> Option<Vec<usize>> {
+    let Position::Rope { layout: RopeLayout::Interleaved, dimensions, .. } = spec.position else {
+        return None;
+    };
+    let even = (0..dimensions).step_by(2);
+    let odd = (1..dimensions).step_by(2);
+    Some(even.chain(odd).chain(dimensions..spec.attention.head_size).collect())
+}
+
+/// The rows of query or key heads in that order.
+pub(crate) fn permute_heads<T: Copy>(
+    spec: &ModelSpec,
+    rows: &[T],
+    order: Option<&[usize]>,
+) -> Vec<T> {
+    let Some(order) = order else { return rows.to_vec() };
+    let heads = rows.chunks_exact(spec.attention.head_size);
+    heads.flat_map(|head| order.iter().map(|&from| head[from])).collect()
 }
 
 /// Bytes that [`Weights::load`] takes for the weights of a model.

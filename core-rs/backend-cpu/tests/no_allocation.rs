@@ -6,10 +6,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::quantized::GgmlDType;
-use common::{Random, RandomWeights, VOCAB, backend_with, specs};
+use common::{Random, RandomWeights, VOCAB, backend_with, repository_tests, specs};
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
-use tgi_backend_cpu::KvFormat;
 use tgi_backend_cpu::isa::Isa;
+use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
+use tgi_model::{Adapter, Model};
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
@@ -48,6 +49,24 @@ fn batch(sequences: &[(usize, usize)]) -> Batch {
     batch
 }
 
+/// A tiny model with adapters, and the steps with an adapter for all sequences but the first.
+fn adapted() -> CpuBackend {
+    let fixtures = repository_tests("fixtures");
+    let model = Model::open(&fixtures.join("tiny-llama")).unwrap();
+    let adapters = ["every", "attention"].map(|name| {
+        Adapter::open(&fixtures.join("tiny-llama-adapters").join(name), &model.spec).unwrap()
+    });
+    let options = CpuOptions {
+        pages: 64,
+        batch_tokens: 512,
+        logit_rows: 64,
+        threads: Some(3),
+        kv: KvFormat::F16,
+    };
+    let backend = CpuBackend::from_source(&model.spec, &model, &options, Isa::best()).unwrap();
+    backend.with_adapters(&adapters).unwrap()
+}
+
 // One test: the counter is the whole process's.
 #[test]
 fn prefill_decode_and_mixed_steps_allocate_nothing_from_the_first_on() {
@@ -69,5 +88,17 @@ fn prefill_decode_and_mixed_steps_allocate_nothing_from_the_first_on() {
                 assert_eq!((taken, rows), (0, batch.sequences.len()), "{name}, {dtype:?}, {step}");
             }
         }
+    }
+    let mut backend = adapted();
+    for lengths in [&[(0, 200), (0, 40)][..], &[(150, 1), (3, 1), (31, 1), (200, 1)]] {
+        let mut batch = batch(lengths);
+        batch.tokens.iter_mut().for_each(|token| *token %= 300);
+        for (index, span) in batch.sequences.iter_mut().enumerate().skip(1) {
+            span.adapter = Some(index as u32 % 2);
+        }
+        let before = ALLOCATIONS.load(Ordering::SeqCst);
+        let rows = backend.forward(&batch).unwrap().rows();
+        let taken = ALLOCATIONS.load(Ordering::SeqCst) - before;
+        assert_eq!((taken, rows), (0, batch.sequences.len()), "adapters, {lengths:?}");
     }
 }

@@ -4,7 +4,7 @@ use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits, PAGE_TOKENS, S
 
 use crate::{
     FAIL, PANIC, SLOW, ScriptedOptions, VOCAB,
-    logits::{History, LogitTable},
+    logits::{History, LogitTable, TOKEN_BITS},
 };
 
 /// A slot that was never written. No token has this id.
@@ -35,6 +35,7 @@ impl ScriptedBackend {
                 logit_rows: options.logit_rows,
                 vocab: VOCAB,
                 context: options.context,
+                adapters: options.adapters,
             },
             step: Duration::from_micros(options.step_micros),
             token_micros: options.token_micros,
@@ -48,7 +49,7 @@ impl ScriptedBackend {
         let table = &batch.page_table[span.pages.clone()];
         for (position, &token) in (span.kv_len..).zip(&batch.tokens[span.tokens.clone()]) {
             let page = table[position / PAGE_TOKENS] as usize;
-            self.pages[page][position % PAGE_TOKENS] = token;
+            self.pages[page][position % PAGE_TOKENS] = seen_by(span.adapter, token);
         }
     }
 
@@ -95,6 +96,12 @@ impl ScriptedBackend {
         }
         Ok(())
     }
+}
+
+/// What a page holds of a token: as in a real model it depends on the adapter, so that a page shared
+/// between two of them would show.
+fn seen_by(adapter: Option<u32>, token: u32) -> u32 {
+    token | adapter.map_or(0, |adapter| adapter + 1) << TOKEN_BITS
 }
 
 impl Backend for ScriptedBackend {

@@ -21,6 +21,9 @@ const CONTINUATIONS: [(u8, u8, u8); 6] = [
 /// Lifts the bytes that continue a character above all else.
 const CONTINUE: f32 = 40.0;
 
+/// Bits of a token id; those above them are the adapter's.
+pub(crate) const TOKEN_BITS: u32 = 16;
+
 /// Running hash of the tokens at positions `0..n`, with the last of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct History {
@@ -36,7 +39,7 @@ impl History {
     pub(crate) fn push(&mut self, token: u32) {
         self.hash =
             (self.hash.rotate_left(23) ^ u64::from(token)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-        self.last = token;
+        self.last = token & ((1 << TOKEN_BITS) - 1);
     }
 }
 

@@ -12,6 +12,8 @@ pub struct ScriptedOptions {
     pub batch_tokens: usize,
     /// Most wanted logit rows in one step.
     pub logit_rows: usize,
+    /// Adapters: with each of them the backend invents another text.
+    pub adapters: usize,
     /// Time of each step, µs.
     pub step_micros: u64,
     /// Further time for each token of a step, µs.
@@ -25,6 +27,7 @@ impl Default for ScriptedOptions {
             context: 8192,
             batch_tokens: 8192,
             logit_rows: 256,
+            adapters: 0,
             step_micros: 0,
             token_micros: 0,
         }

@@ -12,6 +12,8 @@ pub struct SequenceSpan {
     pub pages: Range<usize>,
     /// Tokens whose K and V are in its pages before the step.
     pub kv_len: usize,
+    /// The adapter that changes the model for it; none is the model itself.
+    pub adapter: Option<u32>,
 }
 
 /// What one step computes: prefill chunks, decodes and speculated rows, mixed freely.
@@ -64,8 +66,16 @@ impl Batch {
             tokens: first..self.tokens.len(),
             pages: page_start..self.page_table.len(),
             kv_len,
+            adapter: None,
         });
         first
+    }
+
+    /// Sets the adapter of the sequence that was appended last.
+    pub fn set_adapter(&mut self, adapter: Option<u32>) {
+        if let Some(last) = self.sequences.last_mut() {
+            last.adapter = adapter;
+        }
     }
 
     /// Checks every index that a backend will follow: one pass, no allocation.
@@ -119,6 +129,9 @@ impl Batch {
                 let (pages, context) = (span.pages.len(), capacity.context);
                 return fail(format!("length {length}, {pages} pages, context {context}"));
             }
+            if let Some(adapter) = span.adapter.filter(|&it| it as usize >= capacity.adapters) {
+                return fail(format!("adapter {adapter}, adapters {}", capacity.adapters));
+            }
             let positions = &self.positions[span.tokens.clone()];
             if positions
                 .iter()
@@ -159,13 +172,20 @@ impl Batch {
 mod tests {
     use super::*;
 
-    const CAPACITY: Capacity =
-        Capacity { pages: 4, batch_tokens: 64, logit_rows: 2, vocab: 10, context: 100 };
+    const CAPACITY: Capacity = Capacity {
+        pages: 4,
+        batch_tokens: 64,
+        logit_rows: 2,
+        vocab: 10,
+        context: 100,
+        adapters: 2,
+    };
 
     fn valid() -> Batch {
         let mut batch = Batch::default();
         batch.push_sequence(&[1, 2, 3], &[0], 0);
         let first = batch.push_sequence(&[4], &[1, 2], 40);
+        batch.set_adapter(Some(1));
         batch.logit_rows.extend([2, first as u32]);
         batch
     }
@@ -198,6 +218,7 @@ mod tests {
         assert!(error_of(|b| b.page_table[0] = 4).contains("page 4"));
         assert!(error_of(|b| b.positions[3] = 39).contains("count up from 40"));
         assert!(error_of(|b| b.sequences[1].kv_len = 64).contains("length 65"));
+        assert!(error_of(|b| b.set_adapter(Some(2))).contains("sequence 1: adapter 2, adapters 2"));
         assert!(error_of(|b| b.sequences[1].kv_len = usize::MAX).contains("overflows"));
         assert!(error_of(|b| b.sequences[0].tokens = 0..2).contains("do not follow 2"));
         assert!(error_of(|b| b.logit_rows = vec![2, 2]).contains("ascending"));

@@ -31,6 +31,8 @@ pub struct Capacity {
     pub vocab: usize,
     /// Positions that the model knows, in tokens; a token's position is always below it.
     pub context: usize,
+    /// Adapters beside the model itself. Their numbers are `0..adapters`.
+    pub adapters: usize,
 }
 
 /// Rows of logits, `[rows, vocab]`, in the order of [`Batch::logit_rows`].
@@ -97,8 +99,8 @@ impl<'a> Logits<'a> {
 
 /// Computes logits over paged KV.
 ///
-/// A row's logits depend only on the tokens that its page table shows up to its position: never
-/// on what else shares the step, on how a prompt was cut into chunks, or on which pages are used.
+/// A row's logits depend only on its sequence's adapter and the tokens that its page table shows
+/// up to its position: never on what else shares the step, on how a prompt was cut into chunks, or on which pages are used.
 /// A backend that keeps this to the byte says so by [`Backend::is_batch_invariant`].
 pub trait Backend: Send {
     /// Short name for logs and metrics: `candle`, `scripted`, `cpu`.

@@ -60,7 +60,8 @@ impl Limits {
         let total = config.max_total_tokens.min(capacity.context).min(pages);
         at_least("the longest sequence", total, 2)?;
         at_least("max_input_tokens", config.max_input_tokens, 1)?;
-        Ok(TokenLimits { input: config.max_input_tokens.min(total - 1), total })
+        let input = config.max_input_tokens.min(total - 1);
+        Ok(TokenLimits { input, total, adapters: capacity.adapters })
     }
 }
 
@@ -75,8 +76,14 @@ mod tests {
     use super::*;
     use crate::config::Profile;
 
-    const CAPACITY: Capacity =
-        Capacity { pages: 8, batch_tokens: 64, logit_rows: 4, vocab: 512, context: 200 };
+    const CAPACITY: Capacity = Capacity {
+        pages: 8,
+        batch_tokens: 64,
+        logit_rows: 4,
+        vocab: 512,
+        context: 200,
+        adapters: 0,
+    };
 
     fn config() -> EngineConfig {
         EngineConfig {
@@ -102,7 +109,7 @@ mod tests {
     fn the_capacity_bounds_what_is_configured() {
         let (limits, tokens) = both(&config()).unwrap();
         assert_eq!((limits.pages, limits.running, limits.prefill_tokens), (8, 4, 64));
-        assert_eq!(tokens, TokenLimits { input: 199, total: 200 });
+        assert_eq!(tokens, TokenLimits { input: 199, total: 200, adapters: 0 });
     }
 
     #[test]

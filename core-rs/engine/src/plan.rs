@@ -172,6 +172,7 @@ impl Scheduler {
             let positions = sequence.step_positions();
             let tokens = &sequence.tokens[positions.clone()];
             let first = batch.push_sequence(tokens, &sequence.pages, sequence.kv_len);
+            batch.set_adapter(sequence.adapter);
             let wanted = positions.filter(|&position| sequence.wants_row(position));
             let rows = batch.logit_rows.len();
             batch

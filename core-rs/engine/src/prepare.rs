@@ -94,6 +94,14 @@ pub enum Invalid {
         /// Tokens that the model knows.
         vocab: usize,
     },
+    /// There is no adapter of that number.
+    #[error("`adapter` must be < {loaded}. Given: {given}")]
+    Adapter {
+        /// Its number.
+        given: u32,
+        /// Adapters that there are.
+        loaded: usize,
+    },
     /// Prompt as text and as ids.
     #[error("`inputs` must be empty when `input_ids` is given")]
     TwoPrompts,
@@ -133,6 +141,8 @@ pub struct TokenLimits {
     pub input: usize,
     /// Longest prompt plus generation, tokens.
     pub total: usize,
+    /// Adapters that there are.
+    pub adapters: usize,
 }
 
 /// A request that can be served.
@@ -146,6 +156,8 @@ pub struct Prepared {
     pub seed: Option<u64>,
     /// Whose prompts it may find in the prefix cache.
     pub(crate) salt: Salt,
+    /// The adapter that answers.
+    pub(crate) adapter: Option<u32>,
 }
 
 /// Tokenizes a request and checks it; the first failure in TGI's order wins.
@@ -157,6 +169,10 @@ pub fn prepare(
     let parameters = &request.parameters;
     check_ranges(parameters)?;
     check_extensions(parameters, tokenizer.vocab())?;
+    let adapter = request.adapter;
+    if let Some(given) = adapter.filter(|&number| number as usize >= limits.adapters) {
+        return Err(Invalid::Adapter { given, loaded: limits.adapters });
+    }
     let empty = request.inputs.is_empty();
     if empty && request.input_ids.is_none() {
         return Err(Invalid::Empty);
@@ -196,8 +212,8 @@ pub fn prepare(
         return Err(Invalid::LeastTooLong { least, most: new });
     }
     let seed = parameters.is_sampling().then(|| parameters.seed.unwrap_or_else(draw_seed));
-    let salt = Salt::of(request.cache_salt.as_deref());
-    Ok(Prepared { tokens, max_new_tokens: new, seed, salt })
+    let salt = Salt::of(request.cache_salt.as_deref(), adapter);
+    Ok(Prepared { tokens, max_new_tokens: new, seed, salt, adapter })
 }
 
 fn check_ranges(parameters: &Parameters) -> Result<(), Invalid> {

@@ -40,6 +40,7 @@ struct Fields {
     #[serde(default)]
     parameters: Parameters,
     cache_salt: Option<String>,
+    adapter: Option<u32>,
     chat: Option<Conversation>,
     tokenize: Option<Text>,
 }
@@ -48,11 +49,11 @@ impl TryFrom<Fields> for Job {
     type Error = &'static str;
 
     fn try_from(fields: Fields) -> Result<Self, Self::Error> {
-        let Fields { inputs, input_ids, parameters, cache_salt, chat, tokenize } = fields;
+        let Fields { inputs, input_ids, parameters, cache_salt, adapter, chat, tokenize } = fields;
         match (chat, tokenize) {
             (None, None) if inputs.is_some() || input_ids.is_some() => {
                 let inputs = inputs.unwrap_or_default();
-                Ok(Self::Generate(Request { inputs, input_ids, parameters, cache_salt }))
+                Ok(Self::Generate(Request { inputs, input_ids, parameters, cache_salt, adapter }))
             }
             (Some(conversation), None) if inputs.is_none() => Ok(Self::Chat(conversation)),
             (None, Some(text)) if inputs.is_none() => Ok(Self::Tokenize(text)),
@@ -100,6 +101,9 @@ pub struct Request {
     /// client's key; those without are one group.
     #[serde(default)]
     pub cache_salt: Option<String>,
+    /// Number of the adapter that answers; none is the model itself.
+    #[serde(default)]
+    pub adapter: Option<u32>,
 }
 
 /// TGI's generation parameters, and extensions that are off by default. Absent is TGI's default.

@@ -7,16 +7,20 @@ use std::{
 };
 
 /// Requests share cached pages with those of equal salt only: how fast a prompt is answered tells
-/// nothing about the prompts of others. Requests without a salt are one group.
+/// nothing about the prompts of others. Requests without a text are one group. The adapter is part
+/// of the salt, for K and V depend on it.
 ///
-/// It is 128 bits of hash with keys that are drawn anew in every process, so that nobody can look
+/// Of the text it has 128 bits of hash with keys that are drawn anew in every process, so that nobody can look
 /// for two texts of one salt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Salt(Option<[u64; 2]>);
+pub struct Salt {
+    text: Option<[u64; 2]>,
+    adapter: Option<u32>,
+}
 
 impl Salt {
-    /// The salt of a text; of none the group without.
-    pub fn of(text: Option<&str>) -> Self {
+    /// The salt of a text and an adapter; of no text the group without.
+    pub fn of(text: Option<&str>, adapter: Option<u32>) -> Self {
         static KEYS: OnceLock<[RandomState; 2]> = OnceLock::new();
         let keys = KEYS.get_or_init(|| [RandomState::new(), RandomState::new()]);
         let hash = |text: &str, key: &RandomState| {
@@ -24,7 +28,7 @@ impl Salt {
             hasher.write(text.as_bytes());
             hasher.finish()
         };
-        Self(text.map(|text| keys.each_ref().map(|key| hash(text, key))))
+        Self { text: text.map(|text| keys.each_ref().map(|key| hash(text, key))), adapter }
     }
 }
 
@@ -33,10 +37,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_texts_have_equal_salts_and_no_text_is_none_of_them() {
-        assert_eq!(Salt::of(Some("a")), Salt::of(Some("a")));
-        assert_eq!(Salt::of(None), Salt::default());
-        let different = [None, Some(""), Some("a"), Some("b"), Some("ab")].map(Salt::of);
+    fn only_equal_texts_with_equal_adapters_have_equal_salts() {
+        assert_eq!(Salt::of(Some("a"), Some(1)), Salt::of(Some("a"), Some(1)));
+        assert_eq!(Salt::of(None, None), Salt::default());
+        let texts = [None, Some(""), Some("a"), Some("b"), Some("ab")];
+        let adapters = [None, Some(0), Some(1)];
+        let different: Vec<Salt> = texts
+            .into_iter()
+            .flat_map(|text| adapters.map(|adapter| Salt::of(text, adapter)))
+            .collect();
         for (index, salt) in different.iter().enumerate() {
             assert!(!different[..index].contains(salt));
         }

@@ -37,6 +37,8 @@ pub struct Sequence {
     pub(crate) max_new_tokens: usize,
     /// Whose prompts it may find in the prefix cache.
     pub(crate) salt: Salt,
+    /// The adapter that answers; none is the model itself.
+    pub(crate) adapter: Option<u32>,
     /// Page table; entry `i` holds positions `i * 32..(i + 1) * 32`.
     pub(crate) pages: Vec<u32>,
     pub(crate) kv_len: usize,
@@ -93,7 +95,7 @@ impl Sequence {
         details: bool,
         generation: Generation,
     ) -> Self {
-        let Prepared { mut tokens, max_new_tokens, salt, .. } = prepared;
+        let Prepared { mut tokens, max_new_tokens, salt, adapter, .. } = prepared;
         let prompt_tokens = tokens.len();
         let most_tokens = prompt_tokens + max_new_tokens + speculate;
         tokens.reserve_exact(most_tokens - prompt_tokens);
@@ -104,6 +106,7 @@ impl Sequence {
             prompt_tokens,
             max_new_tokens,
             salt,
+            adapter,
             pages: Vec::with_capacity(pages_for(most_tokens)),
             kv_len: 0,
             take: 0,

@@ -120,6 +120,25 @@ fn a_prompt_is_cached_for_its_own_salt_only() {
 }
 
 #[test]
+fn a_prompt_is_cached_for_its_own_adapter_only() {
+    let config = EngineConfig { prefix_caching: true, ..config() };
+    let options = ScriptedOptions { adapters: 2, ..ScriptedOptions::default() };
+    let mut bench = Bench::new(&options, &config);
+    let mut cached = Vec::new();
+    for (id, adapter) in (0..).zip([None, Some(0), Some(1), Some(0), None]) {
+        let mut request = greedy(letters(100), 5);
+        request.adapter = adapter;
+        bench.submit(id, &request);
+        bench.run(20);
+        cached.push(bench.recorder.usage(id).cached_tokens);
+    }
+    assert_eq!(cached, [0, 0, 0, 100, 100]);
+    let stories = [0, 1, 2, 3, 4].map(|id| bench.story(id));
+    assert!(stories[0] != stories[1] && stories[1] != stories[2]);
+    assert_eq!((&stories[3], &stories[4]), (&stories[1], &stories[0]));
+}
+
+#[test]
 fn right_drafts_save_steps_and_change_nothing() {
     let run = |speculate| {
         let config = EngineConfig { speculate, ..config() };

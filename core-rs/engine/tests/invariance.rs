@@ -3,7 +3,8 @@
 mod common;
 
 use common::schedule::{
-    MOST_STEPS, TOTAL_TOKENS, Visit, check_against_alone, is_beginning, run_together, visit,
+    ADAPTERS, MOST_STEPS, TOTAL_TOKENS, Visit, check_against_alone, is_beginning, run_together,
+    visit,
 };
 use common::{Bench, Circular, End, Spoiling, Story, config};
 use proptest::prelude::*;
@@ -28,7 +29,8 @@ impl Machine {
 
     /// The same model with room for everything and nothing clever.
     fn plain(&self) -> Self {
-        let options = ScriptedOptions { pages: 64, ..ScriptedOptions::default() };
+        let options =
+            ScriptedOptions { pages: 64, adapters: ADAPTERS, ..ScriptedOptions::default() };
         let config = EngineConfig {
             max_total_tokens: TOTAL_TOKENS,
             profile: self.config.profile,
@@ -47,6 +49,7 @@ fn machine() -> impl Strategy<Value = Machine> {
                 pages: sizes.0,
                 batch_tokens: sizes.1,
                 logit_rows: sizes.2,
+                adapters: ADAPTERS,
                 ..ScriptedOptions::default()
             },
             config: EngineConfig {

@@ -8,6 +8,7 @@
 //! | [`model`] | [`Model`] and [`TensorView`]: a file or a folder, opened |
 //! | `gguf` | checks of a GGUF file, its metadata and its tensors |
 //! | `checkpoint` | folders of Hugging Face: safetensors, configuration, what belongs to text |
+//! | `checkpoint::adapter` | [`Adapter`]: low-rank updates of projections, as PEFT saves them |
 //! | `source` | where a role's tensor lies in the files |
 //! | [`storage`] | how a tensor's numbers are stored |
 //! | `architectures` | one table for each architecture: metadata to [`ModelSpec`] |
@@ -33,6 +34,7 @@ pub mod tokenizer;
 mod weight_format;
 
 pub use chat_template::ChatTemplate;
+pub use checkpoint::{Adapter, LowRank};
 pub use error::{Defect, ModelError};
 pub use gguf::FilePart;
 pub use model::{Model, TensorInfo, TensorView};

@@ -49,18 +49,21 @@ impl Kernel for Activate<'_> {
 impl Step<'_> {
     /// Computes what the down projection reads for the whole rows, panel by panel.
     pub(super) fn mlp(&self, team: &Team, rows: &Rows, source: &Source, mlp: &Mlp) {
+        let inward = [Some(&mlp.up), mlp.gate.as_ref()];
+        self.lower(team, (rows, rows.whole), source, &inward.into_iter().flatten());
         let panels = mlp.up.matrix.panels();
         let items = self.items(panels);
         let mut is_ready = false;
         team.region(items, |item| {
             let input = self.read(team, source, rows, &mut is_ready);
             for panel in part(panels, items, item) {
-                self.mlp_panel(team, mlp, panel, &input, rows.whole);
+                self.mlp_panel(team, mlp, panel, &input, rows);
             }
         });
     }
 
-    fn mlp_panel(&self, team: &Team, mlp: &Mlp, panel: usize, input: &Input, rows: usize) {
+    fn mlp_panel(&self, team: &Team, mlp: &Mlp, panel: usize, input: &Input, all: &Rows) {
+        let rows = all.whole;
         let arena = self.arena;
         // SAFETY: this thread's own memory.
         let worker = unsafe { arena.workers.get(team.worker) };
@@ -68,12 +71,14 @@ impl Step<'_> {
         for range in token_chunks(rows) {
             let up = &mut ups[..range.len()];
             mlp.up.matrix.product(self.isa, panel, input, range.clone(), up);
+            self.raise(all, (&mlp.up, 0), panel, range.clone(), up, &mut worker.terms);
             for row in up.iter_mut() {
                 add_bias(row, mlp.up.bias.as_deref(), panel);
             }
             let gate = mlp.gate.as_ref().map(|gate| {
                 let rows = &mut gates[..range.len()];
                 gate.matrix.product(self.isa, panel, input, range.clone(), rows);
+                self.raise(all, (gate, 1), panel, range.clone(), rows, &mut worker.terms);
                 if let Some(bias) = &gate.bias {
                     for row in rows.iter_mut() {
                         add_bias(row, Some(bias), panel);
@@ -86,7 +91,7 @@ impl Step<'_> {
             let blocks =
                 unsafe { arena.gated.blocks.write(first + range.start..first + range.end) };
             self.isa.run(Activate { activation: self.spec.mlp.activation, gate, up, blocks });
-            if !mlp.down.matrix.reads_floats() {
+            if !mlp.down.matrix.reads_floats() && self.low().is_none() {
                 continue;
             }
             for (row, values) in range.zip(up) {

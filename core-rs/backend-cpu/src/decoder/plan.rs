@@ -56,6 +56,8 @@ pub struct Plan {
     /// Rows of the last layer: what it makes of a token matters only if its logits are wanted.
     pub last: Rows,
     sequence_of: Vec<usize>,
+    /// Whether some sequence has an adapter.
+    pub is_adapted: bool,
     /// Of each wanted row, its place among those that ask for their peak.
     peak_places: Vec<Option<usize>>,
 }
@@ -67,6 +69,7 @@ impl Plan {
             all: Rows::new(tokens),
             last: Rows::new(tokens),
             sequence_of: Vec::with_capacity(tokens),
+            is_adapted: false,
             peak_places: Vec::with_capacity(tokens),
         }
     }
@@ -77,6 +80,7 @@ impl Plan {
         for (sequence, span) in batch.sequences.iter().enumerate() {
             self.sequence_of.extend(span.tokens.clone().map(|_| sequence));
         }
+        self.is_adapted = batch.sequences.iter().any(|span| span.adapter.is_some());
         self.peak_places.clear();
         self.peak_places.resize(batch.logit_rows.len(), None);
         for (place, &row) in batch.peak_rows.iter().enumerate() {

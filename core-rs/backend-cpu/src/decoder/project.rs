@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Rows, Step, part};
 use crate::arena::{Activations, TOKEN_CHUNK};
-use crate::matrix::{Input, Matrix};
+use crate::matrix::Input;
 use crate::norm::NormWeights;
 use crate::pool::Team;
 use crate::product::PanelRow;
@@ -65,53 +65,42 @@ impl Step<'_> {
         source: &Source,
         projections: &[Projection],
     ) {
+        let most = projections.iter().map(|&(.., count)| count).max().unwrap_or(0);
+        self.lower(team, (rows, most), source, &projections.iter().map(|&(linear, ..)| linear));
         let panels: usize = projections.iter().map(|(linear, ..)| linear.matrix.panels()).sum();
         let items = self.items(panels);
         let mut is_ready = false;
         team.region(items, |item| {
             let input = self.read(team, source, rows, &mut is_ready);
             let mut range = part(panels, items, item);
-            for projection in projections {
+            for (slot, projection) in projections.iter().enumerate() {
                 let panels = projection.0.matrix.panels();
                 for panel in range.start.min(panels)..range.end.min(panels) {
-                    self.store(team, rows, projection, panel, &input);
+                    self.store(team, rows, (projection, slot), panel, &input);
                 }
                 range = range.start.saturating_sub(panels)..range.end.saturating_sub(panels);
             }
         });
     }
 
+    /// Multiplies one panel with all rows, and puts the results where they belong.
     fn store(
         &self,
         team: &Team,
         rows: &Rows,
-        &(linear, target, count): &Projection,
+        (&(linear, target, count), slot): (&Projection, usize),
         panel: usize,
         input: &Input,
     ) {
-        self.panel(team, &*linear.matrix, panel, input, count, |row, values| {
-            add_bias(values, linear.bias.as_deref(), panel);
-            put(rows, target, panel, row, values);
-        });
-    }
-
-    /// Multiplies one panel with all tokens, and hands each token's results to `sink`.
-    pub(super) fn panel(
-        &self,
-        team: &Team,
-        matrix: &dyn Matrix,
-        panel: usize,
-        input: &Input,
-        tokens: usize,
-        mut sink: impl FnMut(usize, &mut PanelRow),
-    ) {
-        // SAFETY: this thread's own memory, and `sink` does not touch it.
+        // SAFETY: this thread's own memory.
         let worker = unsafe { self.arena.workers.get(team.worker) };
-        for range in token_chunks(tokens) {
-            let rows = &mut worker.panels[0][..range.len()];
-            matrix.product(self.isa, panel, input, range.clone(), rows);
-            for (token, row) in range.zip(rows) {
-                sink(token, row);
+        for range in token_chunks(count) {
+            let results = &mut worker.panels[0][..range.len()];
+            linear.matrix.product(self.isa, panel, input, range.clone(), results);
+            self.raise(rows, (linear, slot), panel, range.clone(), results, &mut worker.terms);
+            for (row, values) in range.zip(results) {
+                add_bias(values, linear.bias.as_deref(), panel);
+                put(rows, target, panel, row, values);
             }
         }
     }

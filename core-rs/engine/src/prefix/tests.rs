@@ -86,7 +86,7 @@ fn eviction_takes_the_coldest_leaf_and_spares_held_pages() {
 fn a_prompt_is_found_under_its_own_salt_only() {
     let (mut tree, mut pool) = (PrefixTree::new(), PagePool::new(8));
     let tokens: Vec<u32> = (0..40).collect();
-    let [ours, theirs] = [Some("ours"), Some("theirs")].map(Salt::of);
+    let [ours, theirs] = [Some("ours"), Some("theirs")].map(|text| Salt::of(text, None));
     let pages = keep_under(ours, &mut tree, &mut pool, &tokens);
     for salt in [theirs, Salt::default()] {
         assert_eq!(find_under(salt, &mut tree, &mut pool, &tokens).0, Match::default());
@@ -101,7 +101,7 @@ fn a_salt_leaves_nothing_behind_when_its_pages_are_evicted() {
     let (mut tree, mut pool) = (PrefixTree::new(), PagePool::new(4));
     let tokens: Vec<u32> = (0..100).collect();
     for key in 0..1000 {
-        keep_under(Salt::of(Some(&key.to_string())), &mut tree, &mut pool, &tokens);
+        keep_under(Salt::of(Some(&key.to_string()), None), &mut tree, &mut pool, &tokens);
         while tree.evict(&mut pool) {}
         assert!(tree.roots.is_empty());
     }
@@ -122,7 +122,7 @@ proptest! {
     ) {
         let (mut tree, mut pool) = (PrefixTree::new(), PagePool::new(64));
         for tokens in &foreign {
-            keep_under(Salt::of(Some("foreign")), &mut tree, &mut pool, tokens);
+            keep_under(Salt::of(Some("foreign"), None), &mut tree, &mut pool, tokens);
         }
         for tokens in &kept {
             keep(&mut tree, &mut pool, tokens);

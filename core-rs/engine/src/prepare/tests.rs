@@ -1,7 +1,7 @@
 use super::*;
 use crate::Watermark;
 
-const LIMITS: TokenLimits = TokenLimits { input: 10, total: 16 };
+const LIMITS: TokenLimits = TokenLimits { input: 10, total: 16, adapters: 2 };
 
 fn prepared(inputs: &str, parameters: Parameters) -> Result<Prepared, String> {
     let request = Request { inputs: inputs.into(), parameters, ..Request::default() };
@@ -130,7 +130,8 @@ fn each_extension_out_of_range_is_named() {
 fn a_prompt_may_come_as_token_ids() {
     let of = |inputs: &str, ids: &[u32], parameters| {
         let input_ids = Some(ids.to_vec());
-        let request = Request { inputs: inputs.into(), input_ids, parameters, cache_salt: None };
+        let request =
+            Request { inputs: inputs.into(), input_ids, parameters, ..Request::default() };
         let tokenizer = tgi_backend_scripted::tokenizer();
         prepare(&request, &tokenizer, LIMITS).map_err(|error| error.to_string())
     };
@@ -157,4 +158,17 @@ fn a_seed_is_kept_or_drawn_when_it_samples_and_absent_when_greedy() {
     assert_ne!(drawn(), drawn());
     let greedy = Parameters { seed: Some(3), ..plain() };
     assert_eq!(prepared("a", greedy).unwrap().seed, None);
+}
+
+#[test]
+fn an_adapter_that_there_is_not_is_refused() {
+    let tokenizer = tgi_backend_scripted::tokenizer();
+    let with = |adapter| {
+        let request = Request { inputs: "a".into(), adapter, ..Request::default() };
+        let prepared = prepare(&request, &tokenizer, TokenLimits { total: 100, ..LIMITS });
+        prepared.map(|it| (it.adapter, it.salt)).map_err(|error| error.to_string())
+    };
+    assert_eq!(with(Some(1)).unwrap().0, Some(1));
+    assert_ne!(with(Some(1)).unwrap().1, with(None).unwrap().1);
+    assert_eq!(with(Some(2)).unwrap_err(), "`adapter` must be < 2. Given: 2");
 }

@@ -37,7 +37,13 @@ impl Fixture {
 
     fn submit_with(&mut self, id: u32, prompt: usize, new: usize, details: bool) {
         let tokens = (0..prompt as u32).map(|place| place + 1000 * id).collect();
-        let prepared = Prepared { tokens, max_new_tokens: new, seed: None, salt: Salt::default() };
+        let prepared = Prepared {
+            tokens,
+            max_new_tokens: new,
+            seed: None,
+            salt: Salt::default(),
+            adapter: None,
+        };
         let generation = Generation::new(&Parameters::default(), &prepared, Profile::V0_3, &[]);
         let ticket = self.registry.open(id).unwrap();
         self.scheduler.enqueue(Sequence::new(ticket, prepared, 0, details, generation));

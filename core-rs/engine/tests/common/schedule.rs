@@ -111,14 +111,18 @@ fn parameters() -> impl Strategy<Value = Parameters> {
     )
 }
 
+/// Adapters that visits choose from.
+pub const ADAPTERS: usize = 2;
+
 /// A request that comes, and may be paused or cancelled.
 pub fn visit() -> impl Strategy<Value = Visit> {
     let cancelled = prop::option::weighted(0.2, 0..30_usize);
     let paused = prop::option::weighted(0.2, (0..20_usize, 1..40_usize));
     let salt = prop::option::weighted(0.3, "[ab]");
-    (prompt(), parameters(), salt, 0..40_usize, cancelled, paused).prop_map(
-        |(inputs, parameters, cache_salt, arrives, cancelled, paused)| Visit {
-            request: Request { inputs, parameters, cache_salt, ..Request::default() },
+    let adapter = prop::option::weighted(0.4, 0..ADAPTERS as u32);
+    (prompt(), parameters(), (salt, adapter), 0..40_usize, cancelled, paused).prop_map(
+        |(inputs, parameters, (cache_salt, adapter), arrives, cancelled, paused)| Visit {
+            request: Request { inputs, parameters, cache_salt, adapter, ..Request::default() },
             arrives,
             cancelled,
             paused,

@@ -37,7 +37,7 @@ use crate::gguf::Header;
 use crate::source::Source;
 use crate::spec::{
     Activation, Attention, Block, Embedding, Experts, Mlp, ModelSpec, Norm, NormKind, Norms,
-    Position, Rope, RopeLayout, RopeScaling,
+    Position, Role, Rope, RopeLayout, RopeScaling,
 };
 use crate::tensors::Key;
 use config::Config;
@@ -153,6 +153,13 @@ pub(crate) fn of_checkpoint(
     };
     let sources = names::assign(&spec, names, tensors)?;
     Ok((spec, sources))
+}
+
+/// The projection that has this name in transformers, such as `model.layers.0.self_attn.q_proj`;
+/// none where the name is of something else, or of a tensor that holds more than one.
+pub(crate) fn projection(architecture: &str, module: &str) -> Option<(Role, usize)> {
+    let types = MODEL_TYPES.iter().filter(|known| known.architecture == architecture);
+    types.map(|known| known.names.projection(module)).find(Option::is_some).flatten()
 }
 
 /// Most experts of a layer; the largest open models have 512.

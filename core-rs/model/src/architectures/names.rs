@@ -26,6 +26,21 @@ pub(super) struct Names {
     pub unused: &'static [&'static str],
 }
 
+impl Names {
+    /// The role and layer of the matrix that a module of this name multiplies with; none where the
+    /// module has several, or is of another kind.
+    pub fn projection(&self, module: &str) -> Option<(Role, usize)> {
+        let rest = |prefix: &&str| module.strip_prefix(prefix)?.strip_prefix(self.layer);
+        let (layer, module) = self.prefixes.iter().find_map(rest)?.split_once('.')?;
+        let is_projection = |(_, place): &&(Role, Place)| {
+            let name = place.name.strip_suffix(".weight");
+            name == Some(module) && matches!(place.fused, Fused::Alone)
+        };
+        let (role, _) = self.block.iter().flat_map(|list| *list).find(is_projection)?;
+        Some((*role, layer.parse().ok()?))
+    }
+}
+
 /// Where a role's tensor lies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {

@@ -4,6 +4,8 @@
 //! A folder is untrusted, like any model file: every file has a limit, headers are checked before
 //! anything reads by them, and no code from a folder is ever run.
 
+mod adapter;
+mod adapter_settings;
 mod files;
 mod header;
 mod json;
@@ -16,6 +18,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::error::{Defect, ModelError};
+pub use adapter::{Adapter, LowRank};
 pub(crate) use packed::Packed;
 pub(crate) use tensors::Tensors;
 pub(crate) use texts::Texts;
