@@ -31,6 +31,7 @@ const CLIENTS: Readonly<Record<string, () => Promise<CommandLine>>> = {
   "huggingface_hub (Python)": () => pythonChecks("huggingface_hub"),
   "openai (Python)": () => pythonChecks("openai"),
   "langchain-openai (Python)": () => pythonChecks("langchain_openai"),
+  "langchain-huggingface (Python)": () => pythonChecks("langchain_huggingface"),
   "openai (npm)": () => npmChecks("openai"),
   "@huggingface/inference (npm)": () => npmChecks("huggingface_inference"),
   "ai with @ai-sdk/openai-compatible (npm)": () => npmChecks("ai_sdk"),

@@ -1,12 +1,13 @@
 /**
  * Runs the checks of one client and prints their report as JSON.
  *
- * Lies beside `checks.mjs`, whose default export declares the checks, and `node_modules`.
+ * Lies beside `checks.mjs`, `package.json` and `node_modules`. The default export of the checks
+ * gets the packages by name: they are not there where this project's types are checked.
  */
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import process from "node:process";
-import declare from "./checks.mjs";
 
 const checks = [];
 
@@ -66,8 +67,14 @@ const citySchema = {
   additionalProperties: false,
 };
 
+const beside = (file) => new URL(file, import.meta.url);
+const { dependencies } = JSON.parse(await readFile(beside("package.json"), "utf8"));
+const packages = {};
+for (const name of Object.keys(dependencies)) packages[name] = await import(name);
+const { default: declare } = await import(beside("checks.mjs").href);
 declare({
   check: (name, work) => checks.push({ name, work }),
+  packages,
   model,
   scripted,
   oneDropped,

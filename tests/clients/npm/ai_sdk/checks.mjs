@@ -1,10 +1,10 @@
 /** What `ai` can do with these routes through `@ai-sdk/openai-compatible`. */
 
 import assert from "node:assert/strict";
-import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { APICallError, generateText, jsonSchema, Output, streamText, tool } from "ai";
 
-export default function declare({ check, raised, oneDropped, ...given }) {
+export default function declare({ check, packages, raised, oneDropped, ...given }) {
+  const { createOpenAICompatible } = packages["@ai-sdk/openai-compatible"];
+  const { APICallError, generateText, jsonSchema, Output, streamText, tool } = packages.ai;
   const { model, scripted, question } = given;
   const of = ({ url, key }) =>
     createOpenAICompatible({

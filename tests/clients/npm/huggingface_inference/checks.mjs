@@ -1,9 +1,9 @@
 /** What npm's `@huggingface/inference` can do with an address. */
 
 import assert from "node:assert/strict";
-import { InferenceClient, InferenceClientProviderApiError } from "@huggingface/inference";
 
-export default function declare({ check, raised, oneDropped, ...given }) {
+export default function declare({ check, packages, raised, oneDropped, ...given }) {
+  const { InferenceClient, InferenceClientProviderApiError } = packages["@huggingface/inference"];
   const { model, scripted, citySchema, question } = given;
   const client = new InferenceClient(model.key, { endpointUrl: model.url });
   const fake = new InferenceClient("none", { endpointUrl: scripted.url });

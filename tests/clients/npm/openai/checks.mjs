@@ -1,9 +1,10 @@
 /** What npm's `openai` can do with these routes. */
 
 import assert from "node:assert/strict";
-import OpenAI, { AuthenticationError, BadRequestError, InternalServerError } from "openai";
 
-export default function declare({ check, raised, oneDropped, ...given }) {
+export default function declare({ check, packages, raised, oneDropped, ...given }) {
+  const { default: OpenAI, AuthenticationError, BadRequestError, InternalServerError } =
+    packages.openai;
   const { model, scripted, citySchema, question } = given;
   const options = { maxRetries: 0, timeout: 40_000 };
   const client = new OpenAI({ baseURL: `${model.url}/v1`, apiKey: model.key, ...options });
