@@ -60,11 +60,7 @@ impl Site {
     }
 
     /// What the backend needs for `model` with `adapters` here.
-    pub fn needs(
-        &self,
-        model: &Model,
-        adapters: &[Adapter],
-    ) -> Needs<impl Fn(LargestStep) -> u64> {
+    pub fn needs(&self, model: &Model, adapters: &[Adapter]) -> Needs<impl Fn(LargestStep) -> u64> {
         let dtype = self.dtype;
         let adapter_bytes: u64 = adapters.iter().map(tgi_backend_candle::adapter_bytes).sum();
         Needs {
