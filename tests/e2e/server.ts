@@ -141,7 +141,11 @@ export function command(
   });
 }
 
-/** The program and its arguments, word by word; to be run in {@link ROOT}. */
+/**
+ * The program and its arguments, word by word; to be run in {@link ROOT}. `TGI_PROGRAM` names an
+ * executable to test instead of the source.
+ */
 export function programWords(args: readonly string[]): string[] {
-  return [Deno.execPath(), ...RUN_MAIN, ...args];
+  const executable = Deno.env.get("TGI_PROGRAM");
+  return executable ? [executable, ...args] : [Deno.execPath(), ...RUN_MAIN, ...args];
 }
