@@ -50,6 +50,9 @@ impl EventSink for Silent {
     fn publish(&mut self) {}
 }
 
+/// Tokens of a request that may be held back at the end: their text begins its stop sequence.
+const MOST_HELD: usize = 10;
+
 /// Runs `requests` until all decode, and counts the allocations of the 200 steps after.
 fn allocations(config: &EngineConfig, requests: &[Request]) -> usize {
     let backend = Circular(ScriptedBackend::new(&ScriptedOptions::default()));
@@ -70,7 +73,8 @@ fn allocations(config: &EngineConfig, requests: &[Request]) -> usize {
     for _ in 0..200 {
         assert_eq!(core.step(), Progress::Worked);
     }
-    assert!(told() >= told_before + 200 * requests.len(), "all of them decode in every step");
+    let least = told_before + (200 - MOST_HELD) * requests.len();
+    assert!(told() >= least, "all of them decode in every step: {} of {least}", told());
     ALLOCATIONS.get() - before
 }
 
