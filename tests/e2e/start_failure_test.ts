@@ -30,7 +30,10 @@ Deno.test("--help and --version print on standard output and end well", async ()
   const version = await runToEnd(["--version"]);
   assert.equal(version.code, 0);
   assert.match(version.stdout, /^\d+\.\d+\.\d+\nDeno: \d/);
-  assert.match(version.stdout, /^Core: \/.*libtgi_core\.so \((built by cargo|embedded in the executable)\)$/m);
+  assert.match(
+    version.stdout,
+    /^Core: \/.*libtgi_core\.so \((built by cargo|embedded in the executable)\)$/m,
+  );
   assert.match(version.stdout, /^Device: cpu \(.*\)$/m);
   assert.match(
     version.stdout,
