@@ -4,7 +4,7 @@
 //! experts in their order, so that its bytes do not depend on the rows beside it.
 
 use super::mlp::Activate;
-use super::project::{Target, put, token_chunks};
+use super::project::{Put, Target, token_chunks};
 use super::{Routes, Rows, Source, Step, input, part};
 use crate::isa::Kernel;
 use crate::matrix::Input;
@@ -150,9 +150,8 @@ impl Step<'_> {
                             self.isa.run(Weigh { sum, weight, values: &product[0] });
                         }
                     }
-                    for (row, sum) in range.zip(sums.iter()) {
-                        put(rows, joining, panel, row, sum);
-                    }
+                    let (target, first) = (joining, range.start);
+                    self.isa.run(Put { rows, target, panel, first, results: sums });
                 }
             }
         });

@@ -4,11 +4,13 @@ use std::ops::Range;
 
 use super::{Rows, Step, part};
 use crate::arena::{Activations, TOKEN_CHUNK};
+use crate::isa::Kernel;
 use crate::matrix::Input;
 use crate::norm::NormWeights;
 use crate::pool::Team;
 use crate::product::PanelRow;
 use crate::shared::Shared;
+use crate::simd::{LANES, Simd};
 use crate::weights::Linear;
 
 /// Where a projection finds its input.
@@ -98,36 +100,56 @@ impl Step<'_> {
             let results = &mut worker.panels[0][..range.len()];
             linear.matrix.product(self.isa, panel, input, range.clone(), results);
             self.raise(rows, (linear, slot), panel, range.clone(), results, &mut worker.terms);
-            for (row, values) in range.zip(results) {
+            for values in results.iter_mut() {
                 add_bias(values, linear.bias.as_deref(), panel);
-                put(rows, target, panel, row, values);
             }
+            self.isa.run(Put { rows, target, panel, first: range.start, results });
         }
     }
 }
 
-/// Stores or adds the results of one row, as `target` says.
-pub fn put(rows: &Rows, target: Target, panel: usize, row: usize, values: &PanelRow) {
-    let values = values.as_flattened();
-    let (buffer, width, place) = match target {
-        Target::Rows(buffer, width) => (buffer, width, row),
-        Target::Tokens(buffer, width)
-        | Target::Add(buffer, width)
-        | Target::AddScaled(buffer, width, _) => (buffer, width, rows.tokens[row] as usize),
-    };
-    let start = place * width + panel * values.len();
-    // SAFETY: a panel's columns are written by the one item that has the panel.
-    let out = unsafe { buffer.write(start..start + values.len()) };
-    match target {
-        Target::Rows(..) | Target::Tokens(..) => out.copy_from_slice(values),
-        Target::Add(..) => {
-            for (out, value) in out.iter_mut().zip(values) {
-                *out += value;
-            }
-        }
-        Target::AddScaled(_, _, factor) => {
-            for (out, value) in out.iter_mut().zip(values) {
-                *out += factor * value;
+/// Stores or adds the results of one panel for some rows, as `target` says.
+pub struct Put<'a> {
+    /// What the row numbers mean.
+    pub rows: &'a Rows,
+    /// Where the results go.
+    pub target: Target<'a>,
+    /// Which columns they are.
+    pub panel: usize,
+    /// Number of the first row.
+    pub first: usize,
+    /// Results, one for each row.
+    pub results: &'a [PanelRow],
+}
+
+impl Kernel for Put<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (row, values) in (self.first..).zip(self.results) {
+            let (buffer, width, place) = match self.target {
+                Target::Rows(buffer, width) => (buffer, width, row),
+                Target::Tokens(buffer, width)
+                | Target::Add(buffer, width)
+                | Target::AddScaled(buffer, width, _) => {
+                    (buffer, width, self.rows.tokens[row] as usize)
+                }
+            };
+            let columns = values.len() * LANES;
+            let start = place * width + self.panel * columns;
+            // SAFETY: a panel's columns are written by the one item that has the panel.
+            let out = unsafe { buffer.write(start..start + columns) };
+            for (out, values) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(values.iter()) {
+                let value = simd.load(values);
+                let value = match self.target {
+                    Target::Rows(..) | Target::Tokens(..) => value,
+                    Target::Add(..) => simd.add(simd.load(out), value),
+                    Target::AddScaled(_, _, factor) => {
+                        simd.add(simd.load(out), simd.mul(simd.splat(factor), value))
+                    }
+                };
+                simd.store(value, out);
             }
         }
     }
