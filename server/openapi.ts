@@ -274,7 +274,7 @@ function content(schema: Json, example?: Json): Json {
   return example ? { schema, example } : { schema };
 }
 
-function reference(name: string): Json {
+function reference(name: string): { readonly $ref: string } {
   return { $ref: `#/components/schemas/${name}` };
 }
 
@@ -333,13 +333,17 @@ function componentSchemas(): Json {
   );
 }
 
+/** References that TGI's document has bare, though what they stand for may be null. */
+const BARE = new Set(["GenerateParameters", "StreamDetails"].map((name) => reference(name).$ref));
+
 /**
- * zod wraps a nullable reference into `allOf` and bounds every integer by what a double holds;
- * TGI's document has the bare reference and its own bounds.
+ * zod wraps a reference into `allOf`, beside which `nullable` counts, and bounds every integer by
+ * what a double holds; TGI's document has the bare reference and its own bounds.
  */
 function simplify(schema: Json): void {
   const { allOf } = schema;
   if (Array.isArray(allOf) && allOf.length === 1 && "$ref" in allOf[0]) {
+    if (schema.nullable === true && !BARE.has(allOf[0].$ref)) return;
     schema.$ref = allOf[0].$ref;
     delete schema.allOf;
   }
