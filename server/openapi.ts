@@ -42,6 +42,9 @@ const TAG = "Text Generation Inference";
 const JSON_TYPE = "application/json";
 const EVENTS_TYPE = "text/event-stream";
 
+/** TGI's answer to a missing or wrong key has no body. */
+const UNAUTHORIZED: Json = { description: "The key is missing or wrong" };
+
 /** The document, in JSON values. */
 export function openApiDocument(): Json {
   return {
@@ -113,13 +116,15 @@ function openAiPaths(): Json {
     },
     "/v1/models": {
       get: operation("openai_get_models", "Get the model that is served", {
-        200: { description: "A list of one", content: models },
+        200: { description: "The model, then its adapters", content: models },
+        401: openAiErrorContent(OPENAI_ERRORS[401]),
       }),
     },
     "/v1/models/{id}": {
       get: {
         ...operation("openai_get_model", "Get a model by its id", {
           200: { description: "The model", content: one },
+          401: openAiErrorContent(OPENAI_ERRORS[401]),
           404: openAiErrorContent("Any other model"),
         }),
         parameters: [{ name: "id", in: "path", required: true, schema: { type: "string" } }],
@@ -129,7 +134,7 @@ function openAiPaths(): Json {
 }
 
 /** Statuses that the OpenAI routes answer, with what leads to them. */
-const OPENAI_ERRORS: Readonly<Record<number, string>> = {
+const OPENAI_ERRORS = {
   400: "The body cannot be read, or a field is out of bounds",
   401: "The key is missing or wrong",
   413: "The body is too large",
@@ -204,6 +209,7 @@ function servicePaths(): Json {
           description: "Served model info",
           content: { [JSON_TYPE]: content(reference("Info")) },
         },
+        401: UNAUTHORIZED,
       }),
     },
     "/metrics": {
@@ -212,6 +218,7 @@ function servicePaths(): Json {
           description: "Prometheus Metrics",
           content: { "text/plain": content({ type: "string" }) },
         },
+        401: UNAUTHORIZED,
       }),
     },
   };
@@ -240,6 +247,7 @@ function generation({ id, summary, body, reply, errorTypes }: Generation): Json 
   const { responses, ...rest } = operation(id, summary, {
     200: { description: "Generated Text", content: reply },
     400: bodyError("Failed to parse the request body as JSON"),
+    401: UNAUTHORIZED,
     413: bodyError("Failed to buffer the request body: length limit exceeded"),
     415: bodyError("Expected request with `Content-Type: application/json`"),
     422: bodyError("Input validation error"),
