@@ -13,6 +13,7 @@ import { pickFormat } from "../chat/tools/pick.ts";
 import type { AppContext } from "../context.ts";
 import { TemplateError, ToolError, ValidationError } from "../errors.ts";
 import type { ChatRequest } from "../schemas/chat.ts";
+import { NO_GRAMMARS } from "../schemas/validate.ts";
 import { checkCount } from "./completion_request.ts";
 import { checkShared, sharedParameters } from "./parameters.ts";
 
@@ -68,6 +69,9 @@ export async function planChat(body: ChatRequest, context: AppContext): Promise<
   checkCount(choices, context.permits.limit);
   const choice = toolChoice(body);
   const grammar = turnGrammar(body, choice);
+  if (grammar !== null && context.options.disableGrammarSupport) {
+    throw ValidationError.ofParam(choice.forced ? "tool_choice" : "response_format", NO_GRAMMARS);
+  }
   const format = pickFormat(context.chat.template);
   const prompt = await renderChat(body, choice, format, context.chat);
   const jobs = Array.from({ length: choices }, (_, index) => ({

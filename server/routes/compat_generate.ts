@@ -6,13 +6,17 @@
 import type { Context } from "hono";
 import type { AppContext } from "../context.ts";
 import { admit, type Admitted, answerStream, answerWhole, streamFailure } from "./answers.ts";
-import { compatGenerateRequest } from "../schemas/generate.ts";
+import { CompatGenerateRequest, compatGenerateRequest } from "../schemas/generate.ts";
 import type { z } from "zod";
 
 type CompatRequest = z.output<typeof compatGenerateRequest>;
 
 /** The prompt comes back with the text unless the body says otherwise. */
-const CHOICES = { returnFullText: true, prefillWithDetails: false };
+const CHOICES = {
+  returnFullText: true,
+  prefillWithDetails: false,
+  fields: CompatGenerateRequest.shape,
+};
 
 /** TGI's compatible route. */
 export function compatGenerate(context: AppContext) {

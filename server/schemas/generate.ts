@@ -5,7 +5,7 @@ import { Grammar } from "./grammar.ts";
 import { biases, bool, f32, i32, text, u32, u64, usize } from "./scalars.ts";
 
 /** TGI's generation parameters; null is the same as absent everywhere but in `max_new_tokens`. */
-export const GenerateParameters = z.object({
+export const GenerateParameters = z.looseObject({
   best_of: usize.nullish().meta({
     type: "integer",
     default: "null",
@@ -140,7 +140,7 @@ export const GenerateParameters = z.object({
 export type GenerateParameters = z.output<typeof GenerateParameters>;
 
 /** Body of `POST /generate` and `POST /generate_stream`. */
-export const GenerateRequest = z.object({
+export const GenerateRequest = z.looseObject({
   inputs: text.meta({ example: "My name is Olivier and I" }),
   parameters: GenerateParameters.nullish(),
 }, { error: "struct GenerateRequest" }).meta({ id: "GenerateRequest" });

@@ -12,12 +12,17 @@ export interface Limits {
   readonly maxInputTokens: number;
   /** Tokens of the vocabulary. */
   readonly vocab: number;
+  /** Whether grammars are refused. */
+  readonly disableGrammarSupport: boolean;
   /** Adapters that are loaded. */
   readonly adapters: readonly string[];
 }
 
 /** Most biases of a request: each is looked at for every token. */
 export const MAX_BIASES = 1024;
+
+/** What is said to a grammar where none is supported. */
+export const NO_GRAMMARS = "grammar is not supported";
 
 /** Whether the rule is broken, and TGI's words for it. */
 type Rule = readonly [broken: boolean, message: string];
@@ -28,12 +33,13 @@ type Rule = readonly [broken: boolean, message: string];
  */
 export function validate(request: GenerateRequest, limits: Limits, stream: boolean): void {
   const parameters = request.parameters ?? {};
-  const rules = [
+  const rules: Rule[] = [
     ...streamRules(parameters, limits, stream),
     ...samplingRules(parameters),
     ...lengthRules(request.inputs, parameters, limits),
     ...extensionRules(parameters, limits),
     ...adapterRules(parameters, limits),
+    [limits.disableGrammarSupport && isGiven(parameters.grammar), NO_GRAMMARS],
   ];
   const first = rules.find(([broken]) => broken);
   if (first) throw ValidationError.ofInput(first[1]);
