@@ -2,6 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppContext } from "../context.ts";
+import { departureOf } from "../departures.ts";
 import { GenerateRequest, generateRequest } from "../schemas/generate.ts";
 import { admit, answerWhole } from "./answers.ts";
 
@@ -15,6 +16,6 @@ export function generate(context: AppContext) {
   return async (c: Context): Promise<Response> => {
     const request = c.req.raw;
     const admitted = await admit(context, request, generateRequest);
-    return await answerWhole(context, admitted, request.signal, choices);
+    return await answerWhole(context, admitted, departureOf(request), choices);
   };
 }

@@ -2,6 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppContext } from "../context.ts";
+import { departureOf } from "../departures.ts";
 import { GenerateRequest, generateRequest } from "../schemas/generate.ts";
 import { admit, answerStream, streamFailure } from "./answers.ts";
 
@@ -16,7 +17,7 @@ export function generateStream(context: AppContext) {
     const request = c.req.raw;
     try {
       const admitted = await admit(context, request, generateRequest);
-      return await answerStream(context, admitted, request.signal, choices);
+      return await answerStream(context, admitted, departureOf(request), choices);
     } catch (error) {
       return streamFailure(error, request, context.options.streamErrorsAsEvents);
     }

@@ -6,6 +6,7 @@
 import type { Context } from "hono";
 import type { DoneRecord, GeneratedRecord, GenerateJob } from "../../ffi/types.ts";
 import type { AppContext } from "../context.ts";
+import { departureOf } from "../departures.ts";
 import { ValidationError } from "../errors.ts";
 import { gather } from "../generation/gather.ts";
 import { OpenRequest } from "../generation/open_request.ts";
@@ -33,7 +34,7 @@ const { n: _n, stream: _stream, stream_options: _options, ...CHAT_FIELDS } = Cha
 /** `{"predictions": […]}`; one instance that fails fails all. */
 export function vertex(context: AppContext) {
   return async (c: Context): Promise<Response> => {
-    const { signal } = c.req.raw;
+    const signal = departureOf(c.req.raw);
     const { open, body } = await admit(context, c.req.raw, vertexRequest);
     const { all, headers } = await orFail(open, async () => {
       const instances = await plan(body.instances, context);
