@@ -21,6 +21,7 @@ import {
   Usage,
 } from "./schemas/openai_responses.ts";
 import {
+  Accounting,
   BestOfSequence,
   ChatTokenizeResponse,
   Details,
@@ -302,6 +303,7 @@ function componentSchemas(): Json {
     VertexRequest,
   ];
   const responses = [
+    Accounting,
     BestOfSequence,
     ChatCompletion,
     ChatCompletionChunk,

@@ -1,4 +1,4 @@
-/** Response headers of a generation, in TGI's names and order. */
+/** Response headers of a generation: TGI's, in its names and order, then this server's own. */
 
 import type { DoneRecord } from "../../ffi/types.ts";
 import type { Timings } from "./timings.ts";
@@ -15,6 +15,11 @@ export const exposedHeaders: readonly string[] = [
   "x-time-per-token",
   "x-prompt-tokens",
   "x-generated-tokens",
+  "x-prefill-time",
+  "x-decode-time",
+  "x-cached-tokens",
+  "x-drafted-tokens",
+  "x-accepted-tokens",
   "x-request-id",
   "x-ignored-params",
 ];
@@ -43,5 +48,10 @@ export function generationHeaders(
     "x-time-per-token": millis(timings.perToken),
     "x-prompt-tokens": String(done.promptTokens),
     "x-generated-tokens": String(done.generatedTokens),
+    "x-prefill-time": millis(timings.prefill),
+    "x-decode-time": millis(timings.decode),
+    "x-cached-tokens": String(done.cachedTokens),
+    "x-drafted-tokens": String(done.draftedTokens),
+    "x-accepted-tokens": String(done.acceptedTokens),
   };
 }

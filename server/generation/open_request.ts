@@ -11,7 +11,7 @@ import { type ErrorType, TgiError } from "../errors.ts";
 import type { FailureReason, Metrics } from "../metrics/metrics.ts";
 import { type Caller, NOBODY } from "../caller.ts";
 import type { Permit, Permits } from "../permits.ts";
-import { logFailure, logSuccess } from "./request_log.ts";
+import { logDropped, logFailure, logSuccess } from "./request_log.ts";
 import { type Timings, timingsOf } from "./timings.ts";
 
 /** TGI's labels of its error types; any other error is an incomplete generation. */
@@ -124,6 +124,7 @@ export class OpenRequest {
     if (!this.#end()) return;
     this.#job?.engine.cancel(this.#job.id);
     this.metrics.failed("dropped");
+    logDropped(this.caller);
   }
 
   /** Holds the sequence while its reader is behind. */

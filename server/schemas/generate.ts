@@ -134,6 +134,9 @@ export const GenerateParameters = z.looseObject({
   include_stop_str: bool.nullish().meta({
     description: "Extension: false leaves the stop sequence out of the text",
   }),
+  accounting: bool.nullish().meta({
+    description: "Extension: the details say where time and tokens went; implies details",
+  }),
 }, { error: "struct GenerateParameters" }).meta({ id: "GenerateParameters" });
 
 /** A body as {@link GenerateParameters} reads it. */
