@@ -4,7 +4,7 @@
 //! nothing reads from the connection until the answer begins. The kernel knows: a connection that
 //! the other end has closed has an end to read, or an error.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::mem::ManuallyDrop;
 use std::net::{SocketAddr, TcpStream};
@@ -26,7 +26,7 @@ pub struct Presence {
 }
 
 /// What is known of `peers`; one without a connection to this process is not in the answer.
-pub fn presence(peers: &HashSet<String>) -> Presence {
+pub fn presence(peers: &BTreeSet<String>) -> Presence {
     let mut presence = Presence::default();
     for socket in connections() {
         let Some(peer) = socket.peer_addr().ok().map(name).filter(|peer| peers.contains(peer))
@@ -80,12 +80,12 @@ mod tests {
         (client, accepted)
     }
 
-    fn peers(of: &[&TcpStream]) -> HashSet<String> {
+    fn peers(of: &[&TcpStream]) -> BTreeSet<String> {
         of.iter().map(|socket| name(socket.peer_addr().unwrap())).collect()
     }
 
     /// Waits until the kernel has carried over what the other end did.
-    fn until(all: &HashSet<String>, expected: &Presence) {
+    fn until(all: &BTreeSet<String>, expected: &Presence) {
         for _ in 0..1000 {
             if presence(all) == *expected {
                 return;
@@ -95,7 +95,7 @@ mod tests {
         panic!("of {all:?} is known {:?}, not {expected:?}", presence(all));
     }
 
-    fn list(peers: HashSet<String>) -> Vec<String> {
+    fn list(peers: BTreeSet<String>) -> Vec<String> {
         peers.into_iter().collect()
     }
 
@@ -137,6 +137,6 @@ mod tests {
     #[test]
     fn of_a_stranger_nothing_is_known() {
         let (_client, _accepted) = connection("127.0.0.1:0");
-        assert_eq!(presence(&HashSet::from(["127.0.0.1 1".to_owned()])), Presence::default());
+        assert_eq!(presence(&BTreeSet::from(["127.0.0.1 1".to_owned()])), Presence::default());
     }
 }
