@@ -138,6 +138,7 @@ function openAiPaths(): Json {
 const OPENAI_ERRORS = {
   400: "The body cannot be read, or a field is out of bounds",
   401: "The key is missing or wrong",
+  408: "The body did not come in time",
   413: "The body is too large",
   415: "The body is no JSON",
   429: "Too few generations are free",
@@ -249,6 +250,7 @@ function generation({ id, summary, body, reply, errorTypes }: Generation): Json 
     200: { description: "Generated Text", content: reply },
     400: bodyError("Failed to parse the request body as JSON"),
     401: UNAUTHORIZED,
+    408: bodyError("Failed to buffer the request body: it did not come whole within 60 s"),
     413: bodyError("Failed to buffer the request body: length limit exceeded"),
     415: bodyError("Expected request with `Content-Type: application/json`"),
     422: bodyError("Input validation error"),
