@@ -250,7 +250,7 @@ function generation({ id, summary, body, reply, errorTypes }: Generation): Json 
     200: { description: "Generated Text", content: reply },
     400: bodyError("Failed to parse the request body as JSON"),
     401: UNAUTHORIZED,
-    408: bodyError("Failed to buffer the request body: it did not come whole within 60 s"),
+    408: bodyError("Failed to buffer the request body: nothing more of it came for 30 s"),
     413: bodyError("Failed to buffer the request body: length limit exceeded"),
     415: bodyError("Expected request with `Content-Type: application/json`"),
     422: bodyError("Input validation error"),

@@ -8,10 +8,10 @@ const done: DoneRecord = {
   generatedText: "",
   seed: null,
   promptTokens: 12,
-  cachedTokens: 8,
+  cachedTokens: 0,
   generatedTokens: 4,
-  draftedTokens: 3,
-  acceptedTokens: 2,
+  draftedTokens: 0,
+  acceptedTokens: 0,
   queueMicros: 1500,
   prefillMicros: 6000,
   decodeMicros: 4000,
@@ -37,7 +37,8 @@ Deno.test("a generation without tokens has a time per token all the same", () =>
 
 Deno.test("headers are whole milliseconds, and seconds for the compute time", () => {
   const timings = { ...timingsOf(done, { arrivedAt: 0, validation: 0.7 }), total: 1234.9 };
-  assert.deepEqual(generationHeaders("1-cpu", 5, done, timings), {
+  const counted = { ...done, cachedTokens: 8, draftedTokens: 3, acceptedTokens: 2 };
+  assert.deepEqual(generationHeaders("1-cpu", 5, counted, timings), {
     "x-compute-type": "1-cpu",
     "x-compute-time": "1.2349",
     "x-compute-characters": "5",

@@ -8,27 +8,22 @@ import { parseExactJson } from "./exact_json.ts";
 /** serde_json's own limit of nesting, TGI's. */
 const MAX_DEPTH = 128;
 
-/** Longest wait for a whole body, ms: it holds a permit. */
-const BODY_MILLIS = 60_000;
-
 /** Code units of `"`, `\`, `[` and `{`; the closing brackets come two after. */
 const [QUOTE, BACKSLASH, BRACKET, BRACE] = [0x22, 0x5c, 0x5b, 0x7b];
 
 /**
- * Reads a JSON body of at most `limit` bytes within `millis`. Throws {@link BodyError}: 415 for
- * another content type, 413 past the limit, 408 past the time, 400 for malformed JSON, 422 for a
- * wrong type.
+ * Reads a JSON body of at most `limit` bytes. Throws {@link BodyError}: 415 for another content
+ * type, 413 past the limit, 400 for malformed JSON, 422 for a wrong type.
  */
 export async function readJson<Output>(
   request: Request,
   schema: z.ZodType<Output>,
   limit: number,
-  millis: number = BODY_MILLIS,
 ): Promise<Output> {
   if (!isJson(request.headers.get("content-type"))) {
     throw new BodyError("Expected request with `Content-Type: application/json`", 415);
   }
-  const bytes = await readBytes(request, limit, millis);
+  const bytes = await readBytes(request, limit);
   return deserialize(schema, parse(bytes));
 }
 
@@ -38,38 +33,22 @@ function isJson(contentType: string | null): boolean {
 }
 
 /** The whole body; the length is counted, for a chunked body has no `content-length`. */
-async function readBytes(request: Request, limit: number, millis: number): Promise<Uint8Array> {
+async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
   const tooLarge = () =>
     new BodyError("Failed to buffer the request body: length limit exceeded", 413);
   if (Number(request.headers.get("content-length")) > limit) throw tooLarge();
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
-  const reader = request.body?.getReader();
-  let isLate = false;
-  const timer = setTimeout(() => {
-    isLate = true;
-    // Ends a read that waits.
-    void reader?.cancel().catch(() => {});
-  }, millis);
   try {
-    for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
-      length += part.value.byteLength;
+    for await (const chunk of request.body ?? []) {
+      length += chunk.byteLength;
       if (length > limit) break;
-      chunks.push(part.value);
+      chunks.push(chunk);
     }
   } catch (cause) {
     throw new BodyError("Failed to buffer the request body: connection lost", 400, { cause });
-  } finally {
-    clearTimeout(timer);
   }
-  if (isLate) {
-    const message = `it did not come whole within ${millis / 1000} s`;
-    throw new BodyError(`Failed to buffer the request body: ${message}`, 408);
-  }
-  if (length > limit) {
-    await reader?.cancel().catch(() => {});
-    throw tooLarge();
-  }
+  if (length > limit) throw tooLarge();
   return await new Blob(chunks).bytes();
 }
 
