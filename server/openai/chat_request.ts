@@ -69,16 +69,24 @@ export async function planChat(body: ChatRequest, context: AppContext): Promise<
   checkCount(choices, context.permits.limit);
   const choice = toolChoice(body);
   const grammar = turnGrammar(body, choice);
-  if (grammar !== null && context.options.disableGrammarSupport) {
-    throw ValidationError.ofParam(choice.forced ? "tool_choice" : "response_format", NO_GRAMMARS);
-  }
   const format = pickFormat(context.chat.template);
   const prompt = await renderChat(body, choice, format, context.chat);
   const jobs = Array.from({ length: choices }, (_, index) => ({
-    ...chatJob(body, prompt, grammar, index),
+    ...chatJob(body, prompt, supported(grammar, body, context), index),
     ...adapterOf(context.options, body.model),
   }));
   return { jobs, shape: turnShape(body, choice, format, context.chat, prompt), prompt };
+}
+
+/** The grammar of a turn, where grammars are supported or the turn has none. */
+function supported(
+  grammar: Grammar | null,
+  { tools }: ChatRequest,
+  { options }: AppContext,
+): Grammar | null {
+  if (grammar === null || !options.disableGrammarSupport) return grammar;
+  const param = (tools ?? []).length > 0 ? "tools" : "response_format";
+  throw ValidationError.ofParam(param, NO_GRAMMARS);
 }
 
 function checkChat(body: ChatRequest): void {

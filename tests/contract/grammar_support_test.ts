@@ -28,7 +28,7 @@ for (const [path, body] of REFUSED) {
 Deno.test("a chat that needs a grammar is refused where none is supported", async () => {
   const forms = {
     response_format: { response_format: { type: "json_object" } },
-    tool_choice: { tools: TOOLS, tool_choice: "required" },
+    tools: { tools: TOOLS, tool_choice: "required" },
   };
   for (const [param, form] of Object.entries(forms)) {
     const { app, engine } = start({ disableGrammarSupport: true });
