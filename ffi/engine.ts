@@ -106,9 +106,12 @@ export class Engine implements TextEngine {
     this.#flow(id, Flow.resume);
   }
 
-  /** Which of `peers`, each an address and a port with a blank between them, are connected. */
+  /**
+   * Which of `peers`, each an address and a port with a blank between them, are connected: all of
+   * them once the core closes, for then nobody can be asked.
+   */
   presence(peers: readonly string[]): Presence {
-    if (this.#closing !== null) return { here: [], left: [] };
+    if (this.#closing !== null) return { here: peers, left: [] };
     const json = new TextEncoder().encode(JSON.stringify(peers));
     const { symbols } = this.#library;
     return JSON.parse(readText((buffer, cap) => {

@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+import { responseHeaders } from "./generation/headers.ts";
 import { ChatMessage, ChatRequest, ChatTool, ResponseFormat } from "./schemas/chat.ts";
 import { CompletionRequest } from "./schemas/completion.ts";
 import { CompatGenerateRequest, GenerateParameters, GenerateRequest } from "./schemas/generate.ts";
@@ -149,7 +150,7 @@ function openAiGeneration(id: string, summary: string, body: string, reply: Json
   const errors = Object.entries(OPENAI_ERRORS)
     .map(([status, description]) => [status, openAiErrorContent(description)]);
   const requestBody = { content: { [JSON_TYPE]: content(reference(body)) }, required: true };
-  const replies = { 200: { description: "Generated", content: reply } };
+  const replies = { 200: { description: "Generated", headers: headers(), content: reply } };
   return { ...operation(id, summary, { ...replies, ...Object.fromEntries(errors) }), requestBody };
 }
 
@@ -247,7 +248,7 @@ function generation({ id, summary, body, reply, errorTypes }: Generation): Json 
   });
   const bodyError = (description: string) => error(description, description);
   const { responses, ...rest } = operation(id, summary, {
-    200: { description: "Generated Text", content: reply },
+    200: { description: "Generated Text", headers: headers(), content: reply },
     400: bodyError("Failed to parse the request body as JSON"),
     401: UNAUTHORIZED,
     408: bodyError("Failed to buffer the request body: nothing more of it came for 30 s"),
@@ -260,6 +261,14 @@ function generation({ id, summary, body, reply, errorTypes }: Generation): Json 
   });
   const requestBody = { content: { [JSON_TYPE]: content(reference(body)) }, required: true };
   return { ...rest, requestBody, responses };
+}
+
+/** A stream has only those that are known before its first token. */
+function headers(): Json {
+  const entries = Object.entries(responseHeaders).map(([name, { type, description }]) => {
+    return [name, { description, schema: { type } }];
+  });
+  return Object.fromEntries(entries);
 }
 
 function health(id: string): Json {
