@@ -17,6 +17,7 @@ import type {
   EngineConfig,
   EngineInfo,
   Job,
+  Presence,
   RequestSink,
   StepRecord,
   TextEngine,
@@ -103,6 +104,19 @@ export class Engine implements TextEngine {
 
   resume(id: number): void {
     this.#flow(id, Flow.resume);
+  }
+
+  /**
+   * Which of `peers`, each an address and a port with a blank between them, are connected: all of
+   * them once the core closes, for then nobody can be asked.
+   */
+  presence(peers: readonly string[]): Presence {
+    if (this.#closing !== null) return { here: peers, left: [] };
+    const json = new TextEncoder().encode(JSON.stringify(peers));
+    const { symbols } = this.#library;
+    return JSON.parse(readText((buffer, cap) => {
+      return symbols.tgi_presence(json, json.length, buffer, cap);
+    })) as Presence;
   }
 
   close(): Promise<void> {

@@ -1,7 +1,7 @@
 /** The one table of C symbols; `core-rs/abi/src/exports.rs` documents each. */
 
 /** Version of the ABI that this bridge speaks. */
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
 
 /** Every function of libtgi_core. Only those marked `nonblocking` may block. */
 export const SYMBOLS = {
@@ -45,6 +45,15 @@ export const SYMBOLS = {
   },
   tgi_machine: {
     parameters: ["buffer", /* uint8_t *json */ "u32" /* uint32_t cap */],
+    result: "i32",
+  },
+  tgi_presence: {
+    parameters: [
+      "buffer", /* const uint8_t *json */
+      "u32", /* uint32_t len */
+      "buffer", /* uint8_t *presence */
+      "u32", /* uint32_t cap */
+    ],
     result: "i32",
   },
   tgi_close: { parameters: [], result: "i32", nonblocking: true },

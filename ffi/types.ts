@@ -314,6 +314,14 @@ export interface Machine {
   readonly availableBytes: number;
 }
 
+/** What is known of some peers, from `tgi_presence`; one without a connection is in neither list. */
+export interface Presence {
+  /** Connected. */
+  readonly here: readonly string[];
+  /** Have closed their end. */
+  readonly left: readonly string[];
+}
+
 /** The core as the server uses it. `ffi/engine.ts` is the only implementation. */
 export interface TextEngine {
   readonly info: EngineInfo;

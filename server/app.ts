@@ -8,6 +8,7 @@ import { requireKey } from "./auth.ts";
 import { callerOf, identify } from "./caller.ts";
 import type { ChatRenderer } from "./chat/renderer.ts";
 import type { AppContext } from "./context.ts";
+import { type PresenceOf, watchDepartures } from "./departures.ts";
 import { IncompleteGenerationError, MethodError, NotFoundError, TgiError } from "./errors.ts";
 import { exposedHeaders } from "./generation/headers.ts";
 import { allowHosts } from "./hosts.ts";
@@ -45,6 +46,8 @@ export interface AppDeps {
   readonly chat: ChatRenderer;
   readonly tokenizer: TextTokenizer;
   readonly options: ServerOptions;
+  /** What the kernel knows of clients; where absent, only Deno tells of those that leave. */
+  readonly presenceOf?: PresenceOf;
   /** Silence after which a stream gets a comment, ms; TGI's 15 s when absent. */
   readonly keepAliveMillis?: number;
 }
@@ -65,6 +68,7 @@ export function createApp(deps: AppDeps): Hono {
   if (allowedHosts) app.use(allowHosts(allowedHosts));
   if (corsAllowOrigin.length > 0) app.use(allowOrigins(corsAllowOrigin));
   if (apiKeys.length > 0) app.use(requireKey(apiKeys));
+  if (deps.presenceOf) app.use(watchDepartures(deps.presenceOf));
   for (const [path, route] of Object.entries(routes(context))) register(app, path, route);
   return app;
 }

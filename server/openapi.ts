@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+import { responseHeaders } from "./generation/headers.ts";
 import { ChatMessage, ChatRequest, ChatTool, ResponseFormat } from "./schemas/chat.ts";
 import { CompletionRequest } from "./schemas/completion.ts";
 import { CompatGenerateRequest, GenerateParameters, GenerateRequest } from "./schemas/generate.ts";
@@ -21,6 +22,7 @@ import {
   Usage,
 } from "./schemas/openai_responses.ts";
 import {
+  Accounting,
   BestOfSequence,
   ChatTokenizeResponse,
   Details,
@@ -41,6 +43,9 @@ type Json = Record<string, unknown>;
 const TAG = "Text Generation Inference";
 const JSON_TYPE = "application/json";
 const EVENTS_TYPE = "text/event-stream";
+
+/** TGI's answer to a missing or wrong key has no body. */
+const UNAUTHORIZED: Json = { description: "The key is missing or wrong" };
 
 /** The document, in JSON values. */
 export function openApiDocument(): Json {
@@ -113,13 +118,15 @@ function openAiPaths(): Json {
     },
     "/v1/models": {
       get: operation("openai_get_models", "Get the model that is served", {
-        200: { description: "A list of one", content: models },
+        200: { description: "The model, then its adapters", content: models },
+        401: openAiErrorContent(OPENAI_ERRORS[401]),
       }),
     },
     "/v1/models/{id}": {
       get: {
         ...operation("openai_get_model", "Get a model by its id", {
           200: { description: "The model", content: one },
+          401: openAiErrorContent(OPENAI_ERRORS[401]),
           404: openAiErrorContent("Any other model"),
         }),
         parameters: [{ name: "id", in: "path", required: true, schema: { type: "string" } }],
@@ -129,9 +136,10 @@ function openAiPaths(): Json {
 }
 
 /** Statuses that the OpenAI routes answer, with what leads to them. */
-const OPENAI_ERRORS: Readonly<Record<number, string>> = {
+const OPENAI_ERRORS = {
   400: "The body cannot be read, or a field is out of bounds",
   401: "The key is missing or wrong",
+  408: "The body did not come in time",
   413: "The body is too large",
   415: "The body is no JSON",
   429: "Too few generations are free",
@@ -142,7 +150,7 @@ function openAiGeneration(id: string, summary: string, body: string, reply: Json
   const errors = Object.entries(OPENAI_ERRORS)
     .map(([status, description]) => [status, openAiErrorContent(description)]);
   const requestBody = { content: { [JSON_TYPE]: content(reference(body)) }, required: true };
-  const replies = { 200: { description: "Generated", content: reply } };
+  const replies = { 200: { description: "Generated", headers: headers(), content: reply } };
   return { ...operation(id, summary, { ...replies, ...Object.fromEntries(errors) }), requestBody };
 }
 
@@ -204,6 +212,7 @@ function servicePaths(): Json {
           description: "Served model info",
           content: { [JSON_TYPE]: content(reference("Info")) },
         },
+        401: UNAUTHORIZED,
       }),
     },
     "/metrics": {
@@ -212,6 +221,7 @@ function servicePaths(): Json {
           description: "Prometheus Metrics",
           content: { "text/plain": content({ type: "string" }) },
         },
+        401: UNAUTHORIZED,
       }),
     },
   };
@@ -238,8 +248,10 @@ function generation({ id, summary, body, reply, errorTypes }: Generation): Json 
   });
   const bodyError = (description: string) => error(description, description);
   const { responses, ...rest } = operation(id, summary, {
-    200: { description: "Generated Text", content: reply },
+    200: { description: "Generated Text", headers: headers(), content: reply },
     400: bodyError("Failed to parse the request body as JSON"),
+    401: UNAUTHORIZED,
+    408: bodyError("Failed to buffer the request body: nothing more of it came for 30 s"),
     413: bodyError("Failed to buffer the request body: length limit exceeded"),
     415: bodyError("Expected request with `Content-Type: application/json`"),
     422: bodyError("Input validation error"),
@@ -249,6 +261,14 @@ function generation({ id, summary, body, reply, errorTypes }: Generation): Json 
   });
   const requestBody = { content: { [JSON_TYPE]: content(reference(body)) }, required: true };
   return { ...rest, requestBody, responses };
+}
+
+/** A stream has only those that are known before its first token. */
+function headers(): Json {
+  const entries = Object.entries(responseHeaders).map(([name, { type, description }]) => {
+    return [name, { description, schema: { type } }];
+  });
+  return Object.fromEntries(entries);
 }
 
 function health(id: string): Json {
@@ -274,7 +294,7 @@ function content(schema: Json, example?: Json): Json {
   return example ? { schema, example } : { schema };
 }
 
-function reference(name: string): Json {
+function reference(name: string): { readonly $ref: string } {
   return { $ref: `#/components/schemas/${name}` };
 }
 
@@ -294,6 +314,7 @@ function componentSchemas(): Json {
     VertexRequest,
   ];
   const responses = [
+    Accounting,
     BestOfSequence,
     ChatCompletion,
     ChatCompletionChunk,
@@ -333,13 +354,17 @@ function componentSchemas(): Json {
   );
 }
 
+/** References that TGI's document has bare, though what they stand for may be null. */
+const BARE = new Set(["GenerateParameters", "StreamDetails"].map((name) => reference(name).$ref));
+
 /**
- * zod wraps a nullable reference into `allOf` and bounds every integer by what a double holds;
- * TGI's document has the bare reference and its own bounds.
+ * zod wraps a reference into `allOf`, beside which `nullable` counts, and bounds every integer by
+ * what a double holds; TGI's document has the bare reference and its own bounds.
  */
 function simplify(schema: Json): void {
   const { allOf } = schema;
   if (Array.isArray(allOf) && allOf.length === 1 && "$ref" in allOf[0]) {
+    if (schema.nullable === true && !BARE.has(allOf[0].$ref)) return;
     schema.$ref = allOf[0].$ref;
     delete schema.allOf;
   }

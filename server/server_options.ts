@@ -26,7 +26,9 @@ export interface ServerOptions {
   readonly payloadLimit: number;
   /** TGI's own way: a stream that fails before its first event answers 200 and an event. */
   readonly streamErrorsAsEvents: boolean;
-  /** A field of a `/v1` body that would be ignored is refused. */
+  /** No text is held to a grammar: who asks for one is refused. */
+  readonly disableGrammarSupport: boolean;
+  /** A field of a body that would be ignored is refused. */
   readonly strict: boolean;
   /** Origins that browsers may call from; `*` is any, none turns CORS off. */
   readonly corsAllowOrigin: readonly string[];

@@ -83,6 +83,7 @@ export function serverOptions(
     validationWorkers: values.validationWorkers,
     payloadLimit: values.payloadLimit,
     streamErrorsAsEvents: values.streamErrorsAsEvents,
+    disableGrammarSupport: values.disableGrammarSupport,
     strict: values.strict,
     corsAllowOrigin: values.corsAllowOrigin,
     apiKeys,

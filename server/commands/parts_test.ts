@@ -113,3 +113,17 @@ Deno.test("on a loopback address only its names are answered, elsewhere any", ()
   assert.equal(hosts("--hostname=0.0.0.0"), null);
   assert.deepEqual(hosts("--hostname=0.0.0.0", "--allowed-host=llm.example"), ["llm.example"]);
 });
+
+Deno.test("each switch that changes answers reaches the HTTP side, alone", () => {
+  const switches = {
+    disableGrammarSupport: "--disable-grammar-support",
+    strict: "--strict",
+    streamErrorsAsEvents: "--stream-errors-as-events",
+  } as const;
+  const none = serverOptions(values(), null, INFO, "1.2.3");
+  for (const [name, flag] of Object.entries(switches)) {
+    const options = serverOptions(values(flag), null, INFO, "1.2.3");
+    assert.deepEqual({ ...options, [name]: false }, none);
+    assert.equal(options[name as keyof typeof switches], true);
+  }
+});

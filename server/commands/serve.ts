@@ -49,7 +49,9 @@ export async function serve(
   describeEngine(engine, settings.givenBy("device"));
   const [chat, tokenizer] = [new CoreRenderer(engine), new CoreTokenizer(engine)];
   const options = serverOptions(values, model, engine.info, context.version, apiKeys);
-  const server = listen(createApp({ engine, chat, tokenizer, options }).fetch, values, options);
+  const presenceOf = (peers: readonly string[]) => engine.presence(peers);
+  const app = createApp({ engine, chat, tokenizer, options, presenceOf });
+  const server = listen(app.fetch, values, options);
   await stop.asked;
   unopened.move();
   const graceMillis = values.gracefulTerminationTimeout * 1000;

@@ -45,7 +45,8 @@ export function responseJson(best: Collected, others: readonly Collected[]): str
 }
 
 function sequenceJson({ text, parts, done }: Collected): string {
-  return bestOfSequenceJson(text, done, parts ?? { prefill: [], tokens: [], topTokens: null });
+  const none = { prefill: [], tokens: [], topTokens: null, accounting: false };
+  return bestOfSequenceJson(text, done, parts ?? none);
 }
 
 /**
@@ -140,6 +141,7 @@ class Collector implements RequestSink {
       prefill: this.#prefill,
       tokens: this.#tokens,
       topTokens: this.request.topTokens ? this.#topTokens : null,
+      accounting: this.request.accounting,
     };
   }
 }

@@ -7,19 +7,25 @@ import type {
   RequestSink,
   TextEngine,
 } from "../../ffi/types.ts";
-import { TgiError } from "../errors.ts";
+import { type ErrorType, TgiError } from "../errors.ts";
 import type { FailureReason, Metrics } from "../metrics/metrics.ts";
 import { type Caller, NOBODY } from "../caller.ts";
 import type { Permit, Permits } from "../permits.ts";
-import { logFailure, logSuccess } from "./request_log.ts";
+import { logDropped, logFailure, logSuccess } from "./request_log.ts";
 import { type Timings, timingsOf } from "./timings.ts";
+
+/** TGI's labels of its error types; any other error is an incomplete generation. */
+const REASONS: Partial<Record<ErrorType, FailureReason>> = {
+  overloaded: "overloaded",
+  validation: "validation",
+  tool_error: "validation",
+  template_error: "template",
+  generation: "generation",
+};
 
 /** The label under which an error is counted. */
 function reasonOf(error: unknown): FailureReason {
-  const type = error instanceof TgiError ? error.errorType : "incomplete_generation";
-  return type === "overloaded" || type === "validation" || type === "generation"
-    ? type
-    : "incomplete";
+  return (error instanceof TgiError && REASONS[error.errorType]) || "incomplete";
 }
 
 /** A request that holds a permit. It ends once; whatever comes after its end is ignored. */
@@ -118,6 +124,7 @@ export class OpenRequest {
     if (!this.#end()) return;
     this.#job?.engine.cancel(this.#job.id);
     this.metrics.failed("dropped");
+    logDropped(this.caller);
   }
 
   /** Holds the sequence while its reader is behind. */

@@ -26,6 +26,8 @@ export interface GenerationRequest {
   readonly prompt: string;
   readonly details: boolean;
   readonly topTokens: boolean;
+  /** Whether the details say where time and tokens went. */
+  readonly accounting: boolean;
   /** Unicode characters of the prompt, for `x-compute-characters`. */
   readonly characters: number;
 }
@@ -49,8 +51,10 @@ export function toGenerationRequest(
       ...adapterOf(defaults, parameters.adapter_id),
     },
     prompt: (parameters.return_full_text ?? defaults.returnFullText) ? body.inputs : "",
-    details: parameters.details === true || parameters.decoder_input_details === true,
+    details: [parameters.details, parameters.decoder_input_details, parameters.accounting]
+      .includes(true),
     topTokens: (parameters.top_n_tokens ?? 0) > 0,
+    accounting: parameters.accounting === true,
     characters: countCharacters(body.inputs),
   };
 }

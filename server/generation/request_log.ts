@@ -21,6 +21,8 @@ export function logSuccess(done: DoneRecord, timings: Timings, { requestId }: Ca
     validation_time: millis(timings.validation),
     queue_time: millis(timings.queue),
     inference_time: millis(timings.inference),
+    prefill_time: millis(timings.prefill),
+    decode_time: millis(timings.decode),
     time_per_token: millis(timings.perToken),
     seed: done.seed,
     prompt_tokens: done.promptTokens,
@@ -30,6 +32,11 @@ export function logSuccess(done: DoneRecord, timings: Timings, { requestId }: Ca
     accepted_tokens: done.acceptedTokens,
     finish_reason: done.finishReason,
   }));
+}
+
+/** The client left before its answer, or others of its group failed. */
+export function logDropped({ requestId }: Caller): void {
+  log.info("Dropped", { request_id: requestId });
 }
 
 /** The request was refused (warning) or failed (error). */

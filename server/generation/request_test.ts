@@ -32,6 +32,7 @@ Deno.test("a bare prompt becomes TGI's defaults", () => {
     prompt: "",
     details: false,
     topTokens: false,
+    accounting: false,
     characters: 2,
   });
 });

@@ -82,7 +82,7 @@ class StreamWriter implements RequestSink, EventStreamListener {
     if (last === null) return this.#fail(new IncompleteGenerationError());
     const end = {
       generatedText: this.request.prompt + record.generatedText,
-      details: this.request.details ? streamDetailsJson(record) : null,
+      details: this.request.details ? streamDetailsJson(record, this.request.accounting) : null,
     };
     // An end that comes after its token was written repeats the token, without its text.
     const token = this.#lastIsWritten ? { ...last.token, text: "" } : last.token;

@@ -49,9 +49,25 @@ function detailsHead(done: DoneRecord): string {
   return `"finish_reason":"${done.finishReason}","generated_tokens":${done.generatedTokens},"seed":${done.seed}`;
 }
 
+/** Where a generation's time and tokens went, as the last key of its details; times in ms. */
+function accountingJson(done: DoneRecord): string {
+  return `,"accounting":${
+    JSON.stringify({
+      queue_time: done.queueMicros / 1000,
+      prefill_time: done.prefillMicros / 1000,
+      decode_time: done.decodeMicros / 1000,
+      cached_tokens: done.cachedTokens,
+      drafted_tokens: done.draftedTokens,
+      accepted_tokens: done.acceptedTokens,
+    })
+  }`;
+}
+
 /** `details` of the last event of a stream. */
-export function streamDetailsJson(done: DoneRecord): string {
-  return `{${detailsHead(done)},"input_length":${done.promptTokens}}`;
+export function streamDetailsJson(done: DoneRecord, accounting: boolean): string {
+  return `{${detailsHead(done)},"input_length":${done.promptTokens}${
+    accounting ? accountingJson(done) : ""
+  }}`;
 }
 
 /** Parts of a whole generation, each already JSON. */
@@ -60,6 +76,8 @@ export interface GenerationParts {
   readonly tokens: readonly string[];
   /** One array for each token; null unless asked for. */
   readonly topTokens: readonly string[] | null;
+  /** Whether the details say where time and tokens went. */
+  readonly accounting: boolean;
 }
 
 /** `details` of a whole generation; `bestOf` has its further sequences, each already JSON. */
@@ -68,7 +86,7 @@ export function detailsJson(
   parts: GenerationParts & { readonly bestOf?: readonly string[] | null },
 ): string {
   const bestOf = parts.bestOf ? `,"best_of_sequences":${arrayJson(parts.bestOf)}` : "";
-  return `{${detailsHead(done)},${tokensJson(parts)}${bestOf}${topTokensJson(parts)}}`;
+  return `{${detailsHead(done)},${tokensJson(parts)}${bestOf}${restJson(done, parts)}}`;
 }
 
 /** One of `best_of_sequences`. */
@@ -78,7 +96,7 @@ export function bestOfSequenceJson(
   parts: GenerationParts,
 ): string {
   return `{"generated_text":${JSON.stringify(text)},${detailsHead(done)},${tokensJson(parts)}${
-    topTokensJson(parts)
+    restJson(done, parts)
   }}`;
 }
 
@@ -86,8 +104,10 @@ function tokensJson({ prefill, tokens }: GenerationParts): string {
   return `"prefill":${arrayJson(prefill)},"tokens":${arrayJson(tokens)}`;
 }
 
-function topTokensJson({ topTokens }: GenerationParts): string {
-  return topTokens ? `,"top_tokens":${arrayJson(topTokens)}` : "";
+/** The last keys, of what was asked for. */
+function restJson(done: DoneRecord, { topTokens, accounting }: GenerationParts): string {
+  const top = topTokens ? `,"top_tokens":${arrayJson(topTokens)}` : "";
+  return top + (accounting ? accountingJson(done) : "");
 }
 
 /** The last keys of an event. */

@@ -63,13 +63,18 @@ Deno.test("any text of a token is one line of JSON", () => {
 
 Deno.test("details keep the seed exact and leave out what nobody asked for", () => {
   const head = '{"finish_reason":"eos_token","generated_tokens":2,"seed":18446744073709551615';
-  assert.equal(streamDetailsJson(done), `${head},"input_length":3}`);
+  assert.equal(streamDetailsJson(done, false), `${head},"input_length":3}`);
   assert.equal(
-    detailsJson(done, { prefill: ["1"], tokens: ["2", "3"], topTokens: null }),
+    detailsJson(done, { prefill: ["1"], tokens: ["2", "3"], topTokens: null, accounting: false }),
     `${head},"prefill":[1],"tokens":[2,3]}`,
   );
   assert.equal(
-    detailsJson({ ...done, seed: null }, { prefill: [], tokens: [], topTokens: ["[4]"] }),
+    detailsJson({ ...done, seed: null }, {
+      prefill: [],
+      tokens: [],
+      topTokens: ["[4]"],
+      accounting: false,
+    }),
     '{"finish_reason":"eos_token","generated_tokens":2,"seed":null,"prefill":[],"tokens":[],' +
       '"top_tokens":[[4]]}',
   );

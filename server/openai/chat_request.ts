@@ -13,6 +13,7 @@ import { pickFormat } from "../chat/tools/pick.ts";
 import type { AppContext } from "../context.ts";
 import { TemplateError, ToolError, ValidationError } from "../errors.ts";
 import type { ChatRequest } from "../schemas/chat.ts";
+import { NO_GRAMMARS } from "../schemas/validate.ts";
 import { checkCount } from "./completion_request.ts";
 import { checkShared, sharedParameters } from "./parameters.ts";
 
@@ -71,10 +72,21 @@ export async function planChat(body: ChatRequest, context: AppContext): Promise<
   const format = pickFormat(context.chat.template);
   const prompt = await renderChat(body, choice, format, context.chat);
   const jobs = Array.from({ length: choices }, (_, index) => ({
-    ...chatJob(body, prompt, grammar, index),
+    ...chatJob(body, prompt, supported(grammar, body, context), index),
     ...adapterOf(context.options, body.model),
   }));
   return { jobs, shape: turnShape(body, choice, format, context.chat, prompt), prompt };
+}
+
+/** The grammar of a turn, where grammars are supported or the turn has none. */
+function supported(
+  grammar: Grammar | null,
+  { tools }: ChatRequest,
+  { options }: AppContext,
+): Grammar | null {
+  if (grammar === null || !options.disableGrammarSupport) return grammar;
+  const param = (tools ?? []).length > 0 ? "tools" : "response_format";
+  throw ValidationError.ofParam(param, NO_GRAMMARS);
 }
 
 function checkChat(body: ChatRequest): void {

@@ -2,8 +2,10 @@
 
 import { ValidationError } from "../errors.ts";
 
-/** OpenAI's fields that some clients always send, with the value that is what this server does. */
+/** Fields that some clients always send, with the value that is what this server does. */
 const HARMLESS = new Map<string, (value: unknown) => boolean>([
+  ["n", (value) => value === 1],
+  ["stream", (value) => value === false],
   ["store", (value) => value === false],
   ["modalities", (value) => Array.isArray(value) && value.every((mode) => mode === "text")],
 ]);
@@ -23,7 +25,7 @@ export function ignoredFields(
     .sort();
 }
 
-/** `x-ignored-params`; in strict mode throws a {@link ValidationError} instead. */
+/** `x-ignored-params`; in strict mode throws a {@link ValidationError} (400) instead. */
 export function ignoredHeaders(
   names: readonly string[],
   strict: boolean,
@@ -31,10 +33,12 @@ export function ignoredHeaders(
   const first = names[0];
   if (first === undefined) return {};
   if (strict) {
-    throw ValidationError.ofParam(
-      first,
-      `This server ignores ${names.map((name) => `\`${name}\``).join(", ")}, and --strict ` +
-        "refuses what is ignored: leave it out",
+    const all = names.map((name) => `\`${name}\``).join(", ");
+    throw new ValidationError(
+      `Input validation error: This server ignores ${all}, and --strict refuses what is ignored: ` +
+        "leave it out",
+      400,
+      { param: first },
     );
   }
   const safe = names.slice(0, MAX_NAMES).map((name) => encodeURIComponent(name.slice(0, 64)));

@@ -3,10 +3,7 @@
 import type { JobParameters } from "../../ffi/types.ts";
 import { ValidationError } from "../errors.ts";
 import type { SharedRequest } from "../schemas/openai.ts";
-import { MAX_BIASES } from "../schemas/validate.ts";
-
-/** Longest stop text, UTF-16 units. */
-const MAX_STOP_LENGTH = 1024;
+import { MAX_BIASES, MAX_STOP_LENGTH } from "../schemas/validate.ts";
 
 /** Limits that a request is checked against. */
 export interface SharedLimits {

@@ -333,8 +333,14 @@ const BEHAVIOUR = {
   strict: toggle({
     group: "behaviour",
     help:
-      "Refuse a body on /v1 with a field that this server ignores (400), instead of naming it " +
-      "in the header x-ignored-params.",
+      "Refuse a body with a field that this server ignores (400), instead of naming it in the " +
+      "header x-ignored-params.",
+  }),
+  disableGrammarSupport: toggle({
+    group: "behaviour",
+    help:
+      "Refuse every request that asks for a grammar, a JSON schema or a forced tool call (422; " +
+      "400 on /v1).",
   }),
   watermarkGamma: decimal({
     group: "behaviour",
@@ -412,7 +418,6 @@ const IGNORED = {
   disableCustomKernels: ignored("It concerns CUDA.", null),
   cudaGraphs: ignored("It concerns CUDA.", "SIZES"),
   cudaMemoryFraction: ignored("It concerns CUDA.", "FRACTION"),
-  disableGrammarSupport: ignored("Grammars stay on: a bad one fails its own request alone.", null),
   enablePrefillLogprobs: ignored("Prompt logprobs are there for every request.", null),
   usageStats: ignored("Nothing is ever sent anywhere.", "KIND"),
   prometheusPort: ignored("Metrics are at /metrics of the one port.", "PORT"),

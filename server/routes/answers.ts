@@ -13,13 +13,17 @@ import {
   toGenerationRequest,
 } from "../generation/request.ts";
 import { stream } from "../generation/stream.ts";
+import { ignoredFields, ignoredHeaders } from "../openai/ignored.ts";
 import { readJson } from "../schemas/body.ts";
-import type { GenerateRequest } from "../schemas/generate.ts";
+import { GenerateParameters, type GenerateRequest } from "../schemas/generate.ts";
 import { validate } from "../schemas/validate.ts";
 import { event, eventStreamHeaders } from "../sse.ts";
 
 /** What a route adds to the defaults of the server. */
-export type RouteChoices = Omit<RouteDefaults, "profile" | "watermark" | "adapters">;
+export interface RouteChoices extends Omit<RouteDefaults, "profile" | "watermark" | "adapters"> {
+  /** Fields of the body that the route reads, by name. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
 
 /** A request with its permit and its body. */
 export interface Admitted<Body> {
@@ -50,14 +54,14 @@ export async function answerWhole(
   choices: RouteChoices,
   wrap: (json: string) => string = (json) => json,
 ): Promise<Response> {
-  const { request, results } = await orFail(open, async () => {
+  return await orFail(open, async () => {
+    const ignored = ignoredHeaders(ignoredNames(body, choices.fields), context.options.strict);
     const request = prepare(context, body, choices, false);
     const opens = OpenRequest.admitAll(open, context.permits, body.parameters?.best_of ?? 1);
-    return { request, results: await collectBestOf(context.engine, opens, request, signal) };
+    const [best, ...others] = await collectBestOf(context.engine, opens, request, signal);
+    const headers = { ...wholeHeaders(context, request, best), ...ignored };
+    return new Response(wrap(responseJson(best, others)), { headers });
   });
-  const [best, ...others] = results;
-  const headers = wholeHeaders(context, request, best);
-  return new Response(wrap(responseJson(best, others)), { headers });
 }
 
 function wholeHeaders(context: AppContext, request: GenerationRequest, result: Collected) {
@@ -75,16 +79,17 @@ export async function answerStream(
   signal: AbortSignal,
   choices: RouteChoices,
 ): Promise<Response> {
-  const { computeType, streamErrorsAsEvents } = context.options;
+  const { computeType, streamErrorsAsEvents, strict } = context.options;
   const options = {
     keepAliveMillis: context.keepAliveMillis,
     errorsAsEvents: streamErrorsAsEvents,
   };
   return await orFail(open, async () => {
+    const ignored = ignoredHeaders(ignoredNames(body, choices.fields), strict);
     const request = prepare(context, body, choices, true);
     const events = await stream(context.engine, open, request, signal, options);
-    const headers = { ...eventStreamHeaders, ...computeHeaders(computeType, request.characters) };
-    return new Response(events, { headers });
+    const compute = computeHeaders(computeType, request.characters);
+    return new Response(events, { headers: { ...eventStreamHeaders, ...compute, ...ignored } });
   });
 }
 
@@ -106,6 +111,15 @@ export function streamFailure(error: unknown, request: Request, asEvents: boolea
 export function errorResponse(error: TgiError): Response {
   const headers = { "content-type": "application/json" };
   return new Response(JSON.stringify(error.body()), { status: error.status, headers });
+}
+
+/** Fields of a native body and its parameters that nobody reads. */
+export function ignoredNames(
+  body: GenerateRequest,
+  fields: RouteChoices["fields"],
+): readonly string[] {
+  const inside = ignoredFields(body.parameters ?? {}, GenerateParameters.shape);
+  return [...new Set([...ignoredFields(body, fields), ...inside])];
 }
 
 /** Checks the bounds and makes the job. Throws a `ValidationError`. */

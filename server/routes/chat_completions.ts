@@ -2,6 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppContext } from "../context.ts";
+import { departureOf } from "../departures.ts";
 import { answerChat } from "../openai/answer_chat.ts";
 import { chatRequest } from "../schemas/chat.ts";
 import { admit } from "./answers.ts";
@@ -11,6 +12,6 @@ export function chatCompletions(context: AppContext) {
   return async (c: Context): Promise<Response> => {
     const request = c.req.raw;
     const admitted = await admit(context, request, chatRequest);
-    return await answerChat(context, admitted, request.signal);
+    return await answerChat(context, admitted, departureOf(request));
   };
 }

@@ -5,14 +5,19 @@
 
 import type { Context } from "hono";
 import type { AppContext } from "../context.ts";
+import { departureOf } from "../departures.ts";
 import { admit, type Admitted, answerStream, answerWhole, streamFailure } from "./answers.ts";
-import { compatGenerateRequest } from "../schemas/generate.ts";
+import { CompatGenerateRequest, compatGenerateRequest } from "../schemas/generate.ts";
 import type { z } from "zod";
 
 type CompatRequest = z.output<typeof compatGenerateRequest>;
 
 /** The prompt comes back with the text unless the body says otherwise. */
-const CHOICES = { returnFullText: true, prefillWithDetails: false };
+const CHOICES = {
+  returnFullText: true,
+  prefillWithDetails: false,
+  fields: CompatGenerateRequest.shape,
+};
 
 /** TGI's compatible route. */
 export function compatGenerate(context: AppContext) {
@@ -36,10 +41,16 @@ export async function answerCompat(
   request: Request,
 ): Promise<Response> {
   if (admitted.body.stream !== true) {
-    return await answerWhole(context, admitted, request.signal, CHOICES, (json) => `[${json}]`);
+    return await answerWhole(
+      context,
+      admitted,
+      departureOf(request),
+      CHOICES,
+      (json) => `[${json}]`,
+    );
   }
   try {
-    return await answerStream(context, admitted, request.signal, CHOICES);
+    return await answerStream(context, admitted, departureOf(request), CHOICES);
   } catch (error) {
     return streamFailure(error, request, context.options.streamErrorsAsEvents);
   }

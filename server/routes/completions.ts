@@ -2,6 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppContext } from "../context.ts";
+import { departureOf } from "../departures.ts";
 import { answerCompletion } from "../openai/answer_completion.ts";
 import { completionRequest } from "../schemas/completion.ts";
 import { admit } from "./answers.ts";
@@ -11,6 +12,6 @@ export function completions(context: AppContext) {
   return async (c: Context): Promise<Response> => {
     const request = c.req.raw;
     const admitted = await admit(context, request, completionRequest);
-    return await answerCompletion(context, admitted, request.signal);
+    return await answerCompletion(context, admitted, departureOf(request));
   };
 }

@@ -6,6 +6,7 @@
 import type { Context } from "hono";
 import { z } from "zod";
 import type { AppContext } from "../context.ts";
+import { departureOf } from "../departures.ts";
 import { answerChat } from "../openai/answer_chat.ts";
 import { answerCompletion } from "../openai/answer_completion.ts";
 import { chatRequest } from "../schemas/chat.ts";
@@ -34,8 +35,10 @@ export function invocations(context: AppContext) {
     if ("inputs" in body) {
       return await answerCompat(context, await as(compatGenerateRequest), request);
     }
-    if ("messages" in body) return await answerChat(context, await as(chatRequest), request.signal);
+    if ("messages" in body) {
+      return await answerChat(context, await as(chatRequest), departureOf(request));
+    }
     if (!("prompt" in body)) await as(compatGenerateRequest);
-    return await answerCompletion(context, await as(completionRequest), request.signal);
+    return await answerCompletion(context, await as(completionRequest), departureOf(request));
   };
 }

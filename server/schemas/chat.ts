@@ -26,7 +26,7 @@ export const ChatMessage = z.looseObject({
 export const ChatTool = z.looseObject({
   type: text.nullish().meta({ example: "function" }),
   function: z.looseObject({
-    name: text,
+    name: text.meta({ pattern: "^[\\w.-]{1,64}$", example: "get_weather" }),
     description: text.nullish(),
     parameters: looseObject("a JSON schema").nullish(),
     strict: bool.nullish(),

@@ -28,6 +28,20 @@ export const Token = z.object({
 /** A prompt token; the first has no logprob. */
 export const PrefillToken = z.object({ id, text: piece, logprob }).meta({ id: "PrefillToken" });
 
+const millis = z.number().min(0).meta({ format: "float", example: 1.5, description: "ms" });
+
+/** Where the time and the tokens of a generation went. */
+export const Accounting = z.object({
+  queue_time: millis,
+  prefill_time: millis,
+  decode_time: millis,
+  cached_tokens: count.meta({ description: "Prompt tokens that the prefix cache held" }),
+  drafted_tokens: count.meta({ description: "Tokens that speculation proposed" }),
+  accepted_tokens: count.meta({ description: "Drafted tokens that were right" }),
+}).meta({ id: "Accounting" });
+
+const accounting = Accounting.optional();
+
 const generated = {
   finish_reason: FinishReason,
   generated_tokens: count,
@@ -41,6 +55,7 @@ export const BestOfSequence = z.object({
   generated_text: piece,
   ...generated,
   top_tokens: z.array(z.array(Token)).optional(),
+  accounting,
 }).meta({ id: "BestOfSequence" });
 
 /** Details of a whole generation. */
@@ -48,6 +63,7 @@ export const Details = z.object({
   ...generated,
   best_of_sequences: z.array(BestOfSequence).optional(),
   top_tokens: z.array(z.array(Token)).optional(),
+  accounting,
 }).meta({ id: "Details" });
 
 /** Body of `POST /generate`. */
@@ -62,6 +78,7 @@ export const StreamDetails = z.object({
   generated_tokens: count,
   seed,
   input_length: count.optional(),
+  accounting,
 }).meta({ id: "StreamDetails" });
 
 /** One event of a stream. */

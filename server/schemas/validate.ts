@@ -12,12 +12,20 @@ export interface Limits {
   readonly maxInputTokens: number;
   /** Tokens of the vocabulary. */
   readonly vocab: number;
+  /** Whether grammars are refused. */
+  readonly disableGrammarSupport: boolean;
   /** Adapters that are loaded. */
   readonly adapters: readonly string[];
 }
 
 /** Most biases of a request: each is looked at for every token. */
 export const MAX_BIASES = 1024;
+
+/** Longest stop text that is looked for anywhere, UTF-16 units: tokens wait while one may begin. */
+export const MAX_STOP_LENGTH = 1024;
+
+/** What is said to a grammar where none is supported. */
+export const NO_GRAMMARS = "grammar is not supported";
 
 /** Whether the rule is broken, and TGI's words for it. */
 type Rule = readonly [broken: boolean, message: string];
@@ -28,12 +36,13 @@ type Rule = readonly [broken: boolean, message: string];
  */
 export function validate(request: GenerateRequest, limits: Limits, stream: boolean): void {
   const parameters = request.parameters ?? {};
-  const rules = [
+  const rules: Rule[] = [
     ...streamRules(parameters, limits, stream),
     ...samplingRules(parameters),
     ...lengthRules(request.inputs, parameters, limits),
     ...extensionRules(parameters, limits),
     ...adapterRules(parameters, limits),
+    [limits.disableGrammarSupport && isGiven(parameters.grammar), NO_GRAMMARS],
   ];
   const first = rules.find(([broken]) => broken);
   if (first) throw ValidationError.ofInput(first[1]);
@@ -127,12 +136,17 @@ function lengthRules(inputs: string, parameters: GenerateParameters, limits: Lim
 
 /** Parameters that TGI does not have. */
 function extensionRules(parameters: GenerateParameters, { vocab }: Limits): Rule[] {
+  const anywhere = parameters.stop_anywhere === true ? parameters.stop ?? [] : [];
   const biases = Object.entries(parameters.logit_bias ?? {});
   const isToken = (id: string) => /^(0|[1-9]\d{0,9})$/.test(id) && Number(id) < vocab;
   return [
     [
       outside(parameters.min_p, (value) => value >= 0 && value <= 1),
       "`min_p` must be >= 0.0 and <= 1.0",
+    ],
+    [
+      anywhere.some((stop) => stop === "" || stop.length > MAX_STOP_LENGTH),
+      `a \`stop\` sequence must have 1 to ${MAX_STOP_LENGTH} characters with \`stop_anywhere\``,
     ],
     [
       biases.length > MAX_BIASES,

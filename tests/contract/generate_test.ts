@@ -152,7 +152,7 @@ Deno.test("return_full_text puts the prompt before the text", async () => {
   assert.equal(reply.generated_text, "a one");
 });
 
-Deno.test("the headers of a whole generation are TGI's", async () => {
+Deno.test("the headers of a whole generation are TGI's, and the rest of its accounting", async () => {
   const { app } = start();
   const body = { inputs: "añ😀 b", parameters: { max_new_tokens: 3 } };
   const response = await post(app, "/generate", body);
@@ -166,8 +166,13 @@ Deno.test("the headers of a whole generation are TGI's", async () => {
     "x-time-per-token",
     "x-prompt-tokens",
     "x-generated-tokens",
+    "x-prefill-time",
+    "x-decode-time",
+    "x-cached-tokens",
+    "x-drafted-tokens",
+    "x-accepted-tokens",
   ].map((name) => headers.get(name));
-  assert.deepEqual(fixed, ["cpu", "5", "3", "10", "3", "2", "3"]);
+  assert.deepEqual(fixed, ["cpu", "5", "3", "10", "3", "2", "3", "4", "6", "0", "0", "0"]);
   for (const name of ["x-total-time", "x-validation-time"]) {
     assert.match(headers.get(name)!, /^\d+$/);
   }

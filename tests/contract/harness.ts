@@ -23,6 +23,7 @@ export const options: ServerOptions = {
   validationWorkers: 2,
   payloadLimit: 2000,
   streamErrorsAsEvents: false,
+  disableGrammarSupport: false,
   strict: false,
   corsAllowOrigin: [],
   apiKeys: [],

@@ -135,6 +135,19 @@ Deno.test("each failure has its reason, and the counts add up", async () => {
   assert.equal(await metric(app, "tgi_request_count"), 8);
 });
 
+Deno.test("a chat that no template can write is counted as TGI does, one whose tools cannot be as refused", async () => {
+  const { app } = start({ template: null });
+  const chat = (body: object) =>
+    post(app, "/v1/chat/completions", { messages: [{ role: "user", content: "a" }], ...body });
+  await chat({});
+  await post(app, "/vertex", { instances: [{ messages: [{ role: "user", content: "a" }] }] });
+  const tools = [{ type: "function", function: { name: "find" } }];
+  await chat({ tools, tool_choice: { type: "function", function: { name: "lose" } } });
+  assert.equal(await metric(app, 'tgi_request_failure{err="template"}'), 2);
+  assert.equal(await metric(app, 'tgi_request_failure{err="validation"}'), 1);
+  assert.equal(await metric(app, 'tgi_request_failure{err="incomplete"}'), 0);
+});
+
 Deno.test("overload and disconnects are counted", async () => {
   const { app, engine } = start({ automatic: false, maxConcurrentRequests: 1 });
   const pending = post(app, "/generate_stream", { inputs: "a" });

@@ -40,13 +40,29 @@ Deno.test("the log has the id of every request, with TGI's fields or the error",
     for (const [inputs, id] of [["a", "one"], ["", "two"], ["<fail:0>", "three"]]) {
       await (await post(app, "/generate", { inputs }, { "x-request-id": id! })).text();
     }
+    const stream = await post(app, "/generate_stream", { inputs: "a" }, { "x-request-id": "four" });
+    await stream.body?.cancel();
   } finally {
     await reset();
   }
   const told = records.map(({ level, properties }) => [level, properties.request_id]);
-  assert.deepEqual(told, [["info", "one"], ["warning", "two"], ["error", "three"]]);
-  const { properties } = records[0]!;
-  assert.match(String(properties.total_time), /^[\d.]+ms$/);
-  assert.equal(properties.prompt_tokens, 1);
-  assert.equal(properties.generated_tokens, 20);
+  assert.deepEqual(told.slice(0, 3), [["info", "one"], ["warning", "two"], ["error", "three"]]);
+  assert.deepEqual(told.slice(3), [["info", "four"]]);
+  const { total_time, validation_time, ...fixed } = records[0]!.properties;
+  for (const time of [total_time, validation_time]) assert.match(String(time), /^[\d.]+ms$/);
+  assert.deepEqual(fixed, {
+    request_id: "one",
+    queue_time: "3.000ms",
+    inference_time: "10.900ms",
+    prefill_time: "4.000ms",
+    decode_time: "6.900ms",
+    time_per_token: "0.545ms",
+    seed: null,
+    prompt_tokens: 1,
+    cached_tokens: 0,
+    generated_tokens: 20,
+    drafted_tokens: 0,
+    accepted_tokens: 0,
+    finish_reason: "length",
+  });
 });

@@ -62,6 +62,7 @@ Deno.test("an allowed origin may call and read the headers, any other may not", 
     headers.get("access-control-expose-headers"),
     "x-compute-type,x-compute-time,x-compute-characters,x-total-time,x-validation-time," +
       "x-queue-time,x-inference-time,x-time-per-token,x-prompt-tokens,x-generated-tokens," +
+      "x-prefill-time,x-decode-time,x-cached-tokens,x-drafted-tokens,x-accepted-tokens," +
       "x-request-id,x-ignored-params",
   );
   assert.equal((await ask("http://b.example")).get("access-control-allow-origin"), null);

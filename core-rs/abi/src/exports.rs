@@ -12,12 +12,13 @@ use crate::errors::errno;
 use crate::machine;
 use crate::outbox::Polled;
 use crate::panics::guarded;
+use crate::presence::presence;
 use crate::record::MAX_RECORD_BYTES;
 use crate::state::{self, session, set_last_error};
 use crate::survey;
 
 /// Counts up with every change of a signature, a record or the JSON.
-const ABI_VERSION: u32 = 2;
+const ABI_VERSION: u32 = 3;
 const FAILURE: i32 = -1;
 const PAUSE: u32 = 1;
 
@@ -196,6 +197,27 @@ pub unsafe extern "C" fn tgi_machine(ptr: *mut u8, cap: u32) -> i32 {
         // SAFETY: the caller's promise.
         let out = unsafe { output(ptr, cap) };
         copy_text(&machine::describe(), out)
+    })
+}
+
+/// Writes which of the TCP peers in the JSON, a list, are here and which have left
+/// ([`crate::presence`]): its bytes, or minus the bytes needed, or `-EINVAL` for JSON that cannot be
+/// read. Works whether a core is open or not.
+///
+/// # Safety
+/// The buffers as in the module's text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tgi_presence(ptr: *const u8, len: u32, out: *mut u8, cap: u32) -> i32 {
+    guarded(FAILURE, || {
+        // SAFETY: the caller's promise.
+        let (json, out) = unsafe { (input(ptr, len), output(out, cap)) };
+        match serde_json::from_slice(json) {
+            // Texts always have a JSON form.
+            Ok(peers) => {
+                copy_text(&serde_json::to_string(&presence(&peers)).unwrap_or_default(), out)
+            }
+            Err(error) => refuse(errno::EINVAL, format!("Cannot read the peers: {error}")),
+        }
     })
 }
 

@@ -10,6 +10,7 @@
 //! | [`survey`] | what would be taken and served, without loading |
 //! | [`candle`], [`device`] | candle, on a processor or a GPU |
 //! | [`machine`] | what this machine offers |
+//! | [`presence`] | which clients have closed their connection |
 //! | [`stats`] | what was chosen |
 //! | [`about`] | what could be chosen |
 //! | [`record`] | events to bytes |
@@ -31,6 +32,7 @@ pub mod open;
 pub mod outbox;
 pub mod panics;
 pub mod plan;
+pub mod presence;
 pub mod record;
 pub mod ring;
 pub mod side;

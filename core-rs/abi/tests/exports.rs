@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tgi_core::errors::errno;
 use tgi_core::exports::{
     tgi_abi_version, tgi_alive, tgi_cancel, tgi_close, tgi_flow, tgi_last_error, tgi_machine,
-    tgi_open, tgi_poll, tgi_stats, tgi_submit,
+    tgi_open, tgi_poll, tgi_presence, tgi_stats, tgi_submit,
 };
 
 const CONFIG: &str = r#"{"backend": "scripted", "modelPath": null, "dtype": null,
@@ -72,7 +72,7 @@ fn records_of(id: i32) -> Vec<Vec<u8>> {
 #[test]
 fn a_core_opens_generates_closes_and_opens_again() {
     let _turn = turn();
-    assert_eq!(tgi_abi_version(), 2);
+    assert_eq!(tgi_abi_version(), 3);
     for _ in 0..3 {
         assert_eq!((open(CONFIG), tgi_alive()), (0, 1));
         let id = submit(JOB);
@@ -202,4 +202,26 @@ fn what_the_library_can_do_is_told_without_opening_it() {
     assert!(bytes > 0 && needed == -bytes, "{needed} {bytes}");
     let text = std::str::from_utf8(&out[..bytes as usize]).unwrap();
     assert!(text.contains(r#""cpuIsas":["#), "{text}");
+}
+
+#[test]
+fn who_is_here_is_told_without_an_open_core() {
+    let _turn = turn();
+    let ask = |json: &str, out: &mut [u8]| {
+        let (ptr, len) = (out.as_mut_ptr(), out.len() as u32);
+        // SAFETY: both buffers live through the call, and the second is ours alone.
+        unsafe { tgi_presence(json.as_ptr(), json.len() as u32, ptr, len) }
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (accepted, peer) = listener.accept().unwrap();
+    accepted.set_nonblocking(true).unwrap();
+    let peers = format!(r#"["{} {}","127.0.0.1 1"]"#, peer.ip(), peer.port());
+    let expected = format!(r#"{{"here":["{} {}"],"left":[]}}"#, peer.ip(), peer.port());
+    let mut out = [0; 100];
+    assert_eq!(ask(&peers, &mut out), expected.len() as i32);
+    assert_eq!(&out[..expected.len()], expected.as_bytes());
+    assert_eq!(ask(&peers, &mut []), -(expected.len() as i32));
+    assert_eq!(ask("{}", &mut out), -errno::EINVAL);
+    assert!(last_error().starts_with("Cannot read the peers: "), "{}", last_error());
 }
