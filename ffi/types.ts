@@ -22,6 +22,8 @@ export interface AcceptedRecord {
 export interface GeneratedRecord {
   /** 1 for the first generated token. */
   readonly index: number;
+  /** Whether it ends its generation: the end follows, in this poll or the next. */
+  readonly last: boolean;
   readonly token: TokenRecord;
   readonly top: readonly TokenRecord[];
 }
@@ -253,8 +255,6 @@ export interface EngineInfo {
   readonly maxBatchTotalTokens: number;
   readonly maxBatchSize: number;
   readonly batchInvariant: boolean;
-  /** Whether the model has a chat template. */
-  readonly chatTemplate: boolean;
   /** Source of the chat template; null without one. */
   readonly chatTemplateText: string | null;
   readonly plan: MemoryPlan;
@@ -273,6 +273,8 @@ export interface MemoryPlan {
 export interface Survey
   extends
     Omit<EngineInfo, "device" | "isaReason" | "chatTemplateText" | "vocab" | "batchInvariant"> {
+  /** Whether the model has a chat template. */
+  readonly chatTemplate: boolean;
   /** Why it cannot be carried out: one sentence that names the flag to change. */
   readonly problem: string | null;
 }

@@ -19,7 +19,7 @@ function piecesOf(parts: readonly string[]): ChatPiece[] {
   const reader = new ChatReader(shape);
   const pieces = parts.flatMap((text, place) => {
     const token = { id: place, text, logprob: -1, special: false };
-    return [...reader.token({ index: place + 1, token, top: [] })];
+    return [...reader.token({ index: place + 1, last: false, token, top: [] })];
   });
   return [...pieces, ...reader.done({ ...done, generatedText: parts.join("") })];
 }
@@ -88,7 +88,7 @@ Deno.test("tokens of any length give the same turn", () => {
 Deno.test("a mark that is a special token counts, any other special token is no text", () => {
   const reader = new ChatReader(shape);
   const say = (text: string, special: boolean) =>
-    reader.token({ index: 1, token: { id: 1, text, logprob: -1, special }, top: [] });
+    reader.token({ index: 1, last: false, token: { id: 1, text, logprob: -1, special }, top: [] });
   const pieces = [
     ...say("<think>", true),
     ...say("why", false),
@@ -108,7 +108,7 @@ Deno.test("a mark that is a special token counts, any other special token is no 
 Deno.test("text that no token has shown comes with the end", () => {
   const reader = new ChatReader({ ...shape, tools: null, reasoning: null });
   const token = { id: 1, text: "a", logprob: -1, special: false };
-  const pieces = [...reader.token({ index: 1, token, top: [] })];
+  const pieces = [...reader.token({ index: 1, last: false, token, top: [] })];
   pieces.push(...reader.done({ ...done, generatedText: "a\ufffd" }));
   deepEqual(whole(pieces).message.content, "a\ufffd");
 });
