@@ -43,6 +43,8 @@ export interface TurnShape {
   readonly tools: {
     readonly format: ToolFormat;
     readonly names: ReadonlySet<string>;
+    /** Whether a grammar holds the turn to calls. */
+    readonly forced: boolean;
     /** Whether a turn may have more than one call. */
     readonly many: boolean;
   } | null;
@@ -176,7 +178,7 @@ function turnShape(
   const tags = forced ? null : reasoningTags(template);
   return {
     logprobs: body.logprobs === true,
-    tools: tools.length === 0 ? null : { format: forced ? generic : format, names, many },
+    tools: tools.length === 0 ? null : { format, names, forced, many },
     reasoning: tags && { tags, inside: opensReasoning(prompt, tags) },
   };
 }
