@@ -96,7 +96,17 @@ class ArgumentParser {
       this.#at += digits;
       return String.fromCodePoint(point);
     }
-    const plain = { n: "\n", t: "\t", r: "\r", "\\": "\\", "'": "'", '"': '"', "\n": "" }[kind];
+    const plain = {
+      n: "\n",
+      t: "\t",
+      r: "\r",
+      b: "\b",
+      f: "\f",
+      "\\": "\\",
+      "'": "'",
+      '"': '"',
+      "\n": "",
+    }[kind];
     return plain ?? `\\${kind}`;
   }
 

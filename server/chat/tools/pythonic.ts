@@ -2,6 +2,7 @@
 
 import { type ChatDelta, DeltaList, type DeltaReader } from "../delta.ts";
 import type { ToolFormat } from "./format.ts";
+import { pythonicGrammar } from "./python_grammar.ts";
 import { readArgument } from "./python_argument.ts";
 
 /** https://www.llama.com/docs/model-cards-and-prompt-formats/llama4/ */
@@ -11,6 +12,7 @@ export const pythonic: ToolFormat = {
     template.includes("<|python_start|>") || /\[\s*func_name1\(params_name1=/.test(template),
   markers: [],
   reader: (tools) => new PythonicReader(tools),
+  grammar: pythonicGrammar,
 };
 
 /** Pairs of brackets. */

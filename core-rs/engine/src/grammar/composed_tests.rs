@@ -93,3 +93,21 @@ fn what_cannot_be_composed_says_why() {
     assert!(refused(wrong).contains("Unimplemented"));
     assert!(refused(json!({"lark": lark, "schemas": [], "marks": [""]})).contains("one character"));
 }
+
+/// Written by the server's formats of tool calls.
+const FORMATS: &str = include_str!("../../tests/data/tool_grammars.json");
+
+#[test]
+fn every_format_of_tool_calls_keeps_strict_calls_to_their_schema() {
+    let samples: Vec<Value> = serde_json::from_str(FORMATS).unwrap();
+    assert!(samples.len() >= 7);
+    for sample in &samples {
+        let (format, grammar) = (&sample["format"], &sample["grammar"]);
+        for (key, want) in [("whole", ENDS), ("open", OPEN), ("refused", NEVER)] {
+            for text in sample[key].as_array().unwrap() {
+                let text = text.as_str().unwrap();
+                assert_eq!(reads(grammar, text), want, "{format} {key}: {text}");
+            }
+        }
+    }
+}
