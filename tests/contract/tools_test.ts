@@ -232,6 +232,28 @@ Deno.test("reasoning comes before the calls, each in its own key", async () => {
   assert.equal(message.tool_calls?.length, 1);
 });
 
+Deno.test("a strict tool that may be called is held to its schema, any other is not", async () => {
+  const strict = { ...weather, function: { ...weather.function, strict: true } };
+  for (
+    const [template, marks] of [[HERMES, ["<tool_call>", "</tool_call>"]], ["none", []]] as const
+  ) {
+    const server = start({ template });
+    await chat(server, { tools: [strict, bare] });
+    const { grammar } = server.engine.requests[0]!.job.parameters;
+    assert.ok(grammar?.type === "composed", "no grammar");
+    assert.deepEqual(grammar.value.marks, marks);
+    assert.match(JSON.stringify(grammar.value.schemas), /"tool0":\{"type":"object","properties"/);
+    assert.match(JSON.stringify(grammar.value.schemas), /"tool1":\{"type":"object"\}/);
+  }
+  const server = start({ template: HERMES });
+  await chat(server, { tools });
+  await chat(server, { tools: [strict], tool_choice: "none" });
+  assert.deepEqual(server.engine.requests.map(({ job }) => job.parameters.grammar), [
+    undefined,
+    undefined,
+  ]);
+});
+
 const refused: readonly (readonly [Record<string, unknown>, string | null, RegExp])[] = [
   [{ tools, tool_choice: "missing" }, null, /^Tool error: Tool with name missing not found$/],
   [{ tool_choice: "required" }, "tool_choice", /needs `tools`/],
