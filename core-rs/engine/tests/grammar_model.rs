@@ -88,8 +88,16 @@ fn greedy_texts_are_valid_and_the_same_alone_and_together() {
 #[test]
 fn strict_calls_are_the_same_alone_and_together_and_text_is_that_without_a_grammar() {
     let samples: Value = serde_json::from_str(include_str!("data/tool_grammars.json")).unwrap();
-    let grammar = &samples.as_array().unwrap().iter().rfind(|one| one["format"] == "generic");
-    let text = grammar.unwrap()["grammar"].to_string();
+    let generic = samples.as_array().unwrap().iter().rfind(|one| one["format"] == "generic");
+    let mut grammar = generic.unwrap()["grammar"].clone();
+    // The bias below must not find a bracket inside of the call.
+    grammar["schemas"] = json!([{"type": "array", "minItems": 1, "maxItems": 1, "items": {
+        "type": "object", "properties": {"name": {"const": "get_weather"}, "arguments": {
+            "type": "object", "properties": {"city": {"enum": ["Berlin", "Paris"]}},
+            "required": ["city"], "additionalProperties": false,
+        }}, "required": ["name", "arguments"], "additionalProperties": false,
+    }}]);
+    let text = grammar.to_string();
     let strict = |bracket: Option<f32>| {
         let mut strict = request("What is the weather in Paris?", None);
         let kind = GrammarKind::Composed;

@@ -160,7 +160,7 @@ def strict_tool():
     """a strict tool that may be called leaves text free"""
     strict = {**FIND_CITY, "function": {**FIND_CITY["function"], "strict": True}}
     message = model.chat.completions.create(**GREEDY, tools=[strict]).choices[0].message
-    assert message.content or message.tool_calls
+    assert "Paris" in message.content, message
 
 
 @check
