@@ -103,7 +103,13 @@ export const SAMPLES: readonly Sample[] = [
       [`<|python_tag|>${call("get_weather", good, "parameters")}}`, 1],
     ],
     open: ["{", ' {"name": "note"'],
-    refused: [call("get_weather", bad, "parameters"), '{"answer"', '[{"name"'],
+    refused: [
+      `<|python_tag|>${call("get_weather", bad, "parameters")}`,
+      "Let me see. <|python_tag|>",
+      call("get_weather", bad, "parameters"),
+      '{"answer"',
+      '[{"name"',
+    ],
   },
   {
     ...one,

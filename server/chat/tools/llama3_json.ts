@@ -20,7 +20,8 @@ export const llama3Json: ToolFormat = {
     });
     const calls = many ? "@schema0 (/\\s{0,8};\\s{0,8}/ @schema0)*" : "@schema0";
     return {
-      lark: `turn: FREE | GAP? calls | FREE? mark0 GAP? calls\ncalls: ${calls}\n${FREE_RULES}`,
+      lark: `turn: FREE | GAP? calls | FREE? mark0 GAP? calls\ncalls: ${calls}\n` +
+        `${FREE_RULES} & ~/(.|\\n)*<\\|python_tag\\|>(.|\\n)*/`,
       schemas: [{ ...call, $defs }],
       marks: ["<|python_tag|>"],
     };

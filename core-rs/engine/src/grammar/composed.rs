@@ -9,13 +9,13 @@ use tgi_model::Tokenizer;
 ///
 /// | name | matches |
 /// |---|---|
-/// | `markN` | the mark `N`, with up to 8 blanks before it |
+/// | `markN` | the mark `N`, with blanks before it |
 /// | `untilN` | any text up to the first mark `N`, and the mark |
 /// | `TEXT` | any text that is not empty |
 /// | `@schemaN` | JSON of the schema `N` |
 ///
-/// A mark is a control token where the vocabulary has one of that name, else its text. Where a rule
-/// allows both `markN` or `untilN` and another text, the mark wins as soon as it is complete.
+/// A mark is its text and, where the vocabulary has one of that name, the control token. Where a
+/// rule allows both `markN` or `untilN` and another text, the mark wins as soon as it is complete.
 #[derive(Deserialize)]
 pub(super) struct Composed {
     pub(super) lark: String,
@@ -23,7 +23,7 @@ pub(super) struct Composed {
     marks: Vec<String>,
 }
 
-const TERMINALS: &str = "TEXT: /(.|\\n)+/\nMARK_GAP: /\\s{1,8}/\n";
+const TERMINALS: &str = "TEXT: /(.|\\n)+/\nMARK_GAP: /\\s+/\n";
 
 impl Composed {
     /// The grammar for `llguidance`; `schema` makes one of a schema.
@@ -54,12 +54,15 @@ fn mark_rules(index: usize, mark: &str, tokenizer: &Tokenizer) -> Result<String,
     if mark.is_empty() {
         return Err("a mark has at least one character".into());
     }
-    if let Some(id) = control_token(mark, tokenizer) {
-        return Ok(format!("mark{index}: MARK_GAP? <[{id}]>\nuntil{index}: TEXT? <[{id}]>\n"));
-    }
     let text = Value::from(mark);
+    let token = control_token(mark, tokenizer);
+    let or_token = |before| token.map(|id| format!(" | {before}? <[{id}]>")).unwrap_or_default();
+    let (mark_token, until_token) = (or_token("MARK_GAP"), or_token("TEXT"));
     Ok(format!(
-        "mark{index}[suffix={text}]: /\\s{{0,8}}/\nuntil{index}[suffix={text}]: /(.|\\n)*/\n"
+        "mark{index}: spelled_mark{index}{mark_token}\n\
+         until{index}: spelled_until{index}{until_token}\n\
+         spelled_mark{index}[suffix={text}]: /\\s*/\n\
+         spelled_until{index}[suffix={text}]: /(.|\\n)*/\n"
     ))
 }
 
