@@ -1,10 +1,10 @@
 import { deepEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { hermes } from "../chat/tools/hermes.ts";
-import { sampleTurns, tools as names } from "../chat/tools/sample_turns.ts";
+import { sampleTurns, tools as names } from "../../tests/fakes/sample_turns.ts";
 import { ChatReader } from "./chat_reader.ts";
 import type { TurnShape } from "./chat_request.ts";
-import { done, piecesOf, streamed, whole } from "./turn_support.ts";
+import { done, piecesOf, streamed, whole } from "../../tests/fakes/client_turns.ts";
 
 const shape: TurnShape = {
   logprobs: false,

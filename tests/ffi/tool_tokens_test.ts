@@ -2,8 +2,8 @@ import { deepEqual, ok } from "node:assert/strict";
 import { join } from "node:path";
 import { Engine } from "../../ffi/engine.ts";
 import { CoreTokenizer } from "../../ffi/render.ts";
-import { sampleTurns, tools as names } from "../../server/chat/tools/sample_turns.ts";
-import { piecesOf, streamed, whole } from "../../server/openai/turn_support.ts";
+import { sampleTurns, tools as names } from "../fakes/sample_turns.ts";
+import { piecesOf, streamed, whole } from "../fakes/client_turns.ts";
 import { scripted } from "./support.ts";
 
 Deno.test("calls cut into a model's tokens, and at each of them, are streamed as whole", async () => {

@@ -2,7 +2,7 @@ import { equal, throws } from "node:assert/strict";
 import { ValidationError } from "../../server/errors.ts";
 import { pythonic } from "../../server/chat/tools/pythonic.ts";
 import { strictGrammar } from "../../server/chat/tools/strict.ts";
-import { piecesOf, whole as messageOf } from "../../server/openai/turn_support.ts";
+import { piecesOf, whole as messageOf } from "../fakes/client_turns.ts";
 import { FILE, fileText, SAMPLES, tools } from "./tool_grammars.ts";
 
 Deno.test("the core's tests have the grammars of today", async () => {

@@ -8,7 +8,16 @@ import { hermes } from "./hermes.ts";
 import { llama3Json } from "./llama3_json.ts";
 import { mistral } from "./mistral.ts";
 import { pythonic } from "./pythonic.ts";
-import { only, S, sampleTurns, sum, tools, type Turn, W, weather } from "./sample_turns.ts";
+import {
+  only,
+  S,
+  sampleTurns,
+  sum,
+  tools,
+  type Turn,
+  W,
+  weather,
+} from "../../../tests/fakes/sample_turns.ts";
 
 function read(reader: DeltaReader, parts: readonly string[]): Turn {
   const deltas: ChatDelta[] = parts.flatMap((part) => [...reader.push(part)]);

@@ -1,11 +1,11 @@
 /** Turns as models write them in each format, and what they say: for the tests of their readers. */
 
-import type { ToolFormat } from "./format.ts";
-import { generic } from "./generic.ts";
-import { hermes } from "./hermes.ts";
-import { llama3Json } from "./llama3_json.ts";
-import { mistral } from "./mistral.ts";
-import { pythonic } from "./pythonic.ts";
+import type { ToolFormat } from "../../server/chat/tools/format.ts";
+import { generic } from "../../server/chat/tools/generic.ts";
+import { hermes } from "../../server/chat/tools/hermes.ts";
+import { llama3Json } from "../../server/chat/tools/llama3_json.ts";
+import { mistral } from "../../server/chat/tools/mistral.ts";
+import { pythonic } from "../../server/chat/tools/pythonic.ts";
 
 /** The tools of {@link sampleTurns}. */
 export const tools: ReadonlySet<string> = new Set(["get_weather", "add"]);

@@ -1,9 +1,9 @@
 /** A choice of a chat as its client has it, whole and put together from chunks. */
 
 import type { DoneRecord } from "../../ffi/types.ts";
-import { type ChatPiece, ChatReader } from "./chat_reader.ts";
-import type { TurnShape } from "./chat_request.ts";
-import { ChatWriter } from "./chat_wire.ts";
+import { type ChatPiece, ChatReader } from "../../server/openai/chat_reader.ts";
+import type { TurnShape } from "../../server/openai/chat_request.ts";
+import { ChatWriter } from "../../server/openai/chat_wire.ts";
 
 /** An end of which nothing shows but its text. */
 export const done: DoneRecord = {
