@@ -5,6 +5,7 @@ import type { GeneratedRecord, RequestSink, StepRecord } from "./types.ts";
 
 const TOKEN: GeneratedRecord = {
   index: 1,
+  last: false,
   token: { id: 7, logprob: -1, special: false, text: "a" },
   top: [],
 };

@@ -113,7 +113,7 @@ export class RecordReader {
       case 2:
         return handler.prefill(request, this.#entries(this.#count()));
       case 3:
-        return handler.token(request, this.#token(aux));
+        return handler.token(request, this.#token(aux, flagged));
       case 4:
         return handler.text(request, this.#text(this.#count()));
       case 5:
@@ -137,9 +137,9 @@ export class RecordReader {
     };
   }
 
-  #token(index: number): GeneratedRecord {
+  #token(index: number, last: boolean): GeneratedRecord {
     const count = this.#count();
-    return { index, token: this.#entry(), top: this.#entries(count) };
+    return { index, last, token: this.#entry(), top: this.#entries(count) };
   }
 
   #ending(aux: number, hasSeed: boolean): Ending {

@@ -10,7 +10,7 @@ const entry = fc.record({ id: u32, logprob: fc.float(), special: fc.boolean(), t
 const entries = fc.array(entry, { maxLength: 6 });
 
 const accepted = fc.record({ promptTokens: u32, maxNewTokens: u32, validationMicros: micros });
-const token = fc.record({ index: u32, token: entry, top: entries });
+const token = fc.record({ index: u32, last: fc.boolean(), token: entry, top: entries });
 const ending = fc.record({
   finishReason: fc.constantFrom("length" as const, "eos_token" as const, "stop_sequence" as const),
   seed: fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),

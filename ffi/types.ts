@@ -22,6 +22,8 @@ export interface AcceptedRecord {
 export interface GeneratedRecord {
   /** 1 for the first generated token. */
   readonly index: number;
+  /** Whether it ends its generation: the end follows, in this poll or the next. */
+  readonly last: boolean;
   readonly token: TokenRecord;
   readonly top: readonly TokenRecord[];
 }
@@ -137,7 +139,18 @@ export type Grammar =
   /** A schema as an object or as its JSON text; `json_object` without one is any object. */
   | { readonly type: "json_schema" | "json_object"; readonly value?: unknown }
   /** A regular expression that the whole text matches, or a Lark grammar that begins at `start`. */
-  | { readonly type: "regex" | "lark"; readonly value: string };
+  | { readonly type: "regex" | "lark"; readonly value: string }
+  /** A Lark grammar over marks and schemas, as `core-rs/engine/src/grammar/composed.rs` has it. */
+  | { readonly type: "composed"; readonly value: ComposedGrammar };
+
+/** A text that is free but for what stands behind its marks. */
+export interface ComposedGrammar {
+  /** Begins at `start`; may use `TEXT`, `mark0`, `until0`, `@schema0` and on. */
+  readonly lark: string;
+  readonly schemas: readonly unknown[];
+  /** Control tokens of these names, or texts where there are none. */
+  readonly marks: readonly string[];
+}
 
 /** One generation. */
 export interface GenerateJob {
@@ -253,8 +266,6 @@ export interface EngineInfo {
   readonly maxBatchTotalTokens: number;
   readonly maxBatchSize: number;
   readonly batchInvariant: boolean;
-  /** Whether the model has a chat template. */
-  readonly chatTemplate: boolean;
   /** Source of the chat template; null without one. */
   readonly chatTemplateText: string | null;
   readonly plan: MemoryPlan;
@@ -273,6 +284,8 @@ export interface MemoryPlan {
 export interface Survey
   extends
     Omit<EngineInfo, "device" | "isaReason" | "chatTemplateText" | "vocab" | "batchInvariant"> {
+  /** Whether the model has a chat template. */
+  readonly chatTemplate: boolean;
   /** Why it cannot be carried out: one sentence that names the flag to change. */
   readonly problem: string | null;
 }

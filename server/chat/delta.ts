@@ -1,17 +1,12 @@
 /** What the text of an assistant's turn is made of. */
 
-/** A call of a tool. */
-export interface ToolCall {
-  readonly name: string;
-  /** JSON text. */
-  readonly arguments: string;
-}
-
 /** The next part of a turn. */
 export type ChatDelta =
-  | { readonly kind: "content"; readonly text: string }
-  | { readonly kind: "reasoning"; readonly text: string }
-  | { readonly kind: "call"; readonly call: ToolCall };
+  | { readonly kind: "content" | "reasoning"; readonly text: string }
+  /** A call of a tool begins. */
+  | { readonly kind: "call"; readonly name: string }
+  /** A piece of the arguments of the call that began last, JSON text. */
+  | { readonly kind: "arguments"; readonly text: string };
 
 /**
  * Reads a text that comes in pieces. What comes out in all does not depend on where the pieces were
@@ -27,15 +22,15 @@ export interface DeltaReader {
 export class DeltaList {
   #deltas: ChatDelta[] = [];
 
-  text(kind: "content" | "reasoning", text: string): void {
+  text(kind: "content" | "reasoning" | "arguments", text: string): void {
     if (text === "") return;
     const last = this.#deltas.at(-1);
     if (last?.kind === kind) this.#deltas.splice(-1, 1, { kind, text: last.text + text });
     else this.#deltas.push({ kind, text });
   }
 
-  call(call: ToolCall): void {
-    this.#deltas.push({ kind: "call", call });
+  call(name: string): void {
+    this.#deltas.push({ kind: "call", name });
   }
 
   /** What was gathered; the list is empty then. */

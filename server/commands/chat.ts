@@ -32,7 +32,7 @@ export async function chat(settings: Settings, context: CommandContext): Promise
   await using input = lineInput();
   const notes = input.isTerminal && !values.quiet;
   if (notes) greet(engine, values);
-  if (!engine.info.chatTemplate) log.info`${NO_TEMPLATE_NOTE}`;
+  if (engine.info.chatTemplateText === null) log.info`${NO_TEMPLATE_NOTE}`;
   const session = new ChatSession({
     engine,
     parameters: samplingParameters(values),

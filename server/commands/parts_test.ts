@@ -18,7 +18,6 @@ const INFO: EngineInfo = {
   maxBatchTotalTokens: 640,
   maxBatchSize: 8,
   batchInvariant: true,
-  chatTemplate: false,
   chatTemplateText: null,
   plan: { weightsBytes: 1, kvBytes: 1, kvBytesPerToken: 1, arenaBytes: 1, availableBytes: 1 },
 };

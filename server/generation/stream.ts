@@ -47,15 +47,14 @@ export async function stream(
 }
 
 /**
- * Turns records into events. The last token is kept back until the end of its step: TGI puts the
- * whole text and the details into the event of the last token.
+ * Turns records into events. The last token is kept back until the end of its generation, which
+ * may come a poll later: TGI puts the whole text and the details into its event.
  */
 class StreamWriter implements RequestSink, EventStreamListener {
   readonly ready = Promise.withResolvers<void>();
   readonly events: EventStream;
   #pending = "";
   #last: GeneratedRecord | null = null;
-  #lastIsWritten = true;
 
   constructor(
     readonly open: OpenRequest,
@@ -72,9 +71,8 @@ class StreamWriter implements RequestSink, EventStreamListener {
   prefill(): void {}
 
   token(record: GeneratedRecord): void {
-    this.#appendLast();
-    this.#last = record;
-    this.#lastIsWritten = false;
+    if (record.last) this.#last = record;
+    else this.#append(streamEventJson(record, this.request.topTokens));
   }
 
   done(record: DoneRecord): void {
@@ -84,10 +82,7 @@ class StreamWriter implements RequestSink, EventStreamListener {
       generatedText: this.request.prompt + record.generatedText,
       details: this.request.details ? streamDetailsJson(record, this.request.accounting) : null,
     };
-    // An end that comes after its token was written repeats the token, without its text.
-    const token = this.#lastIsWritten ? { ...last.token, text: "" } : last.token;
-    this.#pending += event(streamEventJson({ ...last, token }, this.request.topTokens, end));
-    this.#lastIsWritten = true;
+    this.#append(streamEventJson(last, this.request.topTokens, end));
     this.open.succeed(record);
     this.#finish();
   }
@@ -98,7 +93,6 @@ class StreamWriter implements RequestSink, EventStreamListener {
   }
 
   flush(): void {
-    this.#appendLast();
     if (this.#pending === "") return;
     this.events.write(this.#pending);
     this.#pending = "";
@@ -128,9 +122,9 @@ class StreamWriter implements RequestSink, EventStreamListener {
 
   #fail(error: TgiError): void {
     this.open.fail(error);
-    this.#appendLast();
+    if (this.#last !== null) this.#append(streamEventJson(this.#last, this.request.topTokens));
     if (!this.events.isOpen && this.#pending === "") this.ready.reject(error);
-    else this.#pending += event(JSON.stringify(error.body()));
+    else this.#append(JSON.stringify(error.body()));
     this.#finish();
   }
 
@@ -139,9 +133,7 @@ class StreamWriter implements RequestSink, EventStreamListener {
     this.events.close();
   }
 
-  #appendLast(): void {
-    if (this.#lastIsWritten || this.#last === null) return;
-    this.#pending += event(streamEventJson(this.#last, this.request.topTokens));
-    this.#lastIsWritten = true;
+  #append(json: string): void {
+    this.#pending += event(json);
   }
 }

@@ -81,7 +81,7 @@ Deno.test("details keep the seed exact and leave out what nobody asked for", () 
 });
 
 Deno.test("an event has top tokens only when asked for, even if there are none", () => {
-  const record = { index: 2, token: { ...token, text: "a" }, top: [] };
+  const record = { index: 2, last: false, token: { ...token, text: "a" }, top: [] };
   assert.deepEqual(Object.keys(JSON.parse(streamEventJson(record, false))), [
     "index",
     "token",

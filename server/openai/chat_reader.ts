@@ -3,6 +3,7 @@
 import type { DoneRecord, GeneratedRecord } from "../../ffi/types.ts";
 import type { ChatDelta, DeltaReader } from "../chat/delta.ts";
 import { ReasoningReader } from "../chat/reasoning.ts";
+import { ForcedReader } from "../chat/tools/forced.ts";
 import type { PieceReader } from "../generation/pieces.ts";
 import type { TurnShape } from "./chat_request.ts";
 import type { LoggedToken } from "./completion_reader.ts";
@@ -36,14 +37,15 @@ export class ChatReader implements PieceReader<ChatPiece> {
   /** Text of all tokens that are not special. */
   #text = "";
   #hasMarkers = false;
-  #hasCalled = false;
+  #calls = 0;
+  #isAllowed = true;
 
   constructor(readonly shape: TurnShape) {
     const { reasoning, tools } = shape;
     this.#reasoning = reasoning
       ? new ReasoningReader(reasoning.tags, reasoning.inside)
       : new PlainReader();
-    this.#answer = tools ? tools.format.reader(tools.names) : new PlainReader();
+    this.#answer = tools ? answerReader(tools) : new PlainReader();
     const tags = reasoning ? [reasoning.tags.open, reasoning.tags.close] : [];
     this.#markers = new Set([...tags, ...tools?.format.markers ?? []]);
   }
@@ -65,7 +67,7 @@ export class ChatReader implements PieceReader<ChatPiece> {
   done(record: DoneRecord): readonly ChatPiece[] {
     const deltas = [...this.#read(this.#unseen(record)), ...this.#flush()];
     const reason = openAiFinish(record.finishReason);
-    const finishReason = this.#hasCalled && reason === "stop" ? "tool_calls" : reason;
+    const finishReason = this.#calls > 0 && reason === "stop" ? "tool_calls" : reason;
     return [{ deltas, tokens: [], finishReason }];
   }
 
@@ -95,10 +97,15 @@ export class ChatReader implements PieceReader<ChatPiece> {
   /** Without parallel calls only the first counts. */
   #allowed(deltas: readonly ChatDelta[]): readonly ChatDelta[] {
     return deltas.filter(({ kind }) => {
-      if (kind !== "call") return true;
-      const isAllowed = !this.#hasCalled || this.shape.tools?.many === true;
-      this.#hasCalled = true;
-      return isAllowed;
+      if (kind === "call") {
+        this.#isAllowed = this.#calls === 0 || this.shape.tools?.many === true;
+        this.#calls += 1;
+      }
+      return this.#isAllowed || (kind !== "call" && kind !== "arguments");
     });
   }
+}
+
+function answerReader({ format, names, forced }: NonNullable<TurnShape["tools"]>): DeltaReader {
+  return forced ? new ForcedReader(names) : format.reader(names);
 }

@@ -1,54 +1,19 @@
 import { deepEqual } from "node:assert/strict";
 import fc from "fast-check";
-import type { DoneRecord } from "../../ffi/types.ts";
 import { hermes } from "../chat/tools/hermes.ts";
-import { type ChatPiece, ChatReader } from "./chat_reader.ts";
+import { sampleTurns, tools as names } from "../../tests/fakes/sample_turns.ts";
+import { ChatReader } from "./chat_reader.ts";
 import type { TurnShape } from "./chat_request.ts";
-import { ChatWriter } from "./chat_wire.ts";
+import { done, piecesOf, streamed, whole } from "../../tests/fakes/client_turns.ts";
 
 const shape: TurnShape = {
   logprobs: false,
-  tools: { format: hermes, names: new Set(["f"]), many: true },
+  tools: { format: hermes, names: new Set(["f"]), forced: false, many: true },
   reasoning: { tags: { open: "<think>", close: "</think>" }, inside: false },
 };
 
 const TURN = '<think>\nwhy not\n</think>\n\nLet me:\n<tool_call>\n{"name": "f", "arguments": ' +
   '{"a": "</tool_call>"}}\n</tool_call>\n<tool_call>{"name": "f", "arguments": {}}</tool_call>';
-
-function piecesOf(parts: readonly string[]): ChatPiece[] {
-  const reader = new ChatReader(shape);
-  const pieces = parts.flatMap((text, place) => {
-    const token = { id: place, text, logprob: -1, special: false };
-    return [...reader.token({ index: place + 1, token, top: [] })];
-  });
-  return [...pieces, ...reader.done({ ...done, generatedText: parts.join("") })];
-}
-
-/** The message that a client has at the end, without the ids, which are random. */
-function whole(pieces: readonly ChatPiece[]) {
-  const choice = JSON.parse(new ChatWriter(0, false).whole(pieces));
-  const calls = choice.message.tool_calls?.map((call: { function: unknown }) => call.function);
-  return { ...choice, message: { ...choice.message, tool_calls: calls } };
-}
-
-/** The same, put together from chunks. */
-function streamed(pieces: readonly ChatPiece[]) {
-  const writer = new ChatWriter(0, false);
-  const choices = pieces.flatMap((piece) => writer.chunks(piece)).map((chunk) => JSON.parse(chunk));
-  const text = (key: string) => choices.map(({ delta }) => delta[key] ?? "").join("");
-  const calls = choices.flatMap(({ delta }) => delta.tool_calls ?? []);
-  return {
-    index: 0,
-    message: {
-      role: "assistant",
-      content: text("content"),
-      reasoning_content: text("reasoning_content"),
-      tool_calls: calls.map((call: { function: unknown }) => call.function),
-    },
-    logprobs: null,
-    finish_reason: choices.at(-1)?.finish_reason,
-  };
-}
 
 const expected = {
   index: 0,
@@ -67,9 +32,22 @@ const expected = {
 
 Deno.test("a turn of reasoning, text and calls is the same at every cut, whole as streamed", () => {
   for (let cut = 0; cut <= TURN.length; cut += 1) {
-    const pieces = piecesOf([TURN.slice(0, cut), TURN.slice(cut)]);
+    const pieces = piecesOf(shape, [TURN.slice(0, cut), TURN.slice(cut)]);
     deepEqual(whole(pieces), expected);
     deepEqual(streamed(pieces), expected);
+  }
+});
+
+Deno.test("every sample of every format is the same at every cut, whole as streamed", () => {
+  for (const [format, given, { content, calls }] of sampleTurns) {
+    const sampled = { ...shape, tools: { format, names, forced: false, many: true } };
+    for (let cut = 0; cut <= given.length; cut += 1) {
+      const pieces = piecesOf(sampled, [given.slice(0, cut), given.slice(cut)]);
+      const { message } = whole(pieces);
+      deepEqual(streamed(pieces), whole(pieces));
+      deepEqual(message.content ?? "", content);
+      deepEqual((message.tool_calls ?? []).map(Object.values), calls);
+    }
   }
 });
 
@@ -81,14 +59,14 @@ Deno.test("tokens of any length give the same turn", () => {
       parts.push(TURN.slice(at, at + length));
       at += length;
     }
-    deepEqual(streamed(piecesOf(parts)), expected);
+    deepEqual(streamed(piecesOf(shape, parts)), expected);
   }));
 });
 
 Deno.test("a mark that is a special token counts, any other special token is no text", () => {
   const reader = new ChatReader(shape);
   const say = (text: string, special: boolean) =>
-    reader.token({ index: 1, token: { id: 1, text, logprob: -1, special }, top: [] });
+    reader.token({ index: 1, last: false, token: { id: 1, text, logprob: -1, special }, top: [] });
   const pieces = [
     ...say("<think>", true),
     ...say("why", false),
@@ -108,21 +86,7 @@ Deno.test("a mark that is a special token counts, any other special token is no 
 Deno.test("text that no token has shown comes with the end", () => {
   const reader = new ChatReader({ ...shape, tools: null, reasoning: null });
   const token = { id: 1, text: "a", logprob: -1, special: false };
-  const pieces = [...reader.token({ index: 1, token, top: [] })];
+  const pieces = [...reader.token({ index: 1, last: false, token, top: [] })];
   pieces.push(...reader.done({ ...done, generatedText: "a\ufffd" }));
   deepEqual(whole(pieces).message.content, "a\ufffd");
 });
-
-const done: DoneRecord = {
-  finishReason: "eos_token",
-  generatedText: "",
-  seed: null,
-  promptTokens: 1,
-  cachedTokens: 0,
-  generatedTokens: 1,
-  draftedTokens: 0,
-  acceptedTokens: 0,
-  queueMicros: 0,
-  prefillMicros: 0,
-  decodeMicros: 0,
-};

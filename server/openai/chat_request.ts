@@ -3,13 +3,14 @@
 import type { GenerateJob, Grammar } from "../../ffi/types.ts";
 import { adapterOf } from "../adapter_choice.ts";
 import { continuedText, cutAfter, type JsonObject, plainMessage } from "../chat/messages.ts";
-import { opensReasoning, type ReasoningTags, reasoningTags } from "../chat/reasoning.ts";
+import { opensReasoning, reasoningTags } from "../chat/reasoning.ts";
 import type { ChatRenderer } from "../chat/renderer.ts";
 import { responseGrammar } from "../chat/response_format.ts";
 import { type ToolChoice, toolChoice } from "../chat/tools/choice.ts";
 import type { ToolFormat } from "../chat/tools/format.ts";
 import { callGrammar, describeTools, generic, showCalls } from "../chat/tools/generic.ts";
 import { pickFormat } from "../chat/tools/pick.ts";
+import { strictGrammar, type TurnReasoning } from "../chat/tools/strict.ts";
 import type { AppContext } from "../context.ts";
 import { TemplateError, ToolError, ValidationError } from "../errors.ts";
 import type { ChatRequest } from "../schemas/chat.ts";
@@ -44,11 +45,13 @@ export interface TurnShape {
   readonly tools: {
     readonly format: ToolFormat;
     readonly names: ReadonlySet<string>;
+    /** Whether a grammar holds the turn to calls. */
+    readonly forced: boolean;
     /** Whether a turn may have more than one call. */
     readonly many: boolean;
   } | null;
   /** Null when the model does not reason. */
-  readonly reasoning: { readonly tags: ReasoningTags; readonly inside: boolean } | null;
+  readonly reasoning: TurnReasoning | null;
 }
 
 /** A checked body. */
@@ -68,14 +71,16 @@ export async function planChat(body: ChatRequest, context: AppContext): Promise<
   const choices = body.n ?? 1;
   checkCount(choices, context.permits.limit);
   const choice = toolChoice(body);
-  const grammar = turnGrammar(body, choice);
+  const asked = askedGrammar(body, choice);
   const format = pickFormat(context.chat.template);
   const prompt = await renderChat(body, choice, format, context.chat);
+  const shape = turnShape(body, choice, format, context.chat, prompt);
+  const grammar = asked ?? toolGrammar(choice, shape);
   const jobs = Array.from({ length: choices }, (_, index) => ({
     ...chatJob(body, prompt, supported(grammar, body, context), index),
     ...adapterOf(context.options, body.model),
   }));
-  return { jobs, shape: turnShape(body, choice, format, context.chat, prompt), prompt };
+  return { jobs, shape, prompt };
 }
 
 /** The grammar of a turn, where grammars are supported or the turn has none. */
@@ -105,13 +110,21 @@ function checkChat(body: ChatRequest): void {
   }
 }
 
-/** A forced call, or the format that was asked for; both at once cannot be held. */
-function turnGrammar(body: ChatRequest, choice: ToolChoice): Grammar | null {
+/** The format that was asked for, which nobody can hold together with calls. */
+function askedGrammar(body: ChatRequest, { tools }: ToolChoice): Grammar | null {
   const grammar = responseGrammar(body.response_format);
-  if (grammar !== null && choice.tools.length > 0) {
-    throw new ToolError("Grammar and tools are mutually exclusive");
-  }
-  return choice.forced ? callGrammar(choice.tools, choice.many) : grammar;
+  if (grammar === null || tools.length === 0) return grammar;
+  throw new ToolError("Grammar and tools are mutually exclusive");
+}
+
+/** What holds a turn to its tools; null where none is forced or strict. */
+function toolGrammar(
+  { tools, forced, many }: ToolChoice,
+  { tools: shape, reasoning }: TurnShape,
+): Grammar | null {
+  if (forced) return callGrammar(tools, many);
+  if (shape === null || !tools.some(({ strict }) => strict)) return null;
+  return strictGrammar(shape.format, tools, many, reasoning);
 }
 
 /** The prompt of a body's messages. Throws a `TgiError`. */
@@ -188,7 +201,7 @@ function turnShape(
   const tags = forced ? null : reasoningTags(template);
   return {
     logprobs: body.logprobs === true,
-    tools: tools.length === 0 ? null : { format: forced ? generic : format, names, many },
+    tools: tools.length === 0 ? null : { format, names, forced, many },
     reasoning: tags && { tags, inside: opensReasoning(prompt, tags) },
   };
 }

@@ -1,7 +1,7 @@
 /** JSON of chats: messages, deltas and logprobs. */
 
 import type { TokenRecord } from "../../ffi/types.ts";
-import type { ChatDelta, ToolCall } from "../chat/delta.ts";
+import type { ChatDelta } from "../chat/delta.ts";
 import { arrayJson, f32Json } from "../generation/wire.ts";
 import type { ChatPiece } from "./chat_reader.ts";
 import type { LoggedToken } from "./completion_reader.ts";
@@ -44,21 +44,25 @@ export class ChatWriter {
   #message(deltas: readonly ChatDelta[]): string {
     const content = textOf(deltas, "content");
     const reasoning = textOf(deltas, "reasoning");
-    const calls = deltas.flatMap((delta) => delta.kind === "call" ? [delta.call] : []);
+    const calls = callsOf(deltas);
     const shown = content === "" && calls.length > 0 ? null : content;
     const reasoned = reasoning === "" ? "" : `,"reasoning_content":${JSON.stringify(reasoning)}`;
     const called = calls.length === 0
       ? ""
-      : `,"tool_calls":${arrayJson(calls.map((call) => `{${callJson(call)}}`))}`;
+      : `,"tool_calls":${
+        arrayJson(calls.map((call) => `{${callJson(call.name, call.arguments)}}`))
+      }`;
     return `{"role":"assistant","content":${JSON.stringify(shown)}${reasoned}${called}}`;
   }
 
   #delta(delta: ChatDelta): string {
     if (delta.kind === "content") return `{"content":${JSON.stringify(delta.text)}}`;
     if (delta.kind === "reasoning") return `{"reasoning_content":${JSON.stringify(delta.text)}}`;
-    const place = this.#calls;
-    this.#calls += 1;
-    return `{"tool_calls":[{"index":${place},${callJson(delta.call)}}]}`;
+    if (delta.kind === "call") this.#calls += 1;
+    const keys = delta.kind === "call"
+      ? callJson(delta.name, "")
+      : `"function":{"arguments":${JSON.stringify(delta.text)}}`;
+    return `{"tool_calls":[{"index":${this.#calls - 1},${keys}}]}`;
   }
 
   #chunk(delta: string, tokens: readonly LoggedToken[], reason: string | null): string {
@@ -80,8 +84,19 @@ function textOf(deltas: readonly ChatDelta[], kind: "content" | "reasoning"): st
   return deltas.map((delta) => delta.kind === kind ? delta.text : "").join("");
 }
 
-/** The keys of a call; its id is made here, for a call is written once. */
-function callJson({ name, arguments: given }: ToolCall): string {
+/** The calls of a turn with their whole arguments. */
+function callsOf(deltas: readonly ChatDelta[]): readonly { name: string; arguments: string }[] {
+  const calls: { name: string; arguments: string }[] = [];
+  for (const delta of deltas) {
+    const open = calls.at(-1);
+    if (delta.kind === "call") calls.push({ name: delta.name, arguments: "" });
+    else if (delta.kind === "arguments" && open !== undefined) open.arguments += delta.text;
+  }
+  return calls;
+}
+
+/** The keys that begin a call; its id is made here, for a call begins once. */
+function callJson(name: string, given: string): string {
   const id = `call_${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`;
   return `"id":"${id}","type":"function","function":{"name":${JSON.stringify(name)},"arguments":${
     JSON.stringify(given)

@@ -29,7 +29,9 @@ export const ChatTool = z.looseObject({
     name: text.meta({ pattern: "^[\\w.-]{1,64}$", example: "get_weather" }),
     description: text.nullish(),
     parameters: looseObject("a JSON schema").nullish(),
-    strict: bool.nullish(),
+    strict: bool.nullish().meta({
+      description: "Holds the arguments to `parameters` also where the model is free to call",
+    }),
   }, { error: "struct FunctionDefinition" }),
 }, { error: "struct Tool" }).meta({ id: "ChatTool" });
 

@@ -61,7 +61,6 @@ export const Completion = z.object({
 
 /** A call in a message. */
 export const ToolCallJson = z.object({
-  index: count.optional(),
   id: z.string(),
   type: z.literal("function"),
   function: z.object({
@@ -69,6 +68,17 @@ export const ToolCallJson = z.object({
     arguments: z.string().meta({ description: "JSON text" }),
   }),
 }).meta({ id: "ToolCall" });
+
+/** A call in a chunk: id, type and name come first, then its arguments in pieces. */
+const ToolCallDelta = z.object({
+  index: count,
+  id: z.string().optional(),
+  type: z.literal("function").optional(),
+  function: z.object({
+    name: z.string().optional(),
+    arguments: z.string().meta({ description: "The next piece of the JSON text" }),
+  }),
+}).meta({ id: "ToolCallDelta" });
 
 const chatToken = {
   token: z.string(),
@@ -112,7 +122,7 @@ export const ChatCompletionChunk = z.object({
       role: z.literal("assistant").optional(),
       content: z.string().optional(),
       reasoning_content: z.string().optional(),
-      tool_calls: z.array(ToolCallJson).optional(),
+      tool_calls: z.array(ToolCallDelta).optional(),
     }),
     logprobs: ChatLogprobs,
     finish_reason: reason,

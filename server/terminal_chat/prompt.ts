@@ -24,7 +24,7 @@ export async function questionOf(
   parameters: JobParameters,
   signal: AbortSignal,
 ): Promise<Question> {
-  if (!engine.info.chatTemplate) {
+  if (engine.info.chatTemplateText === null) {
     const stop = [...parameters.stop ?? [], PLAIN_STOP];
     return { inputs: plainPrompt(messages), parameters: { ...parameters, stop } };
   }

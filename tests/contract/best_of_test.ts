@@ -42,7 +42,8 @@ Deno.test("the likeliest by mean logprob comes first", async () => {
       [third, "middle", -2],
     ] as const
   ) {
-    request!.sink.token({ index: 1, token: { id: 1, text, logprob, special: false }, top: [] });
+    const token = { id: 1, text, logprob, special: false };
+    request!.sink.token({ index: 1, last: false, token, top: [] });
     request!.sink.done({ ...ended, generatedText: text });
   }
   const { generated_text, details } = await (await pending).json();

@@ -47,10 +47,18 @@ export async function chatRefusal(server: TestServer, changes: Body) {
 export function assembled(chunks: readonly Chunk[], index = 0) {
   const choices = chunks.flatMap(({ choices }) => choices.filter((one) => one.index === index));
   const deltas = choices.map(({ delta }) => delta);
-  const calls: { name: string; arguments: string; id: string }[] = [];
-  for (const call of deltas.flatMap(({ tool_calls }) => tool_calls ?? [])) {
-    assert.equal(call.index, calls.length);
-    calls.push({ ...call.function, id: call.id });
+  const calls: { name: string; arguments: string; id: string; pieces: number }[] = [];
+  for (const { index, id, type, function: part } of deltas.flatMap((one) => one.tool_calls ?? [])) {
+    const open = calls[index];
+    if (open === undefined) {
+      assert.equal(index, calls.length);
+      assert.ok(id !== undefined && type === "function" && part.name !== undefined);
+      calls.push({ name: part.name, arguments: part.arguments, id, pieces: 0 });
+    } else {
+      assert.deepEqual([id, type, part.name], [undefined, undefined, undefined]);
+      open.arguments += part.arguments;
+      open.pieces += 1;
+    }
   }
   return {
     content: deltas.map(({ content }) => content ?? "").join(""),

@@ -32,7 +32,6 @@ export const info: EngineInfo = {
   maxBatchTotalTokens: 256,
   maxBatchSize: 8,
   batchInvariant: true,
-  chatTemplate: false,
   chatTemplateText: null,
   plan: { weightsBytes: 0, kvBytes: 0, kvBytesPerToken: 0, arenaBytes: 0, availableBytes: 0 },
 };
@@ -179,9 +178,9 @@ export class FakeEngine implements TextEngine {
       return this.#fail(request, { kind: failure, message: "scripted failure" });
     }
     texts.push(job.inputs.includes("<big>") ? "x".repeat(16384) : this.#textAt(texts.length));
-    sink.token(generated(texts, job.parameters.top_n_tokens ?? 0));
     const isSaid = texts.length === this.reply?.length;
     const reason = isSaid ? "eos_token" : finishReason(job.inputs, texts.length, limit);
+    sink.token(generated(texts, reason !== null, job.parameters.top_n_tokens ?? 0));
     if (reason === null) return;
     request.state = "done";
     sink.done(doneRecord(request, reason));
@@ -215,7 +214,7 @@ function prefillToken(text: string, place: number): TokenRecord {
   return { id: place + 1, text, logprob: place === 0 ? NaN : -place / 2, special: false };
 }
 
-function generated(texts: readonly string[], topN: number): GeneratedRecord {
+function generated(texts: readonly string[], last: boolean, topN: number): GeneratedRecord {
   const index = texts.length;
   const token = {
     id: 10 + index,
@@ -224,7 +223,7 @@ function generated(texts: readonly string[], topN: number): GeneratedRecord {
     special: false,
   };
   const top = Array.from({ length: topN }, (_, rank) => ({ ...token, id: token.id + rank }));
-  return { index, token, top };
+  return { index, last, token, top };
 }
 
 function finishReason(inputs: string, count: number, limit: number): FinishReason | null {

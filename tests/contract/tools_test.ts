@@ -51,8 +51,27 @@ for (const [name, template, reply] of formats) {
       streamed.calls.map((call) => call.arguments),
       calls.map((call) => call.function.arguments),
     );
+    assert.ok(streamed.calls.every(({ id, pieces }) => /^call_/.test(id) && pieces > 0));
   });
 }
+
+Deno.test("a call begins with its name, and its arguments follow as they are written", async () => {
+  const server = start({ template: HERMES });
+  server.engine.reply = [
+    "<tool_call>",
+    '{"name": "get_weather", "arguments": {',
+    '"city": "Ber',
+    'lin"}}',
+  ];
+  const chunks = await chatChunks(server, { tools, max_tokens: 50 });
+  const deltas = chunks.flatMap(({ choices }) => choices[0]?.delta.tool_calls ?? []);
+  const id = deltas[0]?.id ?? "";
+  assert.match(id, /^call_/);
+  assert.deepEqual(deltas, [
+    { index: 0, id, type: "function", function: { name: "get_weather", arguments: "" } },
+    ...["{", '"city":"Ber', 'lin"}'].map((part) => ({ index: 0, function: { arguments: part } })),
+  ]);
+});
 
 Deno.test("the template sees the tools where it knows them", async () => {
   const server = start({ template: HERMES });
@@ -168,7 +187,36 @@ Deno.test("references in a tool's schema move along with it", async () => {
   assert.match(JSON.stringify(grammar), /"city":\{"\$ref":"#\/\$defs\/tool0\/\$defs\/c"\}/);
 });
 
-Deno.test("a call that is cut off by the length is content", async () => {
+const CUT = CALL.slice(0, -4);
+
+for (const [tool_choice, reply] of [["auto", `<tool_call>${CUT}`], ["required", `[${CUT}`]]) {
+  Deno.test(`a call that is cut off by the length is there in part, with ${tool_choice}`, async () => {
+    const server = start({ template: HERMES });
+    server.engine.reply = [String(reply), "never", "said"];
+    const asked = { tools, tool_choice, max_tokens: 1 };
+    const { message, finish_reason } = (await chat(server, asked)).choices[0]!;
+    assert.deepEqual([finish_reason, message.content], ["length", null]);
+    assert.deepEqual(message.tool_calls?.map((call) => call.function), [
+      { name: "get_weather", arguments: '{"city":"Berli' },
+    ]);
+    const streamed = assembled(await chatChunks(server, asked));
+    assert.deepEqual([streamed.finish, streamed.content], ["length", ""]);
+    assert.equal(streamed.calls[0]?.arguments, '{"city":"Berli');
+  });
+}
+
+Deno.test("the call of a named tool is there even before the model has written its name", async () => {
+  const server = start({ template: HERMES });
+  server.engine.reply = ['[{"na', "never", "said"];
+  const asked = { tools, tool_choice: "get_weather", max_tokens: 1 };
+  const { message, finish_reason } = (await chat(server, asked)).choices[0]!;
+  assert.deepEqual([finish_reason, message.content], ["length", null]);
+  assert.deepEqual(message.tool_calls?.map((call) => call.function), [
+    { name: "get_weather", arguments: "" },
+  ]);
+});
+
+Deno.test("what is cut off before its name is content", async () => {
   const server = start({ template: HERMES });
   server.engine.reply = ["<tool_call>", CALL.slice(0, 20), "never", "said"];
   const { choices } = await chat(server, { tools, max_tokens: 2 });
@@ -182,6 +230,28 @@ Deno.test("reasoning comes before the calls, each in its own key", async () => {
   const { message } = (await chat(server, { tools })).choices[0]!;
   assert.deepEqual([message.reasoning_content, message.content], ["why", null]);
   assert.equal(message.tool_calls?.length, 1);
+});
+
+Deno.test("a strict tool that may be called is held to its schema, any other is not", async () => {
+  const strict = { ...weather, function: { ...weather.function, strict: true } };
+  for (
+    const [template, marks] of [[HERMES, ["<tool_call>", "</tool_call>"]], ["none", []]] as const
+  ) {
+    const server = start({ template });
+    await chat(server, { tools: [strict, bare] });
+    const { grammar } = server.engine.requests[0]!.job.parameters;
+    assert.ok(grammar?.type === "composed", "no grammar");
+    assert.deepEqual(grammar.value.marks, marks);
+    assert.match(JSON.stringify(grammar.value.schemas), /"tool0":\{"type":"object","properties"/);
+    assert.match(JSON.stringify(grammar.value.schemas), /"tool1":\{"type":"object"\}/);
+  }
+  const server = start({ template: HERMES });
+  await chat(server, { tools });
+  await chat(server, { tools: [strict], tool_choice: "none" });
+  assert.deepEqual(server.engine.requests.map(({ job }) => job.parameters.grammar), [
+    undefined,
+    undefined,
+  ]);
 });
 
 const refused: readonly (readonly [Record<string, unknown>, string | null, RegExp])[] = [

@@ -52,6 +52,43 @@ Deno.test("a model chats, calls a tool by grammar, and tells its tokens", async 
   assert.equal(tokens.at(-1).stop, new TextEncoder().encode(prompt).length);
 });
 
+Deno.test("a strict tool that the model calls by itself gets the arguments of its schema", async () => {
+  await using server = await startModel();
+  const [bracket] = JSON.parse((await ask(server, "/tokenize", { inputs: "[" })).text);
+  const parameters = {
+    type: "object",
+    properties: { unit: { enum: ["C", "F"] }, days: { type: "integer", maximum: 9 } },
+    required: ["unit", "days"],
+    additionalProperties: false,
+  };
+  const tool = { type: "function", function: { name: "forecast", parameters, strict: true } };
+  const body = {
+    messages: QUESTION,
+    max_tokens: 60,
+    temperature: 0,
+    tools: [tool],
+    parallel_tool_calls: false,
+    // A bracket begins a call; without one the model answers in free text.
+    logit_bias: { [bracket.id]: 100 },
+  };
+  const { text } = await ask(server, "/v1/chat/completions", body);
+  const { message, finish_reason } = JSON.parse(text).choices[0];
+  assert.equal(finish_reason, "tool_calls");
+  const { name, arguments: given } = message.tool_calls[0].function;
+  const { unit, days, ...more } = JSON.parse(given);
+  assert.ok(name === "forecast" && ["C", "F"].includes(unit) && days <= 9, given);
+  assert.deepEqual(more, {});
+  const streamed = await ask(server, "/v1/chat/completions", { ...body, stream: true });
+  const parts = streamed.text.split("\n\n").slice(0, -2)
+    .flatMap((line) => JSON.parse(line.slice("data: ".length)).choices[0].delta.tool_calls ?? [])
+    .map((call: { function: { arguments: string } }) => call.function.arguments);
+  assert.ok(parts.length > 3, `${parts.length} pieces`);
+  assert.equal(parts.join(""), given);
+  const free = { ...body, logit_bias: {} };
+  const answer = JSON.parse((await ask(server, "/v1/chat/completions", free)).text);
+  assert.match(answer.choices[0].message.content, /Paris/);
+});
+
 Deno.test("variables reach the template, and its own refusal is a 400", async () => {
   await using server = await startModel();
   const kwargs = { messages: QUESTION, chat_template_kwargs: { enable_thinking: false } };

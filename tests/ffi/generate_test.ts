@@ -89,3 +89,15 @@ Deno.test("a request that cannot fit fails in validation", async () => {
   equal(failure.kind, "validation");
   match(failure.message, /must be <= 64\. Given: \d+ `inputs` tokens and 100 `max_new_tokens`/);
 });
+
+Deno.test("the last token says so, also where its end is a poll behind", async () => {
+  await using engine = await openEngine();
+  // 60 tokens with 512 others each are more than the buffer of a poll holds.
+  const requests = Array.from(
+    { length: 60 },
+    () => start(engine, job("What is it?", 2, { top_n_tokens: 512 })),
+  );
+  await Promise.all(requests.map((request) => request.success()));
+  ok(requests.some(({ flushedBetween }) => flushedBetween), "no step was cut");
+  for (const { tokens } of requests) deepEqual(tokens.map(({ last }) => last), [false, true]);
+});

@@ -99,7 +99,7 @@ function parts(item: Item): Parts {
     case "token":
       payload.u32(item.record.top.length, 0).entry(item.record.token);
       for (const token of item.record.top) payload.entry(token);
-      return { ...plain, kind: 3, aux: item.record.index };
+      return { ...plain, kind: 3, flag: item.record.last, aux: item.record.index };
     case "text":
       payload.text(item.record);
       return { ...plain, kind: 4 };

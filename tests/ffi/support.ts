@@ -60,6 +60,9 @@ export class Collector implements RequestSink {
   readonly prompt: TokenRecord[] = [];
   readonly tokens: GeneratedRecord[] = [];
   flushes = 0;
+  /** Whether a poll ended between the last token and the end. */
+  flushedBetween = false;
+  #hasEnded = false;
   readonly #end = Promise.withResolvers<DoneRecord | FailedRecord>();
   readonly #waiting: { tokens: number; resolve: () => void }[] = [];
 
@@ -104,6 +107,7 @@ export class Collector implements RequestSink {
   }
 
   done(record: DoneRecord): void {
+    this.#hasEnded = true;
     this.#end.resolve(record);
   }
 
@@ -113,6 +117,7 @@ export class Collector implements RequestSink {
 
   flush(): void {
     this.flushes += 1;
+    this.flushedBetween ||= !this.#hasEnded && this.tokens.at(-1)?.last === true;
   }
 
   #wake(): void {

@@ -13,7 +13,7 @@ fn accepted(request: u32) -> Event<'static> {
 
 fn token(request: u32, index: u32) -> Event<'static> {
     let token = TokenInfo { id: 0, logprob: 0.0, special: false, text: "some text" };
-    Event::Token { request, index, token, top: &[] }
+    Event::Token { request, index, last: false, token, top: &[] }
 }
 
 /// Kind, request and aux of each record.

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 1 Accepted | 0 | u32 prompt tokens, u32 max new tokens, f64 validation µs |
 //! | 2 Prefill | 0 | u32 count, u32 zero, `count` entries |
-//! | 3 Token | index | u32 count of top tokens, u32 zero, the token's entry, `count` entries |
+//! | 3 Token (flag 1: the last) | index | u32 count of top tokens, u32 zero, the token's entry, `count` entries |
 //! | 4 Text | 0 | u32 bytes, u32 zero, UTF-8 padded to 8 |
 //! | 5 Done (flag 1: has a seed) | 0 length, 1 end of sequence, 2 stop sequence | u32 generated, prompt, cached, drafted, accepted, zero; u64 seed; f64 queue, prefill, decode µs |
 //! | 6 Failed | 1 validation, 2 generation, 3 abandoned, 4 incomplete, 5 template | u32 bytes, u32 zero, UTF-8 padded to 8 |
@@ -28,7 +28,7 @@ pub const MAX_RECORD_BYTES: usize = 64 * 1024;
 /// Longest text in one record or entry; a longer one is split or cut between characters.
 const MAX_TEXT_BYTES: usize = 32 * 1024;
 const ENTRY_BYTES: usize = 16;
-/// The header's flag of Done and Step, and the entry's flag.
+/// The header's flag of Token, Done and Step, and the entry's flag.
 const FLAG: u8 = 1;
 
 /// Encodes events into a buffer that is reused, so that a steady state allocates nothing.
@@ -48,7 +48,10 @@ impl Encoder {
                 self.micros([validation]);
             }
             Event::Prefill { request, tokens } => return self.prefill(request, tokens, write),
-            Event::Token { request, index, token, top } => self.token(request, index, token, top),
+            Event::Token { request, index, last, token, top } => {
+                self.begin(3, if last { FLAG } else { 0 }, request, index);
+                self.token(token, top);
+            }
             Event::Text { request, text } => return self.text(request, text, write),
             Event::Done { request, finish_reason, seed, usage } => {
                 self.done(request, finish_reason, seed, &usage);
@@ -78,8 +81,7 @@ impl Encoder {
         }
     }
 
-    fn token(&mut self, request: u32, index: u32, token: TokenInfo<'_>, top: &[TokenInfo<'_>]) {
-        self.begin(3, 0, request, index);
+    fn token(&mut self, token: TokenInfo<'_>, top: &[TokenInfo<'_>]) {
         let count_at = self.record.len();
         self.words([0, 0]);
         self.entry(&token);
@@ -250,8 +252,12 @@ mod tests {
     #[test]
     fn a_token_holds_its_entry_and_the_top_ones() {
         let special = TokenInfo { special: true, ..token(2, "</s>") };
-        let event = Event::Token { request: 1, index: 3, token: special, top: &[token(5, "é")] };
-        let record = &records(event)[0];
+        let event = |last| {
+            let top = &[token(5, "é")];
+            records(Event::Token { request: 1, index: 3, last, token: special, top })
+        };
+        let record = &event(true)[0];
+        assert_eq!((record[5], event(false)[0][5]), (1, 0));
         assert_eq!(record.len(), 16 + 8 + 24 + 24);
         assert_eq!((u32_at(record, 12), u32_at(record, 16)), (3, 1));
         assert_eq!(f32::from_bits(u32_at(record, 28)).to_bits(), (-0.5f32).to_bits());
@@ -331,7 +337,8 @@ mod tests {
     #[test]
     fn more_top_tokens_than_a_record_holds_are_left_out() {
         let top = vec![token(1, "x"); MAX_RECORD_BYTES / ENTRY_BYTES];
-        let record = &records(Event::Token { request: 1, index: 1, token: top[0], top: &top })[0];
+        let token = Event::Token { request: 1, index: 1, last: false, token: top[0], top: &top };
+        let record = &records(token)[0];
         assert!(record.len() <= MAX_RECORD_BYTES);
         assert_eq!(entries_at(record, 24).len(), u32_at(record, 16) as usize + 1);
     }

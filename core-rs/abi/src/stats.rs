@@ -23,7 +23,6 @@ pub struct EngineInfo {
     max_batch_total_tokens: usize,
     max_batch_size: usize,
     batch_invariant: bool,
-    chat_template: bool,
     chat_template_text: Option<String>,
     plan: MemoryPlan,
 }
@@ -71,7 +70,6 @@ impl EngineInfo {
             max_batch_prefill_tokens: plan.max_batch_prefill_tokens,
             max_batch_total_tokens: plan.max_batch_total_tokens,
             max_batch_size: plan.max_batch_size,
-            chat_template: loaded.template.is_some(),
             chat_template_text: loaded.template.as_ref().map(|one| one.source().to_owned()),
             batch_invariant: loaded.backend.is_batch_invariant(),
             plan: MemoryPlan::new(plan),
@@ -100,7 +98,7 @@ mod tests {
                 "architecture": "scripted", "vocab": 512, "context": 300,
                 "maxInputTokens": 299, "maxTotalTokens": 300, "maxBatchPrefillTokens": 300,
                 "maxBatchTotalTokens": 512, "maxBatchSize": 4, "batchInvariant": true,
-                "chatTemplate": false, "chatTemplateText": null,
+                "chatTemplateText": null,
                 "plan": {
                     "weightsBytes": 0, "kvBytes": 2048, "kvBytesPerToken": 4,
                     "arenaBytes": 131_072, "availableBytes": 1 << 30,

@@ -119,6 +119,8 @@ pub enum Event<'a> {
         request: u32,
         /// 1 for the first generated token.
         index: u32,
+        /// Whether it ends its generation: [`Event::Done`] follows, in the same step.
+        last: bool,
         /// The token.
         token: TokenInfo<'a>,
         /// The most likely tokens at its place, best first; empty unless asked for.

@@ -89,11 +89,12 @@ impl HeldTokens {
         self.found
     }
 
-    /// Lets the tokens go whose text is certain; all of them when the generation has `ended`.
+    /// Lets the tokens go whose text is certain; all of them when the generation has `ended`. Tells
+    /// each with its index and whether it is the last.
     pub(crate) fn release(
         &mut self,
         ended: bool,
-        mut tell: impl FnMut(u32, TokenInfo<'_>, &[Sampled]),
+        mut tell: impl FnMut(u32, bool, TokenInfo<'_>, &[Sampled]),
     ) {
         let open = if ended || self.include_stop { 0 } else { self.search.open_bytes() };
         let certain = self.text.len() - open;
@@ -105,7 +106,8 @@ impl HeldTokens {
             let TokenHead { index, sampled: Sampled { id, logprob }, special } = next.head;
             let text = &self.text[bytes..end];
             let token = TokenInfo { id, logprob, special, text };
-            tell(index, token, &self.tops[tops..tops + next.tops]);
+            let last = ended && self.waiting.len() == 1;
+            tell(index, last, token, &self.tops[tops..tops + next.tops]);
             (bytes, tops) = (end, tops + next.tops);
             self.waiting.pop_front();
         }
@@ -154,7 +156,9 @@ mod tests {
             let head = TokenHead { index, sampled, special: false };
             let found = held.push(head, piece, &[sampled], false);
             let ended = found || index as usize == pieces.len();
-            held.release(ended, |index, token, tops| {
+            held.release(ended, |number, last, token, tops| {
+                assert_eq!(last, ended && number == index);
+                let index = number;
                 assert_eq!((index as usize, token.id), (left.len() + 1, index));
                 assert_eq!(tops, [Sampled { id: index, logprob: -1.0 }]);
                 left.push(token.text.to_owned());

@@ -185,11 +185,11 @@ impl Output {
     fn tell_token(&mut self, sequence: &mut Sequence, head: TokenHead) {
         let Self { sink, tokenizer, scratch, text, list } = self;
         let request = sequence.ticket.id();
-        let mut tell = |index, token: TokenInfo<'_>, tops: &[Sampled]| {
+        let mut tell = |index, last, token: TokenInfo<'_>, tops: &[Sampled]| {
             for top in tops {
                 list.push(tokenizer, top.id, top.logprob);
             }
-            list.drain(|top| sink.emit(Event::Token { request, index, token, top }));
+            list.drain(|top| sink.emit(Event::Token { request, index, last, token, top }));
         };
         let generation = &mut sequence.generation;
         let Sampled { id, logprob } = head.sampled;
@@ -202,7 +202,7 @@ impl Output {
         } else {
             sequence.finish = generation.stop.accept(is_eos, text, false);
             let token = TokenInfo { id, logprob, special: head.special, text };
-            tell(head.index, token, scratch.top());
+            tell(head.index, sequence.finish.is_some(), token, scratch.top());
         }
     }
 

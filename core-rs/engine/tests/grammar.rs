@@ -324,3 +324,36 @@ fn a_grammar_that_fails_while_it_runs_ends_its_own_request_only() {
     );
     assert_eq!(bench.core.pages()[0], 0);
 }
+
+#[test]
+fn behind_each_mark_stands_what_its_schema_says_alone_and_together() {
+    // The scripted text comes to this mark by itself.
+    let grammar = json!({
+        "lark": "start: (until0 @schema0 \";\")* TEXT?",
+        "schemas": [{"enum": [12, {"a": "b"}]}],
+        "marks": ["]"],
+    });
+    let requests: Vec<Request> = (0..8)
+        .map(|seed| {
+            let mut request = request(GrammarKind::Composed, &grammar.to_string(), seed);
+            request.parameters.max_new_tokens = Some(60);
+            request.parameters.ignore_eos = true;
+            request
+        })
+        .collect();
+    let together = run(&requests);
+    let mut calls = 0;
+    for (request, story) in requests.iter().zip(&together) {
+        for behind in story.text.split(']').skip(1).filter(|behind| behind.contains(';')) {
+            let (call, _) = behind.split_once(';').unwrap();
+            let value: Value = serde_json::from_str(call).unwrap();
+            assert!(value == json!(12) || value == json!({"a": "b"}), "{call}");
+            calls += 1;
+        }
+        let mut alone = bench(0);
+        alone.submit(1, request);
+        alone.run(10_000);
+        assert_eq!(&alone.story(1), story);
+    }
+    assert!(calls > 0);
+}

@@ -83,3 +83,38 @@ fn greedy_texts_are_valid_and_the_same_alone_and_together() {
         assert_eq!(&run(std::slice::from_ref(request), 0)[0], story);
     }
 }
+
+/// Text that is free, and text that is a call of a strict tool, beside each other.
+#[test]
+fn strict_calls_are_the_same_alone_and_together_and_text_is_that_without_a_grammar() {
+    let samples: Value = serde_json::from_str(include_str!("data/tool_grammars.json")).unwrap();
+    let generic = samples.as_array().unwrap().iter().rfind(|one| one["format"] == "generic");
+    let mut grammar = generic.unwrap()["grammar"].clone();
+    // The bias below must not find a bracket inside of the call.
+    grammar["schemas"] = json!([{"type": "array", "minItems": 1, "maxItems": 1, "items": {
+        "type": "object", "properties": {"name": {"const": "get_weather"}, "arguments": {
+            "type": "object", "properties": {"city": {"enum": ["Berlin", "Paris"]}},
+            "required": ["city"], "additionalProperties": false,
+        }}, "required": ["name", "arguments"], "additionalProperties": false,
+    }}]);
+    let text = grammar.to_string();
+    let strict = |bracket: Option<f32>| {
+        let mut strict = request("What is the weather in Paris?", None);
+        let kind = GrammarKind::Composed;
+        strict.parameters.grammar = Some(Grammar { kind, text: text.clone() });
+        let id = model().tokenizer.encode("[", false).unwrap()[0];
+        strict.parameters.logit_bias.extend(bracket.map(|bias| (id, bias)));
+        strict
+    };
+    let free = request("What is the weather in Paris?", None);
+    let requests = [strict(Some(100.0)), strict(None), free];
+    let together = run(&requests, 3);
+    assert_eq!(together[0].end, Some(End::Done(FinishReason::EosToken, None)));
+    let calls: Value = serde_json::from_str(&together[0].text).unwrap();
+    assert_eq!(calls[0]["name"], "get_weather");
+    assert!(["Berlin", "Paris"].map(Value::from).contains(&calls[0]["arguments"]["city"]));
+    assert_eq!(together[1].text, together[2].text);
+    for (request, story) in requests.iter().zip(&together) {
+        assert_eq!(&run(std::slice::from_ref(request), 0)[0], story);
+    }
+}

@@ -41,7 +41,7 @@ function chosenName(choice: Readonly<Record<string, unknown>>): string {
 }
 
 function readTool(definition: NonNullable<ChatRequest["tools"]>[number]): Tool {
-  const { name, parameters } = definition.function;
+  const { name, parameters, strict } = definition.function;
   if (!/^[\w.-]{1,64}$/.test(name)) {
     throw ValidationError.ofParam(
       "tools",
@@ -51,5 +51,5 @@ function readTool(definition: NonNullable<ChatRequest["tools"]>[number]): Tool {
   }
   const schema = parameters ?? { type: "object", properties: {} };
   const whole = { ...definition, type: "function" };
-  return { name, parameters: schema, definition: whole };
+  return { name, parameters: schema, strict: strict === true, definition: whole };
 }

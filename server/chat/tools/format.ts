@@ -8,8 +8,20 @@ export interface Tool {
   readonly name: string;
   /** JSON schema of the arguments. */
   readonly parameters: JsonObject;
+  /** Whether calls must keep to the schema where calls are free. */
+  readonly strict: boolean;
   /** As the client sent it, for the template. */
   readonly definition: JsonObject;
+}
+
+/** A turn that may have calls, as a grammar composed of marks and schemas. */
+export interface TurnGrammar {
+  /** Lark rules of which `turn` is the turn. */
+  readonly lark: string;
+  /** JSON schemas: `@schema0` and on. */
+  readonly schemas: readonly JsonObject[];
+  /** `mark0`, `until0` and on. */
+  readonly marks: readonly string[];
 }
 
 /** How one family of models calls tools. */
@@ -21,4 +33,9 @@ export interface ToolFormat {
   readonly markers: readonly string[];
   /** A reader of one turn; `tools` are the names that may be called. */
   reader(tools: ReadonlySet<string>): DeltaReader;
+  /**
+   * All turns that the model may write when its calls keep to the schemas of `tools`; with one call
+   * at most unless `many`. Throws a `ValidationError` for a schema that the format cannot hold.
+   */
+  grammar(tools: readonly Tool[], many: boolean): TurnGrammar;
 }

@@ -5,8 +5,10 @@
 
 import type { Grammar } from "../../../ffi/types.ts";
 import { isObject, type JsonObject } from "../messages.ts";
+import { callListSchema } from "./call_schema.ts";
 import { JsonCallReader } from "./json_calls.ts";
 import type { Tool, ToolFormat } from "./format.ts";
+import { FREE_RULES } from "./strict.ts";
 
 /** The array, or one object of it, is the whole turn. */
 export const generic: ToolFormat = {
@@ -15,6 +17,11 @@ export const generic: ToolFormat = {
   markers: [],
   reader: (tools) =>
     new JsonCallReader({ open: null, close: null, bare: true, named: false }, tools),
+  grammar: (tools, many) => ({
+    lark: `turn: FREE | GAP? @schema0\n${FREE_RULES}`,
+    schemas: [callListSchema(tools, many)],
+    marks: [],
+  }),
 };
 
 /** The conversation with a first message that tells of the tools. */
@@ -54,37 +61,7 @@ function shownCall(call: unknown): readonly JsonObject[] {
 
 /** The grammar of a turn that calls at least one of `tools`, and no more than one unless `many`. */
 export function callGrammar(tools: readonly Tool[], many: boolean): Grammar {
-  const definitions = tools.map(({ parameters }, index) =>
-    [`tool${index}`, moveReferences(parameters, `#/$defs/tool${index}`)] as const
-  );
-  const items = tools.map(({ name }, index) => ({
-    type: "object",
-    properties: { name: { const: name }, arguments: { $ref: `#/$defs/tool${index}` } },
-    required: ["name", "arguments"],
-    additionalProperties: false,
-  }));
-  return {
-    type: "json_schema",
-    value: {
-      type: "array",
-      items: items.length === 1 ? items[0] : { anyOf: items },
-      minItems: 1,
-      ...(many ? {} : { maxItems: 1 }),
-      $defs: Object.fromEntries(definitions),
-    },
-  };
-}
-
-/** A schema that becomes a part of another: what it refers to in itself has moved along. */
-function moveReferences(value: unknown, root: string): unknown {
-  if (Array.isArray(value)) return value.map((item) => moveReferences(item, root));
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => {
-      const isLocal = key === "$ref" && typeof inner === "string" && /^#(\/|$)/.test(inner);
-      return [key, isLocal ? root + inner.slice(1) : moveReferences(inner, root)];
-    }),
-  );
+  return { type: "json_schema", value: callListSchema(tools, many) };
 }
 
 /** Bodies are read with exact integers under the key `seed`. */

@@ -1,9 +1,8 @@
 /** The machine under all formats that write calls as JSON. */
 
 import { overlap } from "../overlap.ts";
-import { type ChatDelta, DeltaList, type DeltaReader, type ToolCall } from "../delta.ts";
-import { isObject } from "../messages.ts";
-import { BalancedJson, exactObject } from "./json_text.ts";
+import { type ChatDelta, DeltaList, type DeltaReader } from "../delta.ts";
+import { CallObject, NamedCall, type OpenCall } from "./call_object.ts";
 
 /** How a format writes its calls. */
 export interface JsonCallFormat {
@@ -23,17 +22,22 @@ const SEPARATORS = /^[\s,;[\]]*/;
 /** Longest name of a call before its arguments, with what stands between, UTF-16 units. */
 const MAX_HEAD = 256;
 
+/** What may stand before arguments: `name`, `name[ARGS]` or `name[CALL_ID]id[ARGS]`. */
+const HEAD = /^([\w.-]+)(?:\[CALL_ID\]\w*)?(?:\[ARGS\])?\s*$/;
+
 /**
  * Reads calls out of a turn. Text that turns out to be no call is content, and white space before
- * and after calls is nothing.
+ * and after calls is nothing. A call that has begun stays one: where its JSON breaks off, it ends,
+ * and what follows is read on.
  */
 export class JsonCallReader implements DeltaReader {
   #state: "start" | "text" | "calls" | "head" | "value";
   /** Text whose meaning is open. */
   #held = "";
-  /** Name before the arguments, in `head` and `value`; null for an object with its name. */
-  #head: string | null = null;
-  #json = new BalancedJson();
+  /** What stands before the arguments, in `head`. */
+  #head = "";
+  /** In `value`. */
+  #call: OpenCall | null = null;
   #isMarked = false;
   /** The mark, until a call follows it. */
   #opening = "";
@@ -68,7 +72,7 @@ export class JsonCallReader implements DeltaReader {
       case "head":
         return this.#readHead(unit);
       case "value":
-        return this.#value(unit);
+        return this.#call === null ? undefined : this.#value(this.#call, unit);
     }
   }
 
@@ -103,7 +107,7 @@ export class JsonCallReader implements DeltaReader {
     const rest = text.replace(SEPARATORS, "");
     this.#held = text;
     if (rest === "") return;
-    if (rest === "{") return this.#begin(null);
+    if (rest === "{") return this.#object(text.slice(0, -1));
     const { open, close, named } = this.format;
     if (close !== null && endsSeparated(text, close)) {
       this.#held = "";
@@ -122,13 +126,13 @@ export class JsonCallReader implements DeltaReader {
   }
 
   #readHead(unit: string): void {
-    const head = this.#head ?? "";
-    if (unit === "{") {
-      this.#held = unit;
-      return this.#begin(head);
+    const name = unit === "{" ? HEAD.exec(this.#head)?.[1] : undefined;
+    if (name !== undefined) {
+      this.#head = "";
+      return this.#begin(new NamedCall(name, this.#out));
     }
-    this.#head = head + unit;
-    if (unit === "\n" || head.length >= MAX_HEAD) this.#giveUp();
+    this.#head += unit;
+    if (unit === "{" || unit === "\n" || this.#head.length > MAX_HEAD) this.#giveUp();
   }
 
   #mark(): void {
@@ -138,32 +142,37 @@ export class JsonCallReader implements DeltaReader {
     this.#state = "calls";
   }
 
-  /** The opening brace was held. */
-  #begin(head: string | null): void {
-    this.#head = head;
-    this.#json = new BalancedJson();
-    this.#json.push("{");
-    this.#state = "value";
+  /** Its opening brace stands behind `separators`. */
+  #object(separators: string): void {
+    this.#held = separators;
+    this.#begin(new CallObject(this.tools, this.#isMarked, this.#out));
   }
 
-  #value(unit: string): void {
-    this.#held += unit;
-    if (!this.#json.push(unit)) return;
-    const json = this.#held.slice(this.#held.indexOf("{"));
-    const call = this.#head === null ? callOf(json) : headedCall(this.#head, json);
-    if (call === null || !(this.#isMarked || this.tools.has(call.name))) return this.#giveUp();
-    this.#out.call(call);
+  #begin(call: OpenCall): void {
+    this.#call = call;
+    this.#state = "value";
+    this.#value(call, "{");
+  }
+
+  #value(call: OpenCall, unit: string): void {
+    const progress = call.push(unit);
+    if (!call.hasBegun) {
+      this.#held += unit;
+      if (progress !== "open") this.#giveUp();
+      return;
+    }
     this.#held = "";
     this.#opening = "";
-    this.#head = null;
     this.#afterCall = true;
+    if (progress === "open") return;
     this.#state = "calls";
+    if (progress === "broken") this.#read(unit);
   }
 
   /** What looked like a call is none: it is content, and so is what follows. */
   #giveUp(): void {
-    const text = this.#opening + (this.#head ?? "") + this.#held;
-    this.#head = null;
+    const text = this.#opening + this.#head + this.#held;
+    this.#head = "";
     this.#leave(text);
   }
 
@@ -195,22 +204,4 @@ function mayBecome(text: string, mark: string | null): boolean {
   if (mark === null) return false;
   const length = overlap(text, mark);
   return length > 0 && text.slice(0, -length).replace(SEPARATORS, "") === "";
-}
-
-/** `{"name", "arguments"}`, or `parameters` as Llama's name of them, or OpenAI's `function`. */
-export function callOf(json: string): ToolCall | null {
-  const value = exactObject(json);
-  const call = isObject(value?.function) ? value.function : value;
-  const name = call?.name;
-  if (typeof name !== "string" || name === "") return null;
-  const given = call?.arguments ?? call?.parameters ?? {};
-  if (typeof given === "string") return exactObject(given) ? { name, arguments: given } : null;
-  return isObject(given) ? { name, arguments: JSON.stringify(given) } : null;
-}
-
-/** `name`, `name[ARGS]` or `name[CALL_ID]id[ARGS]`, then the arguments alone. */
-function headedCall(head: string, json: string): ToolCall | null {
-  const match = /^([\w.-]+)(?:\[CALL_ID\]\w*)?(?:\[ARGS\])?\s*$/.exec(head);
-  const given = exactObject(json);
-  return match?.[1] && given ? { name: match[1], arguments: JSON.stringify(given) } : null;
 }

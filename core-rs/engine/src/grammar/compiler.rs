@@ -14,8 +14,8 @@ use llguidance::{
 use serde_json::{Value, json};
 use tgi_model::Tokenizer;
 
-use super::formats::narrow_formats;
 use super::{Grammar, GrammarKind, GrammarState, fault::explain, vocabulary::token_environment};
+use super::{composed::Composed, formats::narrow_formats};
 use crate::prepare::Invalid;
 
 /// Longest schema, bytes of JSON.
@@ -96,12 +96,31 @@ impl Compiler {
     fn build(&self, grammar: &Grammar) -> Result<Matcher, String> {
         let factory = self.factory.get_or_init(|| factory(&self.tokenizer)).as_ref();
         let factory = factory.ok_or("the model has no end-of-sequence token")?;
-        let source = source(grammar)?;
+        let source = self.source(grammar)?;
         let parser = factory.create_parser(source);
         let mut matcher = Matcher::new(parser);
         // Told now and not at the first token: what no text can match.
         matcher.compute_mask_or_eos().map_err(|error| explain(&error.to_string()))?;
         Ok(matcher)
+    }
+
+    fn source(&self, grammar: &Grammar) -> Result<TopLevelGrammar, String> {
+        let told = |error: serde_json::Error| error.to_string();
+        match grammar.kind {
+            GrammarKind::Regex => {
+                // `\d` and `\w` are ASCII, as in the patterns of schemas.
+                let expression = regex_to_lark(unanchored(&grammar.text), "dw");
+                Ok(TopLevelGrammar::from_lark(format!("start: /{expression}/")))
+            }
+            GrammarKind::Lark => Ok(TopLevelGrammar::from_lark(grammar.text.clone())),
+            GrammarKind::JsonSchema | GrammarKind::JsonObject => {
+                Ok(schema_grammar(serde_json::from_str(&grammar.text).map_err(told)?))
+            }
+            GrammarKind::Composed => {
+                let composed: Composed = serde_json::from_str(&grammar.text).map_err(told)?;
+                composed.compile(&self.tokenizer, schema_grammar)
+            }
+        }
     }
 }
 
@@ -118,7 +137,9 @@ fn factory(tokenizer: &Arc<Tokenizer>) -> Option<ParserFactory> {
 
 fn check_size(grammar: &Grammar) -> Result<(), String> {
     let (name, limit) = match grammar.kind {
-        GrammarKind::JsonSchema | GrammarKind::JsonObject => ("schema", LONGEST_SCHEMA),
+        GrammarKind::JsonSchema | GrammarKind::JsonObject | GrammarKind::Composed => {
+            ("schema", LONGEST_SCHEMA)
+        }
         GrammarKind::Regex => ("regular expression", LONGEST_TEXT),
         GrammarKind::Lark => ("Lark grammar", LONGEST_TEXT),
     };
@@ -147,24 +168,12 @@ fn bracket_depth(text: &str) -> usize {
     deepest
 }
 
-fn source(grammar: &Grammar) -> Result<TopLevelGrammar, String> {
-    match grammar.kind {
-        GrammarKind::Regex => {
-            // `\d` and `\w` are ASCII, as in the patterns of schemas.
-            let expression = regex_to_lark(unanchored(&grammar.text), "dw");
-            Ok(TopLevelGrammar::from_lark(format!("start: /{expression}/")))
-        }
-        GrammarKind::Lark => Ok(TopLevelGrammar::from_lark(grammar.text.clone())),
-        GrammarKind::JsonSchema | GrammarKind::JsonObject => {
-            let mut schema: Value =
-                serde_json::from_str(&grammar.text).map_err(|error| error.to_string())?;
-            narrow_formats(&mut schema);
-            if let Value::Object(keys) = &mut schema {
-                keys.insert("x-guidance".into(), schema_options());
-            }
-            Ok(TopLevelGrammar::from_json_schema(schema))
-        }
+fn schema_grammar(mut schema: Value) -> TopLevelGrammar {
+    narrow_formats(&mut schema);
+    if let Value::Object(keys) = &mut schema {
+        keys.insert("x-guidance".into(), schema_options());
     }
+    TopLevelGrammar::from_json_schema(schema)
 }
 
 /// At most one space between the parts of a JSON text, as TGI; `oneOf` as `anyOf`.

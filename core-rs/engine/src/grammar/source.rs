@@ -14,6 +14,8 @@ pub enum GrammarKind {
     Regex,
     /// A context-free grammar in Lark's syntax; it begins at `start`.
     Lark,
+    /// `{"lark", "schemas", "marks"}`: such a grammar over JSON schemas and marks.
+    Composed,
 }
 
 /// A grammar as a request carries it: `{"type": …, "value": …}`.
@@ -21,7 +23,7 @@ pub enum GrammarKind {
 pub struct Grammar {
     /// How to read the text.
     pub kind: GrammarKind,
-    /// The expression or the grammar; for a schema its JSON, not parsed yet.
+    /// The expression or the grammar; of a schema and of what is composed the JSON, not parsed yet.
     pub text: String,
 }
 

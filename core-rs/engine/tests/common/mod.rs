@@ -46,6 +46,7 @@ pub struct Story {
     pub accepted: bool,
     pub prompt: Vec<Token>,
     pub tokens: Vec<(Token, Vec<Token>)>,
+    pub has_last: bool,
     pub text: String,
     pub end: Option<End>,
 }
@@ -107,8 +108,9 @@ impl EventSink for Recorder {
                 assert!(story.tokens.is_empty() && (1..=256).contains(&tokens.len()));
                 story.prompt.extend(tokens.iter().map(Token::from));
             }
-            Event::Token { index, token, top, .. } => {
-                assert!(story.text.is_empty());
+            Event::Token { index, last, token, top, .. } => {
+                assert!(story.text.is_empty() && !story.has_last, "the last token comes last");
+                story.has_last = last;
                 assert_eq!(index as usize, story.tokens.len() + 1);
                 story.tokens.push(((&token).into(), top.iter().map(Token::from).collect()));
             }
@@ -117,6 +119,7 @@ impl EventSink for Recorder {
                 story.text.push_str(text);
             }
             Event::Done { finish_reason, seed, .. } => {
+                assert!(story.has_last, "the end comes with the last token");
                 story.end = Some(End::Done(finish_reason, seed));
             }
             Event::Rendered { prompt, .. } => {

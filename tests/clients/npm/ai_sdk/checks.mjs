@@ -63,8 +63,11 @@ export default function declare({ check, packages, raised, oneDropped, ...given 
       toolChoice: { type: "tool", toolName: "find_city" },
     };
     const whole = (await generateText(asked)).toolCalls.map(({ input }) => input);
-    const streamed = (await streamText(asked).toolCalls).map(({ input }) => input);
+    const result = streamText(asked);
+    const parts = await Array.fromAsync(result.fullStream);
+    const streamed = (await result.toolCalls).map(({ input }) => input);
     assert.ok(whole.length > 0);
+    assert.ok(parts.filter(({ type }) => type === "tool-input-delta").length > 2);
     assert.deepEqual(streamed, whole);
   });
 

@@ -57,17 +57,23 @@ export default function declare({ check, packages, raised, oneDropped, ...given 
     assert.equal(texts.join(""), message.content);
   });
 
-  check("chatCompletion calls a tool", async () => {
+  check("chatCompletion calls a tool, and chatCompletionStream the same in pieces", async () => {
     const find = { name: "find_city", description: "Finds a city", parameters: citySchema };
-    const { choices: [{ message }] } = await client.chatCompletion({
+    const asked = {
       ...greedy,
       max_tokens: 40,
       tools: [{ type: "function", function: find }],
       tool_choice: { type: "function", function: { name: "find_city" } },
-    });
+    };
+    const { choices: [{ message }] } = await client.chatCompletion(asked);
     const { name, arguments: given } = message.tool_calls[0].function;
     assert.equal(name, "find_city");
     assert.deepEqual(Object.keys(JSON.parse(given)), ["city"]);
+    const chunks = await Array.fromAsync(client.chatCompletionStream(asked));
+    const deltas = chunks.flatMap(({ choices }) => choices[0]?.delta.tool_calls ?? []);
+    assert.equal(deltas[0].function.name, name);
+    assert.ok(deltas.length > 3);
+    assert.equal(deltas.map((call) => call.function.arguments).join(""), given);
   });
 
   check("response_format json_schema holds the answer", async () => {

@@ -45,7 +45,11 @@ export default function declare({ check, packages, raised, oneDropped, ...given 
     const [call] = message.tool_calls;
     assert.equal(call.function.name, "find_city");
     assert.deepEqual(Object.keys(JSON.parse(call.function.arguments)), ["city"]);
-    const streamed = await client.chat.completions.stream(once).finalMessage();
+    const stream = client.chat.completions.stream(once);
+    let pieces = 0;
+    stream.on("tool_calls.function.arguments.delta", () => pieces += 1);
+    const streamed = await stream.finalMessage();
+    assert.ok(pieces > 2, `${pieces} pieces`);
     assert.deepEqual(streamed.tool_calls[0].function.arguments, call.function.arguments);
     const result = { role: "tool", tool_call_id: call.id, content: '{"found": true}' };
     const messages = [...question, message, result];

@@ -91,6 +91,9 @@ def tools():
     message = bound.invoke(QUESTION)
     call = message.tool_calls[0]
     assert call["name"] == "find_city" and list(call["args"]) == ["city"], call
+    pieces = list(bound.stream(QUESTION))
+    streamed = sum(pieces[1:], pieces[0]).tool_calls[0]
+    assert (streamed["name"], streamed["args"]) == (call["name"], call["args"])
     asked = HumanMessage(QUESTION[0]["content"])
     result = ToolMessage('{"found": true}', tool_call_id=call["id"])
     assert isinstance(chat().invoke([asked, message, result]), AIMessage)

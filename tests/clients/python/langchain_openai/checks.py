@@ -63,6 +63,7 @@ def tools():
     (call,) = message.tool_calls
     assert call["name"] == "find_city" and list(call["args"]) == ["city"], call
     pieces = list(bound.stream(QUESTION, parallel_tool_calls=False))
+    assert sum(len(piece.tool_call_chunks) for piece in pieces) > 3
     (streamed,) = sum(pieces[1:], pieces[0]).tool_calls
     assert (streamed["name"], streamed["args"]) == (call["name"], call["args"])
     asked = HumanMessage(QUESTION[0]["content"])

@@ -132,10 +132,35 @@ def streamed_tools():
     asked = {**GREEDY, "max_tokens": 40, "tools": [FIND_CITY], "tool_choice": named}
     (whole,) = model.chat.completions.create(**asked).choices[0].message.tool_calls
     with model.chat.completions.stream(**asked) as stream:
+        pieces = [event.type for event in stream]
+        assert pieces.count("tool_calls.function.arguments.delta") > 2, pieces
         (call,) = stream.get_final_completion().choices[0].message.tool_calls
     assert call.function.name == whole.function.name
     assert call.function.arguments == whole.function.arguments
     assert call.id.startswith("call_")
+
+
+@check
+def cut_off_tool():
+    """a call that is cut off by the length is there in part, streamed as whole"""
+    named = {"type": "function", "function": {"name": "find_city"}}
+    cut = {**GREEDY, "max_tokens": 10, "tools": [FIND_CITY], "tool_choice": named}
+    choice = model.chat.completions.create(**cut).choices[0]
+    (call,) = choice.message.tool_calls
+    assert (choice.finish_reason, choice.message.content) == ("length", None)
+    chunks = list(model.chat.completions.create(**cut, stream=True))
+    deltas = [one for chunk in chunks for one in chunk.choices[0].delta.tool_calls or []]
+    assert deltas[0].function.name == call.function.name
+    assert "".join(one.function.arguments for one in deltas) == call.function.arguments
+    assert chunks[-1].choices[0].finish_reason == "length"
+
+
+@check
+def strict_tool():
+    """a strict tool that may be called leaves text free"""
+    strict = {**FIND_CITY, "function": {**FIND_CITY["function"], "strict": True}}
+    message = model.chat.completions.create(**GREEDY, tools=[strict]).choices[0].message
+    assert "Paris" in message.content, message
 
 
 @check

@@ -1,6 +1,4 @@
-/** Python calls with literal arguments to names and JSON. */
-
-import type { ToolCall } from "../delta.ts";
+/** Arguments of Python calls, literals all, to JSON. */
 
 /** Deepest nesting of a literal. */
 const MAX_DEPTH = 64;
@@ -15,39 +13,29 @@ const WORDS = new Map([
   ["null", "null"],
 ]);
 
-/** Reads `[name(key=value), …]`; null for anything else. */
-export function readCalls(text: string): readonly ToolCall[] | null {
+/** `key=value` as a member of a JSON object; null for anything else. */
+export function readArgument(text: string): string | null {
   try {
-    return new CallParser(text).list();
+    return new ArgumentParser(text).argument();
   } catch (error) {
     if (error instanceof SyntaxError) return null;
     throw error;
   }
 }
 
-/** Recursive descent; throws a SyntaxError where the text is no such list. */
-class CallParser {
+/** Recursive descent; throws a SyntaxError where the text is no argument. */
+class ArgumentParser {
   #at = 0;
 
   constructor(readonly text: string) {}
 
-  list(): ToolCall[] {
-    this.#expect("[");
-    const calls = this.#items("]", () => this.#call());
+  argument(): string {
+    const key = this.#match(/[A-Za-z_]\w*/y);
+    this.#expect("=");
+    const value = this.#value(0);
     this.#blanks();
-    if (this.#at < this.text.length) throw new SyntaxError("text after the list");
-    return calls;
-  }
-
-  #call(): ToolCall {
-    const name = this.#match(/[A-Za-z_][\w.]*/y);
-    this.#expect("(");
-    const parameters = this.#items(")", () => {
-      const key = this.#match(/[A-Za-z_]\w*/y);
-      this.#expect("=");
-      return `${JSON.stringify(key)}:${this.#value(0)}`;
-    });
-    return { name, arguments: `{${parameters.join(",")}}` };
+    if (this.#at < this.text.length) throw new SyntaxError("text after the value");
+    return `${JSON.stringify(key)}:${value}`;
   }
 
   /** A literal as JSON text. */
@@ -108,7 +96,17 @@ class CallParser {
       this.#at += digits;
       return String.fromCodePoint(point);
     }
-    const plain = { n: "\n", t: "\t", r: "\r", "\\": "\\", "'": "'", '"': '"', "\n": "" }[kind];
+    const plain = {
+      n: "\n",
+      t: "\t",
+      r: "\r",
+      b: "\b",
+      f: "\f",
+      "\\": "\\",
+      "'": "'",
+      '"': '"',
+      "\n": "",
+    }[kind];
     return plain ?? `\\${kind}`;
   }
 
