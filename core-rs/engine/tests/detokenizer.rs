@@ -76,9 +76,10 @@ fn any_tokens_add_up_to_the_whole() {
         let bytes = byte_tokens(&tokenizer);
         assert_eq!(bytes.is_empty(), name.contains("unigram/"), "{name}");
         let any = (0..tokenizer.vocab() as u32 + 9).boxed();
-        let id = match bytes.is_empty() {
-            true => any,
-            false => prop_oneof![any, prop::sample::select(bytes)].boxed(),
+        let id = if bytes.is_empty() {
+            any
+        } else {
+            prop_oneof![any, prop::sample::select(bytes)].boxed()
         };
         let test = |ids: Vec<u32>| {
             let found = add_up(ids.iter().map(|&id| tokenizer.piece(id)));
