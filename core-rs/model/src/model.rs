@@ -7,11 +7,11 @@ use std::path::Path;
 
 use candle_core::Device;
 use candle_core::quantized::{QStorage, QTensor};
-use memmap2::Mmap;
 
 use crate::chat_template::ChatTemplate;
 use crate::error::{Defect, ModelError};
-use crate::gguf::{self, FilePart, Header, mapped, split};
+use crate::gguf::mapped::ModelFile;
+use crate::gguf::{self, FilePart, Header, split};
 use crate::source::Source;
 use crate::spec::{ModelSpec, Role};
 use crate::storage::{StorageType, dequantize_iq4_nl};
@@ -30,7 +30,7 @@ pub struct Model {
     /// Messages to a prompt, when the file has a template.
     pub chat_template: Option<ChatTemplate>,
     tensors: HashMap<Key, Source>,
-    files: Vec<Mmap>,
+    files: Vec<ModelFile>,
     format: Option<WeightFormat>,
 }
 
@@ -73,16 +73,16 @@ impl Model {
 
     /// Like [`Model::open`], for a GGUF file that has other content around the model.
     pub fn open_part(path: &Path, part: FilePart) -> Result<Self, ModelError> {
-        Self::alone(&path.display().to_string(), mapped::map(path, Some(part)))
+        Self::alone(&path.display().to_string(), ModelFile::map(path, Some(part)))
     }
 
     /// Like [`Model::open`], for the bytes of a GGUF file; `name` stands for it in errors.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
-        Self::alone(name, mapped::copy(bytes))
+        Self::alone(name, ModelFile::copy(bytes))
     }
 
     /// A model in one file.
-    fn alone(name: &str, bytes: io::Result<Mmap>) -> Result<Self, ModelError> {
+    fn alone(name: &str, bytes: io::Result<ModelFile>) -> Result<Self, ModelError> {
         let bytes =
             bytes.map_err(|source| ModelError::Unreadable { file: name.to_owned(), source })?;
         let read = || {
@@ -94,7 +94,7 @@ impl Model {
         Self::read(header, vec![bytes]).map_err(|defect| defect.of(name))
     }
 
-    fn read(mut header: Header, files: Vec<Mmap>) -> Result<Self, Defect> {
+    fn read(mut header: Header, files: Vec<ModelFile>) -> Result<Self, Defect> {
         let spec = architectures::spec(&header, &files)?;
         let tensors = tensors::assign(&spec, &header.tensors)?;
         let tokenizer = tokenizer::from_metadata(&mut header.metadata)?;
@@ -134,6 +134,7 @@ impl Model {
             .tensors
             .get(&(role, layer))
             .ok_or_else(|| ModelError::NoTensor { role: tensors::name(role, layer) })?;
+        self.files.iter().try_for_each(ModelFile::check_whole)?;
         let view = TensorView {
             name: source.name(),
             dtype: source.dtype(),

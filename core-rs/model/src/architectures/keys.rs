@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::quantized::GgmlDType;
-use memmap2::Mmap;
 
 use crate::error::Defect;
+use crate::gguf::mapped::ModelFile;
 use crate::gguf::metadata::Metadata;
 use crate::source::{Content, Tensor};
 use crate::spec::{Experts, ModelSpec};
@@ -76,7 +76,7 @@ pub(super) struct Keys<'a> {
     pub architecture: &'a str,
     metadata: &'a Metadata,
     tensors: &'a BTreeMap<String, Tensor>,
-    files: &'a [Mmap],
+    files: &'a [ModelFile],
 }
 
 impl<'a> Keys<'a> {
@@ -85,7 +85,7 @@ impl<'a> Keys<'a> {
         architecture: &'a str,
         metadata: &'a Metadata,
         tensors: &'a BTreeMap<String, Tensor>,
-        files: &'a [Mmap],
+        files: &'a [ModelFile],
     ) -> Self {
         Self { architecture, metadata, tensors, files }
     }

@@ -29,12 +29,12 @@ mod starcoder2;
 
 use std::collections::HashMap;
 
-use memmap2::Mmap;
 use serde_json::{Map, Value};
 
 use crate::checkpoint::Tensors;
 use crate::error::Defect;
 use crate::gguf::Header;
+use crate::gguf::mapped::ModelFile;
 use crate::source::Source;
 use crate::spec::{
     Activation, Attention, Block, Embedding, Experts, Mlp, ModelSpec, Norm, NormKind, Norms,
@@ -117,7 +117,7 @@ const fn model_type(
 }
 
 /// Reads and checks the specification of a model in these files.
-pub(crate) fn spec(header: &Header, files: &[Mmap]) -> Result<ModelSpec, Defect> {
+pub(crate) fn spec(header: &Header, files: &[ModelFile]) -> Result<ModelSpec, Defect> {
     let Header { metadata, tensors } = header;
     let architecture = metadata
         .string("general.architecture")?

@@ -3,10 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
-
+use super::mapped::ModelFile;
 use super::metadata::Metadata;
-use super::{Header, mapped, read};
+use super::{Header, read};
 use crate::error::{Defect, ModelError};
 use crate::source::Content;
 
@@ -21,7 +20,7 @@ const MAX_FILES: u64 = 99_999;
 
 /// Maps a file, and where it is one of several the others beside it; whichever of them `path` is.
 /// The header has the tensors of all.
-pub(crate) fn open(path: &Path) -> Result<(Header, Vec<Mmap>), ModelError> {
+pub(crate) fn open(path: &Path) -> Result<(Header, Vec<ModelFile>), ModelError> {
     let (header, bytes) = open_one(path)?;
     let Some((number, count)) = place(&header.metadata).map_err(|defect| of(defect, path))? else {
         return Ok((header, vec![bytes]));
@@ -56,8 +55,8 @@ pub(crate) fn check_alone(metadata: &Metadata) -> Result<(), Defect> {
     }
 }
 
-fn open_one(path: &Path) -> Result<(Header, Mmap), ModelError> {
-    let bytes = mapped::map(path, None).map_err(|source| {
+fn open_one(path: &Path) -> Result<(Header, ModelFile), ModelError> {
+    let bytes = ModelFile::map(path, None).map_err(|source| {
         let file = path.display().to_string();
         ModelError::Unreadable { file, source }
     })?;
