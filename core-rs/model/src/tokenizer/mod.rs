@@ -2,10 +2,12 @@
 //!
 //! A GGUF file has a vocabulary only (`gguf`): special tokens are cut out of a text first
 //! (`special`); what is left goes through byte-level BPE (`byte_level`) or `SentencePiece` BPE
-//! (`sentencepiece`). A `tokenizer.json` is run by the `tokenizers` crate (`hub`). The way back is
-//! always a table of bytes (`pieces`).
+//! (`sentencepiece`); one of `SentencePiece` unigram is turned into a `tokenizer.json` (`unigram`). A
+//! `tokenizer.json` is run by the `tokenizers` crate (`hub`). The way back is always a table of bytes
+//! (`pieces`).
 
 mod byte_level;
+mod charsmap;
 mod gguf;
 mod hub;
 mod hub_rules;
@@ -16,6 +18,7 @@ mod sentencepiece;
 mod special;
 #[cfg(test)]
 mod tests;
+mod unigram;
 
 use crate::error::{Defect, ModelError};
 use byte_level::ByteLevel;
