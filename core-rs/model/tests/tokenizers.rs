@@ -6,8 +6,10 @@ use std::thread;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use support::gguf::Value;
+use support::tiny;
 use support::vocabularies::{Expected, corpus, fixtures, folder, gguf, json};
-use tgi_model::{HubVocabulary, Tokenizer};
+use tgi_model::{HubVocabulary, Model, Tokenizer};
 use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper};
 
 /// What composes characters before anything else, if the tokenizer does so: all that it changes in
@@ -206,5 +208,45 @@ fn other_models_are_refused_in_one_sentence() {
         let hub = HubVocabulary { json: broken.into(), ..HubVocabulary::default() };
         let error = Tokenizer::from_hub(&hub).err().unwrap().to_string();
         assert!(error.starts_with("Cannot build the tokenizer: "), "{error}");
+    }
+}
+
+/// A table whose trie leads out of it, and one that is shorter than it says.
+const BROKEN_TABLES: [&[u8]; 2] = [&[4, 0, 0, 0, 0, 0x24, 0, 0], &[0xFF; 8]];
+
+#[test]
+fn a_table_that_leads_out_of_itself_is_refused() {
+    let sound = folder(&fixtures().join("trained/sentencepiece"));
+    for table in BROKEN_TABLES {
+        let mut data: serde_json::Value = serde_json::from_slice(&sound.json).unwrap();
+        let broken = base64::encode(table);
+        data["normalizer"]["normalizers"][0]["precompiled_charsmap"] = broken.into();
+        let hub = HubVocabulary { json: data.to_string().into_bytes(), ..sound.clone() };
+        let error = Tokenizer::from_hub(&hub).err().unwrap().to_string();
+        assert!(error.contains("its precompiled_charsmap "), "{error}");
+    }
+}
+
+#[test]
+fn a_unigram_vocabulary_that_contradicts_itself_is_refused() {
+    let refusal = |key: &str, value: Value| {
+        let mut file = tiny::llama();
+        file.set("tokenizer.ggml.model", Value::Text("t5".to_owned()));
+        file.set("tokenizer.ggml.scores", Value::Floats(vec![0.0; tiny::VOCAB]));
+        file.set("tokenizer.ggml.unknown_token_id", Value::U32(2));
+        Model::from_bytes("sound.gguf", &file.bytes()).unwrap();
+        file.set(&format!("tokenizer.ggml.{key}"), value);
+        Model::from_bytes("broken.gguf", &file.bytes()).err().unwrap().to_string()
+    };
+    let error = refusal("scores", Value::Floats(vec![0.0; 3]));
+    assert!(error.contains("16 tokens have 3 scores"), "{error}");
+    let error = refusal("unknown_token_id", Value::U32(16));
+    assert!(error.contains("special token 16 is outside the vocabulary"), "{error}");
+    let error = refusal("eos_token_id", Value::U32(16));
+    assert!(error.contains("special token 16 is outside the vocabulary"), "{error}");
+    for table in BROKEN_TABLES {
+        let head = [&0u32.to_le_bytes()[..], &(table.len() as u64).to_le_bytes()].concat();
+        let error = refusal("precompiled_charsmap", Value::Raw(9, [&head, table].concat()));
+        assert!(error.contains("its precompiled_charsmap "), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::hub::HubVocabulary;
 use super::pieces::SPACE;
-use super::{TokenKind, Tokenizer, gguf};
+use super::{TokenKind, Tokenizer, check_sizes, gguf};
 use crate::error::Defect;
 use crate::gguf::metadata::Metadata;
 
@@ -24,12 +24,13 @@ pub(super) fn from_metadata(metadata: &mut Metadata) -> Result<Tokenizer, Defect
     let tokens = gguf::tokens(metadata)?;
     let scores = gguf::scores(metadata)?;
     let kinds = gguf::kinds(metadata, tokens.len())?;
+    check_sizes(tokens.len(), &kinds, bos.iter().chain(&eos).chain(&unknown))?;
     if scores.len() != tokens.len() {
         let (scores, tokens) = (scores.len(), tokens.len());
         return Err(Defect::malformed(format!("{tokens} tokens have {scores} scores")));
     }
     let count = tokens.len();
-    let around = template(&tokens, [before, after])?;
+    let around = template(&tokens, [before, after]);
     let metaspace = json!({
         "type": "Metaspace",
         "replacement": SPACE,
@@ -87,26 +88,20 @@ fn normalizers(table: &[u8], trims: bool) -> Vec<Value> {
     all
 }
 
-/// The tokens around a prompt.
-fn template(tokens: &[String], [before, after]: [Option<u32>; 2]) -> Result<Value, Defect> {
-    let name = |id: u32| {
-        let missing = || Defect::malformed(format!("token {id} around a prompt is missing"));
-        tokens.get(id as usize).ok_or_else(missing)
-    };
-    let (mut single, mut special) = (Vec::new(), Map::new());
-    for (id, is_before) in [(before, true), (after, false)] {
-        if !is_before {
-            single.push(json!({ "Sequence": { "id": "A", "type_id": 0 } }));
-        }
-        let Some(id) = id else { continue };
-        let name = name(id)?;
-        single.push(json!({ "SpecialToken": { "id": name, "type_id": 0 } }));
-        special.insert(name.clone(), json!({ "id": name, "ids": [id], "tokens": [name] }));
-    }
-    let pair = json!([
-        { "Sequence": { "id": "A", "type_id": 0 } }, { "Sequence": { "id": "B", "type_id": 1 } },
-    ]);
-    Ok(json!({
+/// The tokens around a prompt; both are in the vocabulary.
+fn template(tokens: &[String], [before, after]: [Option<u32>; 2]) -> Value {
+    let name = |id: u32| &tokens[id as usize];
+    let token = |id: u32| json!({ "SpecialToken": { "id": name(id), "type_id": 0 } });
+    let text = json!({ "Sequence": { "id": "A", "type_id": 0 } });
+    let special: Map<String, Value> = before
+        .into_iter()
+        .chain(after)
+        .map(|id| (name(id).clone(), json!({ "id": name(id), "ids": [id], "tokens": [name(id)] })))
+        .collect();
+    let single: Vec<Value> =
+        before.map(token).into_iter().chain([text.clone()]).chain(after.map(token)).collect();
+    let pair = json!([text, { "Sequence": { "id": "B", "type_id": 1 } }]);
+    json!({
         "type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": special,
-    }))
+    })
 }
