@@ -224,8 +224,8 @@ fn lists_of_lists_are_stopped() {
         "{% set ns.l = ns.l | reverse %}",
         "{% set ns.l = ns.l + [] %}",
     ] {
-        let source = format!("{{% for j in range(90) %}}{}{{% endfor %}}", repeated(step));
-        assert_eq!(render(&source).0.unwrap(), "10".repeat(90), "{step}");
+        let source = format!("{{% for j in range(20) %}}{}{{% endfor %}}", repeated(step));
+        assert_eq!(render(&source).0.unwrap(), "10".repeat(20), "{step}");
     }
 }
 
