@@ -18,6 +18,7 @@ import {
   Model,
   ModelList,
   OpenAiError,
+  ToolCallDelta,
   ToolCallJson,
   Usage,
 } from "./schemas/openai_responses.ts";
@@ -325,7 +326,8 @@ function componentSchemas(): Json {
     ModelList,
     OpenAiError,
     SimpleToken,
-    ToolCallJson,
+    ToolCallDelta,
+  ToolCallJson,
     Usage,
     VertexResponse,
     Details,

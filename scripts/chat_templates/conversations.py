@@ -74,3 +74,29 @@ CASES = {
     "null content": case({"role": "user", "content": None}),
     "parts": case({"role": "user", "content": [{"type": "text", "text": "Part."}]}),
 }
+CASES |= {
+    f"{name}, prompt {'left out' if CASES[name]['add_generation_prompt'] else 'added'}": {
+        **CASES[name],
+        "add_generation_prompt": not CASES[name]["add_generation_prompt"],
+    }
+    for name in ("user", "turns", "no prompt", "tools", "tool result", "thoughts", "two users")
+}
+
+#: Conversations whose last message the model shall go on with.
+CONTINUED = {
+    "text": case(HELLO, ANSWER, prompt=False),
+    "space behind": case(SYSTEM, HELLO, {"role": "assistant", "content": "I think "}, prompt=False),
+    "spaces around": case(HELLO, {"role": "assistant", "content": "\n  I think\n\n"}, prompt=False),
+    "said before": case(HELLO, ANSWER, QUESTION, ANSWER, prompt=False),
+    "of the user": case(HELLO, ANSWER, QUESTION, prompt=False),
+    "after tools": case(QUESTION, CALL, RESULT, ANSWER, prompt=False, tools=[WEATHER]),
+    "thoughts": case(HELLO, THOUGHT, prompt=False),
+    "open thoughts": case(HELLO, {"role": "assistant", "content": "<think>\nWell"}, prompt=False),
+    "only thoughts": case(
+        HELLO, {"role": "assistant", "content": "<think>\nWell.\n</think>"}, prompt=False
+    ),
+    "end of turn": case(HELLO, {"role": "assistant", "content": "The tag is <|im_end|>"}, prompt=False),
+    "no text": case(HELLO, {"role": "assistant", "content": ""}, prompt=False),
+    "null": case(HELLO, {"role": "assistant", "content": None}, prompt=False),
+    "prompt too": case(HELLO, ANSWER),
+}

@@ -2,11 +2,14 @@
 
 import json
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers import processors, trainers
+
+import sentencepiece_model
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,11 @@ def _unigram_bytes(corpus: list[str]) -> Tokenizer:
     return tokenizer
 
 
+def _sentencepiece(corpus: list[str]) -> Tokenizer:
+    with tempfile.TemporaryDirectory() as folder:
+        return sentencepiece_model.train(corpus, folder)
+
+
 #: Small tokenizers of the kinds that no package has: how to train them, with their
 #: `tokenizer_config.json`.
 TRAINED = {
@@ -176,4 +184,5 @@ TRAINED = {
         _unigram_bytes(corpus),
         _settings("PreTrainedTokenizerFast"),
     ),
+    "sentencepiece": lambda corpus: (_sentencepiece(corpus), _settings("PreTrainedTokenizerFast")),
 }

@@ -64,27 +64,3 @@ function parsedObject(json: string): JsonObject | null {
     return null;
   }
 }
-
-/** The last message's text when the model shall go on with it; throws where it cannot. */
-export function continuedText(messages: readonly JsonObject[]): string {
-  const last = messages.at(-1);
-  const text = last?.role === "assistant" ? last.content : null;
-  if (typeof text === "string" && text.trim() !== "") return text;
-  throw ValidationError.ofParam(
-    "continue_final_message",
-    "`continue_final_message` needs a last message of the assistant with text",
-  );
-}
-
-/**
- * Cuts a rendered conversation after the text of its last message, so that the model goes on there.
- * Null when the template does not show that text.
- */
-export function cutAfter(prompt: string, text: string): string | null {
-  const shown = text.trim();
-  const at = prompt.lastIndexOf(shown);
-  if (at < 0) return null;
-  const whole = text.trimStart();
-  const length = prompt.startsWith(whole, at) ? whole.length : shown.length;
-  return prompt.slice(0, at + length);
-}

@@ -1,5 +1,5 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
-import { continuedText, cutAfter, plainMessage } from "./messages.ts";
+import { plainMessage } from "./messages.ts";
 
 Deno.test("newer and older roles get the names that templates know", () => {
   const roles = ["developer", "function", "user", "ipython"].map((role) =>
@@ -31,19 +31,4 @@ Deno.test("a message that cannot be read is told by its place", () => {
     () => plainMessage({ role: "user", content: [{ type: "image_url" }] }, 0),
     /`image_url` cannot be read/,
   );
-});
-
-Deno.test("a conversation is cut after the last text, white space as the template shows it", () => {
-  equal(cutAfter("<u>a<a>say a</a>", "say a"), "<u>a<a>say a");
-  equal(cutAfter("<a>say </a>", "say "), "<a>say ");
-  equal(cutAfter("<a>say</a>", " say "), "<a>say");
-  equal(cutAfter("nothing", "say"), null);
-});
-
-Deno.test("only a turn of the assistant that has text can be gone on with", () => {
-  equal(continuedText([{ role: "assistant", content: "a" }]), "a");
-  for (const last of [{ role: "user", content: "a" }, { role: "assistant", content: " " }]) {
-    throws(() => continuedText([last]), /continue_final_message/);
-  }
-  throws(() => continuedText([]), /continue_final_message/);
 });

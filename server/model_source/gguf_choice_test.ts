@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { StartError } from "../errors.ts";
-import { chooseGguf } from "./gguf_choice.ts";
+import { chooseGguf, piecesOf } from "./gguf_choice.ts";
 
 function file(name: string) {
   return { file: name, quantization: null };
@@ -23,6 +23,7 @@ function refusal(files: readonly string[], wanted?: Parameters<typeof chooseGguf
 Deno.test("the only file is taken, whatever its name", () => {
   assert.deepEqual(chooseGguf("o/m", ["README.md", "weights.gguf"]), {
     file: "weights.gguf",
+    files: ["weights.gguf"],
     reason: "the only .gguf file",
   });
 });
@@ -31,6 +32,7 @@ Deno.test("of several files the preferred quantization is taken, and why is told
   const files = ["m.Q2_K.gguf", "m.Q8_0.gguf", "m-q4_k_m.gguf", "m.Q4_K_S.gguf"];
   assert.deepEqual(chooseGguf("o/m", files), {
     file: "m-q4_k_m.gguf",
+    files: ["m-q4_k_m.gguf"],
     reason: "Q4_K_M, the first choice of Q4_K_M, Q2_K, Q4_K_S, Q8_0; others by --gguf-file or " +
       "NAME:QUANT",
   });
@@ -67,20 +69,42 @@ Deno.test("a quantization is found by its name, in any case, also as a folder", 
   );
 });
 
-Deno.test("a file in pieces is refused, and passed over where another is whole", () => {
-  const pieces = ["m-Q8_0-00001-of-00002.gguf", "m-Q8_0-00002-of-00002.gguf"];
-  const advice = "join them by llama-gguf-split --merge and name the result by --model-id.";
-  assert.equal(
-    refusal(pieces),
-    `Cannot serve m-Q8_0-00001-of-00002.gguf of o/m: it is split into 2 files; ${advice}`,
+const PIECES = [1, 2].map((number) => `m-Q8_0-0000${number}-of-00002.gguf`);
+
+Deno.test("a model in pieces is taken with all of them, whichever is named", () => {
+  const [first = "", second = ""] = PIECES;
+  const choice = { file: first, files: PIECES };
+  const reason = "the only .gguf file, 2 files";
+  assert.deepEqual(chooseGguf("o/m", PIECES.toReversed()), { ...choice, reason });
+  const files = [...PIECES, "m-Q2_K.gguf", "m-Q3_K_M-00001-of-00002.gguf"];
+  for (const wanted of [undefined, quantization("q8_0"), file(first), file(second)]) {
+    const { reason, ...rest } = chooseGguf("o/m", files, wanted);
+    assert.deepEqual(rest, choice);
+    assert.match(reason, /, 2 files$/);
+  }
+  assert.equal(chooseGguf("o/m", files, quantization("Q2_K")).file, "m-Q2_K.gguf");
+});
+
+Deno.test("a model in pieces of which one is missing is refused", () => {
+  const told = "Cannot serve m-Q8_0-00001-of-00002.gguf of o/m: it is split into 2 files, and ";
+  for (const [index, piece] of PIECES.entries()) {
+    const lost = `${told}${PIECES[1 - index]} is not there; fetch all of them.`;
+    assert.equal(refusal([piece]), lost);
+    assert.equal(refusal([piece, "m-Q2_K.gguf"], quantization("Q8_0")), lost);
+  }
+  assert.match(
+    refusal(["m-00007-of-99999.gguf"]),
+    /99999 files, and m-00001-of-99999\.gguf is not there, nor are 99997 others; fetch all/,
   );
-  assert.equal(chooseGguf("o/m", [...pieces, "m-Q2_K.gguf"]).file, "m-Q2_K.gguf");
-  for (const wanted of [quantization("Q8_0"), file(pieces[0] ?? "")]) {
-    assert.equal(
-      refusal([...pieces, "m-Q2_K.gguf"], wanted),
-      "Cannot serve m-Q8_0-00001-of-00002.gguf of o/m: it is split into 2 files; choose one in " +
-        `one piece (m-Q2_K.gguf), or ${advice}`,
-    );
+});
+
+Deno.test("the pieces of a file are named in order, and only of a piece", () => {
+  assert.deepEqual(piecesOf("a/m-00003-of-00002.gguf"), [
+    "a/m-00001-of-00002.gguf",
+    "a/m-00002-of-00002.gguf",
+  ]);
+  for (const name of ["m.gguf", "m-1-of-2.gguf", "m-00001-of-00000.gguf"]) {
+    assert.deepEqual(piecesOf(name), [name]);
   }
 });
 

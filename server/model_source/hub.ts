@@ -82,7 +82,7 @@ async function pathsOf(
   listing: HubListing,
   access: HubAccess,
 ): Promise<readonly string[]> {
-  if (choice.kind === "gguf") return [choice.file];
+  if (choice.kind === "gguf") return choice.files;
   if (choice.weights !== null) return [...choice.side, ...choice.weights];
   const [index] = await describeFiles(listing, [INDEX], access);
   if (index === undefined) throw modelError(`Cannot fetch ${INDEX}: the hub lost it meanwhile.`);

@@ -72,6 +72,26 @@ Deno.test("a fetched file lies in the standard cache and is found there again", 
   assert.equal(await findSnapshot(folder.path, { ...MODEL, revision: "other" }), null);
 });
 
+Deno.test("a .gguf model in pieces comes with all of them, and is found in the cache", async () => {
+  await using folder = await scratchFolder();
+  const pieces = {
+    "Q8_0/m-Q8_0-00001-of-00003.gguf": CONTENT.slice(9),
+    "Q8_0/m-Q8_0-00002-of-00003.gguf": CONTENT,
+    "Q8_0/m-Q8_0-00003-of-00003.gguf": CONTENT.toReversed(),
+  };
+  const files = { ...pieces, "m-Q4_0-00001-of-00002.gguf": CONTENT };
+  await using hub = startFakeHub({ ...REPOSITORY, files });
+  const wanted = { file: null, quantization: "Q8_0" };
+  const fetched = await fetchFromHub({ ...ANY, wanted }, hubAccess(folder.path, hub.endpoint));
+  assert.ok(fetched.path.endsWith("/Q8_0/m-Q8_0-00001-of-00003.gguf"));
+  assert.equal(fetched.reason, "Q8_0, as --model-id asks, 3 files");
+  const snapshot = await findSnapshot(folder.path, MODEL);
+  assert.deepEqual(snapshot?.files.toSorted(), Object.keys(pieces));
+  for (const [name, content] of Object.entries(pieces)) {
+    assert.deepEqual(await Deno.readFile(join(snapshot?.folder ?? "", name)), content);
+  }
+});
+
 Deno.test("a safetensors model comes with its shards, tokenizer and template, and no code", async () => {
   await using folder = await scratchFolder();
   await using hub = startFakeHub({ ...REPOSITORY, files: SHARDED });

@@ -1,8 +1,8 @@
 /** A model that lies on this disk under a name of the operator's: a file, or a folder. */
 
-import { join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { filesBelow } from "./files_below.ts";
-import { inPieces, isPiece } from "./gguf_choice.ts";
+import { chooseGguf, piecesOf } from "./gguf_choice.ts";
 import { chooseModel } from "./model_choice.ts";
 import { modelError, reasonOf } from "./model_error.ts";
 import type { Wanted } from "./model_id.ts";
@@ -37,8 +37,15 @@ export async function localModel(
     throw modelError(`Cannot open the model ${name}: ${reason}; check ${flag}.`, error);
   });
   if (info.isDirectory) return await folderModel(name, path, wanted, flag);
-  if (isPiece(path)) throw inPieces(name, path.slice(path.lastIndexOf("/") + 1), []);
-  return { path, reason: `named by ${flag}` };
+  return { path: await wholeFile(path), reason: `named by ${flag}` };
+}
+
+/** The file, or the first of its pieces; they lie beside it. */
+async function wholeFile(path: string): Promise<string> {
+  if (piecesOf(path).length === 1) return path;
+  const [folder, file] = [dirname(path), basename(path)];
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  return join(folder, chooseGguf(folder, names, { file, quantization: null }).file);
 }
 
 async function folderModel(

@@ -144,14 +144,16 @@ Deno.test("--weights-cache-override holds the model, whatever it is called", asy
   });
 });
 
-Deno.test("a .gguf file that is one of several pieces is refused", async () => {
+Deno.test("of a .gguf model in pieces the first is opened, whichever is named", async () => {
   await using folder = await scratchFolder();
-  const path = join(folder.path, "m-00001-of-00003.gguf");
-  await Deno.writeTextFile(path, "");
-  assert.match(
-    await refusal(path),
-    /^Cannot serve m-00001-of-00003\.gguf of .* split into 3 files/,
-  );
+  const pieces = [1, 2, 3].map((number) => `m-0000${number}-of-00003.gguf`);
+  const [first = "", , last = ""] = pieces.map((name) => join(folder.path, name));
+  await write(folder.path, { [pieces[0] ?? ""]: null, [pieces[2] ?? ""]: null });
+  assert.match(await refusal(last), /split into 3 files, and m-00002-of-00003\.gguf is not there/);
+  await write(folder.path, { [pieces[1] ?? ""]: null });
+  for (const modelId of [last, first, folder.path]) {
+    assert.equal((await resolve(folder.path, NO_HUB, { modelId })).path, first);
+  }
 });
 
 Deno.test("a part of a model that another tool fetched is completed, and refused offline", async () => {

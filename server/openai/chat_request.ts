@@ -2,7 +2,8 @@
 
 import type { GenerateJob, Grammar } from "../../ffi/types.ts";
 import { adapterOf } from "../adapter_choice.ts";
-import { continuedText, cutAfter, type JsonObject, plainMessage } from "../chat/messages.ts";
+import { cutAtMark, markLast } from "../chat/continued.ts";
+import { type JsonObject, plainMessage } from "../chat/messages.ts";
 import { opensReasoning, reasoningTags } from "../chat/reasoning.ts";
 import type { ChatRenderer } from "../chat/renderer.ts";
 import { responseGrammar } from "../chat/response_format.ts";
@@ -12,7 +13,7 @@ import { callGrammar, describeTools, generic, showCalls } from "../chat/tools/ge
 import { pickFormat } from "../chat/tools/pick.ts";
 import { strictGrammar, type TurnReasoning } from "../chat/tools/strict.ts";
 import type { AppContext } from "../context.ts";
-import { TemplateError, ToolError, ValidationError } from "../errors.ts";
+import { ToolError, ValidationError } from "../errors.ts";
 import type { ChatRequest } from "../schemas/chat.ts";
 import { NO_GRAMMARS } from "../schemas/validate.ts";
 import { checkCount } from "./completion_request.ts";
@@ -137,19 +138,15 @@ export async function renderChat(
   const read = body.messages.map(plainMessage);
   const plain = /\btool_calls\b/.test(renderer.template ?? "") ? read : showCalls(read);
   const isTold = format === generic && tools.length > 0;
-  const continued = body.continue_final_message === true ? continuedText(plain) : null;
+  const continued = body.continue_final_message === true ? markLast(plain) : null;
+  const messages = continued?.messages ?? plain;
   const prompt = await renderer.render({
-    messages: isTold ? describeTools(plain, tools) : plain,
+    messages: isTold ? describeTools(messages, tools) : messages,
     tools: isTold || tools.length === 0 ? null : tools.map(({ definition }) => definition),
     addGenerationPrompt: generationPrompt(body),
     variables: templateVariables(body.chat_template_kwargs ?? {}),
   });
-  if (continued === null) return prompt;
-  const cut = cutAfter(prompt, continued);
-  if (cut === null) {
-    throw new TemplateError("it does not show the last message: cannot go on with it");
-  }
-  return cut;
+  return continued === null ? prompt : cutAtMark(prompt, continued);
 }
 
 function generationPrompt(body: ChatRequest): boolean {

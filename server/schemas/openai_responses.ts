@@ -70,7 +70,7 @@ export const ToolCallJson = z.object({
 }).meta({ id: "ToolCall" });
 
 /** A call in a chunk: id, type and name come first, then its arguments in pieces. */
-const ToolCallDelta = z.object({
+export const ToolCallDelta = z.object({
   index: count,
   id: z.string().optional(),
   type: z.literal("function").optional(),

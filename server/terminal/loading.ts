@@ -4,6 +4,7 @@
  */
 
 import { join } from "node:path";
+import { piecesOf } from "../model_source/gguf_choice.ts";
 import { followTransfer, type ProgressOutput } from "../model_source/progress.ts";
 
 /** A model that loads faster than this needs no bar, ms. */
@@ -39,7 +40,9 @@ export function showLoading(path: string | null, output: ProgressOutput): Dispos
 function sizeOf(path: string): number {
   try {
     const info = Deno.statSync(path);
-    if (!info.isDirectory) return info.size;
+    if (!info.isDirectory) {
+      return piecesOf(path).reduce((sum, piece) => sum + Deno.statSync(piece).size, 0);
+    }
     return [...Deno.readDirSync(path)].filter(({ name }) => name.endsWith(".safetensors"))
       .reduce((sum, { name }) => sum + Deno.statSync(join(path, name)).size, 0);
   } catch {

@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 
 use candle_core::Device;
 use candle_core::quantized::{QStorage, QTensor};
-use memmap2::Mmap;
 
 use crate::chat_template::ChatTemplate;
 use crate::error::{Defect, ModelError};
-use crate::gguf::{self, FilePart, mapped};
+use crate::gguf::mapped::ModelFile;
+use crate::gguf::{self, FilePart, Header, split};
 use crate::source::Source;
 use crate::spec::{ModelSpec, Role};
 use crate::storage::{StorageType, dequantize_iq4_nl};
@@ -29,7 +30,7 @@ pub struct Model {
     /// Messages to a prompt, when the file has a template.
     pub chat_template: Option<ChatTemplate>,
     tensors: HashMap<Key, Source>,
-    files: Vec<Mmap>,
+    files: Vec<ModelFile>,
     format: Option<WeightFormat>,
 }
 
@@ -59,36 +60,42 @@ pub struct TensorView<'a> {
 }
 
 impl Model {
-    /// Maps and checks a GGUF file, or a folder of Hugging Face's transformers. Whatever it holds,
-    /// the answer is a model or an error of one sentence.
+    /// Maps and checks a GGUF file, with those beside it that it is in pieces with, or a folder of
+    /// Hugging Face's transformers. Whatever it holds, the answer is a model or an error of one
+    /// sentence.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        if path.is_dir() { Self::open_folder(path) } else { Self::map(path, None) }
+        if path.is_dir() {
+            return Self::open_folder(path);
+        }
+        let (header, files) = split::open(path)?;
+        Self::read(header, files).map_err(|defect| defect.of(&path.display().to_string()))
     }
 
     /// Like [`Model::open`], for a GGUF file that has other content around the model.
     pub fn open_part(path: &Path, part: FilePart) -> Result<Self, ModelError> {
-        Self::map(path, Some(part))
-    }
-
-    fn map(path: &Path, part: Option<FilePart>) -> Result<Self, ModelError> {
-        let file = path.display().to_string();
-        match mapped::map(path, part) {
-            Ok(bytes) => Self::read(bytes).map_err(|defect| defect.of(&file)),
-            Err(source) => Err(ModelError::Unreadable { file, source }),
-        }
+        Self::alone(&path.display().to_string(), ModelFile::map(path, Some(part)))
     }
 
     /// Like [`Model::open`], for the bytes of a GGUF file; `name` stands for it in errors.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
-        match mapped::copy(bytes) {
-            Ok(bytes) => Self::read(bytes).map_err(|defect| defect.of(name)),
-            Err(source) => Err(ModelError::Unreadable { file: name.to_owned(), source }),
-        }
+        Self::alone(name, ModelFile::copy(bytes))
     }
 
-    fn read(bytes: Mmap) -> Result<Self, Defect> {
-        let mut header = gguf::read(&bytes)?;
-        let spec = architectures::spec(&header, &bytes)?;
+    /// A model in one file.
+    fn alone(name: &str, bytes: io::Result<ModelFile>) -> Result<Self, ModelError> {
+        let bytes =
+            bytes.map_err(|source| ModelError::Unreadable { file: name.to_owned(), source })?;
+        let read = || {
+            let header = gguf::read(&bytes)?;
+            split::check_alone(&header.metadata)?;
+            Ok(header)
+        };
+        let header = read().map_err(|defect: Defect| defect.of(name))?;
+        Self::read(header, vec![bytes]).map_err(|defect| defect.of(name))
+    }
+
+    fn read(mut header: Header, files: Vec<ModelFile>) -> Result<Self, Defect> {
+        let spec = architectures::spec(&header, &files)?;
         let tensors = tensors::assign(&spec, &header.tensors)?;
         let tokenizer = tokenizer::from_metadata(&mut header.metadata)?;
         if tokenizer.vocab() != spec.vocab {
@@ -102,7 +109,7 @@ impl Model {
             .metadata
             .string("tokenizer.chat_template")?
             .map(|source| ChatTemplate::new(source, &tokenizer));
-        Ok(Self { spec, tokenizer, chat_template, tensors, files: vec![bytes], format: None })
+        Ok(Self { spec, tokenizer, chat_template, tensors, files, format: None })
     }
 
     fn open_folder(folder: &Path) -> Result<Self, ModelError> {
@@ -127,6 +134,7 @@ impl Model {
             .tensors
             .get(&(role, layer))
             .ok_or_else(|| ModelError::NoTensor { role: tensors::name(role, layer) })?;
+        self.files.iter().try_for_each(ModelFile::check_whole)?;
         let view = TensorView {
             name: source.name(),
             dtype: source.dtype(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use candle_core::quantized::GgmlDType;
 
 use crate::error::Defect;
+use crate::gguf::mapped::ModelFile;
 use crate::gguf::metadata::Metadata;
 use crate::source::{Content, Tensor};
 use crate::spec::{Experts, ModelSpec};
@@ -75,8 +76,7 @@ pub(super) struct Keys<'a> {
     pub architecture: &'a str,
     metadata: &'a Metadata,
     tensors: &'a BTreeMap<String, Tensor>,
-    /// The whole file.
-    bytes: &'a [u8],
+    files: &'a [ModelFile],
 }
 
 impl<'a> Keys<'a> {
@@ -85,9 +85,9 @@ impl<'a> Keys<'a> {
         architecture: &'a str,
         metadata: &'a Metadata,
         tensors: &'a BTreeMap<String, Tensor>,
-        bytes: &'a [u8],
+        files: &'a [ModelFile],
     ) -> Self {
-        Self { architecture, metadata, tensors, bytes }
+        Self { architecture, metadata, tensors, files }
     }
 
     /// What every decoder has.
@@ -256,8 +256,8 @@ impl<'a> Keys<'a> {
                 tensor.dtype, tensor.shape
             )));
         }
-        let Content::Stored { range, .. } = &tensor.content else { return Ok(None) };
-        let bytes = self.bytes[range.clone()].as_chunks::<4>().0;
+        let Content::Stored { file, range } = &tensor.content else { return Ok(None) };
+        let bytes = self.files[*file][range.clone()].as_chunks::<4>().0;
         let numbers: Arc<[f32]> = bytes.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
         match numbers.iter().find(|number| !number.is_finite() || **number <= 0.0) {
             Some(number) => Err(Defect::malformed(format!(

@@ -34,6 +34,7 @@ use serde_json::{Map, Value};
 use crate::checkpoint::Tensors;
 use crate::error::Defect;
 use crate::gguf::Header;
+use crate::gguf::mapped::ModelFile;
 use crate::source::Source;
 use crate::spec::{
     Activation, Attention, Block, Embedding, Experts, Mlp, ModelSpec, Norm, NormKind, Norms,
@@ -115,8 +116,8 @@ const fn model_type(
     ModelType { name, architecture, spec, names }
 }
 
-/// Reads and checks a file's specification.
-pub(crate) fn spec(header: &Header, bytes: &[u8]) -> Result<ModelSpec, Defect> {
+/// Reads and checks the specification of a model in these files.
+pub(crate) fn spec(header: &Header, files: &[ModelFile]) -> Result<ModelSpec, Defect> {
     let Header { metadata, tensors } = header;
     let architecture = metadata
         .string("general.architecture")?
@@ -128,7 +129,7 @@ pub(crate) fn spec(header: &Header, bytes: &[u8]) -> Result<ModelSpec, Defect> {
             "its architecture is {architecture:?}, this version serves {known}"
         ))
     })?;
-    checked(table(&Keys::new(architecture, metadata, tensors, bytes))?)
+    checked(table(&Keys::new(architecture, metadata, tensors, files))?)
 }
 
 /// Reads and checks a checkpoint's specification, and finds its tensors.

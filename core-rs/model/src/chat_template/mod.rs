@@ -1,34 +1,40 @@
 //! Messages to a prompt, by the Jinja template in a model file.
 //!
 //! A template is data from an untrusted file: it runs in minijinja, which has no way to files or
-//! the network, with limits on its steps, its recursion and its output. What it sees is what
-//! Hugging Face's `apply_chat_template` shows: `messages`, `tools`, `bos_token`, `eos_token`,
+//! the network, with limits on its size (`source`), its steps, its recursion, and on what it makes
+//! and writes (`limits`, by `checked` and `builtins`). What it sees is what Hugging Face's `apply_chat_template` shows: `messages`, `tools`, `bos_token`, `eos_token`,
 //! `add_generation_prompt`, `raise_exception`, `strftime_now` and Python's string methods.
 
+mod builtins;
 mod calendar;
+mod checked;
 mod generation;
-mod output;
+mod limits;
 mod python;
 mod python_json;
 mod python_repr;
+mod source;
 #[cfg(test)]
 mod tests;
 
-use minijinja::{Environment, ErrorKind, Value, context};
+use minijinja::machinery::{Vm, WhitespaceConfig, get_compiled_template, make_string_output};
+use minijinja::{AutoEscape, Environment, ErrorKind, Value, context};
 
 use crate::error::ModelError;
 use crate::tokenizer::Tokenizer;
-use generation::without_marks;
-use output::Output;
 
 /// Steps of the template's program; a long conversation with tools takes some 10,000.
 const MAX_STEPS: u64 = 2_000_000;
 /// Nested calls of macros and blocks.
 const MAX_RECURSION: usize = 64;
-/// Longest prompt, bytes.
-const MAX_OUTPUT: usize = 16 << 20;
 /// Name of the only template.
 const NAME: &str = "chat_template";
+/// What a template's includes are looked for as: there is none of this name, the template itself
+/// not among them.
+const NOWHERE: &str = "";
+/// As Hugging Face sets Jinja up.
+const WHITESPACE: WhitespaceConfig =
+    WhitespaceConfig { keep_trailing_newline: false, lstrip_blocks: true, trim_blocks: true };
 
 /// A model's chat template, compiled.
 pub struct ChatTemplate {
@@ -45,7 +51,7 @@ impl ChatTemplate {
         let text = |id| String::from_utf8_lossy(tokenizer.piece(id)).into_owned();
         Self {
             source: source.to_owned(),
-            environment: compile(source).map_err(|error| one_line(&error)),
+            environment: compile(source),
             bos: tokenizer.bos().map(text).unwrap_or_default(),
             eos: tokenizer.eos().first().copied().map(text).unwrap_or_default(),
         }
@@ -87,33 +93,44 @@ impl ChatTemplate {
             add_generation_prompt,
             ..Value::from_serialize(variables)
         };
-        let mut output = Output::new(MAX_OUTPUT);
-        environment
-            .get_template(NAME)
-            .and_then(|template| template.render_captured_to(context, &mut output).map(drop))
-            .map_err(|error| ModelError::Template(explain(&error)))?;
-        String::from_utf8(output.into_bytes())
-            .map_err(|error| ModelError::Template(error.to_string()))
+        run(environment, context).map_err(|error| ModelError::Template(explain(&error)))
     }
 }
 
-fn compile(source: &str) -> Result<Environment<'static>, minijinja::Error> {
+fn compile(source: &str) -> Result<Environment<'static>, String> {
     let mut environment = Environment::new();
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
+    environment.set_trim_blocks(WHITESPACE.trim_blocks);
+    environment.set_lstrip_blocks(WHITESPACE.lstrip_blocks);
     environment.set_fuel(Some(MAX_STEPS));
     environment.set_recursion_limit(MAX_RECURSION);
+    environment.set_debug(false);
+    environment.set_path_join_callback(|_, _| NOWHERE.into());
     environment.set_formatter(python_repr::write_value);
+    builtins::install(&mut environment);
+    checked::install(&mut environment);
     python::install(&mut environment);
-    environment.add_template_owned(NAME, without_marks(source))?;
+    let source = source::prepared(source, WHITESPACE)?;
+    environment.add_template_owned(NAME, source).map_err(|error| one_line(&error))?;
     Ok(environment)
 }
 
+/// Runs the template with its checks.
+fn run(environment: &Environment<'_>, context: Value) -> Result<String, minijinja::Error> {
+    let template = environment.get_template(NAME)?;
+    let compiled = get_compiled_template(&template);
+    let instructions = checked::with_checks(&compiled.instructions);
+    let blocks = checked::blocks_with_checks(&compiled.blocks);
+    let mut text = String::new();
+    let mut output = make_string_output(&mut text);
+    Vm::new(environment).eval(&instructions, context, &blocks, &mut output, AutoEscape::None)?;
+    Ok(text)
+}
+
 fn explain(error: &minijinja::Error) -> String {
-    match error.kind() {
-        ErrorKind::OutOfFuel => format!("it takes more than {MAX_STEPS} steps"),
-        ErrorKind::WriteFailure => format!("it writes more than {MAX_OUTPUT} bytes"),
-        _ => one_line(error),
+    match (limits::exceeded(error), error.kind()) {
+        (Some(limit), _) => limit.to_string(),
+        (None, ErrorKind::OutOfFuel) => format!("it takes more than {MAX_STEPS} steps"),
+        (None, _) => one_line(error),
     }
 }
 

@@ -4,20 +4,26 @@ use std::error::Error as _;
 use std::fmt;
 
 use super::calendar::strftime_now;
+use super::checked::call;
+use super::limits::{Limits, text_of};
 use super::python_json::Style;
 use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, Value};
+use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 /// Widest indent that `tojson` takes, spaces.
 const MAX_INDENT: usize = 16;
 
-/// Adds Python's string methods, `raise_exception`, `strftime_now`, Python's `tojson`, and Python's
-/// notion of what can be iterated: `none` cannot.
+/// Bytes of what a byte of a date's format stands for, at most: half of `%A`.
+const LONGEST_DATE: usize = 8;
+
+/// Adds `raise_exception`, `strftime_now`, and Python's notion of what can be iterated: `none`
+/// cannot.
 pub(super) fn install(environment: &mut Environment) {
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.add_function("raise_exception", raise_exception);
-    environment.add_function("strftime_now", |format: &str| strftime_now(format));
-    environment.add_filter("tojson", to_json);
+    environment.add_function("strftime_now", |state: &State, format: &str| {
+        let most = format.len().saturating_mul(LONGEST_DATE);
+        call(state, most, || Ok(strftime_now(format).into()))
+    });
     environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
 }
 
@@ -33,8 +39,9 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-fn raise_exception(message: String) -> Result<Value, Error> {
-    Err(Error::new(ErrorKind::InvalidOperation, message).with_source(Refusal))
+fn raise_exception(state: &State, message: &Value) -> Result<Value, Error> {
+    Limits::of(state).fits(text_of(std::slice::from_ref(message)))?;
+    Err(Error::new(ErrorKind::InvalidOperation, message.to_string()).with_source(Refusal))
 }
 
 /// Whether the template refused by `raise_exception`.
@@ -45,7 +52,7 @@ pub(super) fn is_refusal(error: &Error) -> bool {
 /// `json.dumps(value, ensure_ascii=…, indent=…, separators=…, sort_keys=…)`, as Hugging Face defines
 /// the filter.
 #[expect(clippy::needless_pass_by_value, reason = "minijinja hands keyword arguments over")]
-fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
+pub(super) fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let style = Style {
         indent: options.get("indent")?,
         separators: options.get::<Option<Value>>("separators")?.map(separators).transpose()?,

@@ -8,7 +8,7 @@ use super::adapter_settings::Settings;
 use super::header::{self, Stored};
 use crate::architectures;
 use crate::error::{Defect, ModelError};
-use crate::gguf::mapped;
+use crate::gguf::mapped::ModelFile;
 use crate::model::TensorView;
 use crate::source::Content;
 use crate::spec::{ModelSpec, Position, Role, RopeLayout};
@@ -47,7 +47,7 @@ impl Adapter {
         let settings = Settings::read(folder)?;
         let path = folder.join(WEIGHTS);
         let file = path.display().to_string();
-        let bytes = mapped::map(&path, None)
+        let bytes = ModelFile::map(&path, None)
             .map_err(|source| ModelError::Unreadable { file: file.clone(), source })?;
         let read = || Reader { spec, settings: &settings, bytes: &bytes }.read();
         Ok(Self { updates: read().map_err(|defect: Defect| defect.of(&file))? })

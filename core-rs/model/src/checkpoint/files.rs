@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use memmap2::Mmap;
 use serde::Deserialize;
 
 use super::header::{self, Stored};
 use super::json;
 use crate::error::{Defect, ModelError};
-use crate::gguf::mapped;
+use crate::gguf::mapped::ModelFile;
 
 /// Which tensor lies in which file, when there are several.
 const INDEX: &str = "model.safetensors.index.json";
@@ -27,7 +26,9 @@ struct Index {
 }
 
 /// Maps all files and reads their headers.
-pub(super) fn open(folder: &Path) -> Result<(Vec<Mmap>, BTreeMap<String, Stored>), ModelError> {
+pub(super) fn open(
+    folder: &Path,
+) -> Result<(Vec<ModelFile>, BTreeMap<String, Stored>), ModelError> {
     let index = index(folder)?;
     let names: Vec<String> = match &index {
         Some(index) => {
@@ -40,7 +41,7 @@ pub(super) fn open(folder: &Path) -> Result<(Vec<Mmap>, BTreeMap<String, Stored>
     for (number, name) in names.iter().enumerate() {
         let path = folder.join(name);
         let file = path.display().to_string();
-        let bytes = mapped::map(&path, None)
+        let bytes = ModelFile::map(&path, None)
             .map_err(|source| ModelError::Unreadable { file: file.clone(), source })?;
         let found = header::tensors(number, &bytes).map_err(|defect| defect.of(&file))?;
         if let Some(twice) = found.keys().find(|name| tensors.contains_key(*name)) {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use memmap2::Mmap;
 use serde_json::{Map, Value};
 
 use super::header::Stored;
 use super::packed::{Packed, Packer};
 use crate::error::Defect;
+use crate::gguf::mapped::ModelFile;
 use crate::source::{Content, Tensor};
 
 /// What belongs to a packed `weight`, by the ends of the names.
@@ -20,14 +20,14 @@ pub(crate) struct Tensors {
     /// How weights of 4 bits are packed.
     packer: Option<Packer>,
     /// The files, mapped.
-    pub files: Vec<Mmap>,
+    pub files: Vec<ModelFile>,
 }
 
 impl Tensors {
     /// Tensors as the files have them; `quantization` says how they are packed.
     pub fn new(
         stored: BTreeMap<String, Stored>,
-        files: Vec<Mmap>,
+        files: Vec<ModelFile>,
         quantization: Option<&Map<String, Value>>,
     ) -> Result<Self, Defect> {
         Ok(Self { stored, packer: quantization.map(packer).transpose()?, files })

@@ -81,6 +81,15 @@ impl Metadata {
         })
     }
 
+    /// Moves an array of bytes out.
+    pub fn take_bytes(&mut self, key: &str) -> Result<Option<Vec<u8>>, Defect> {
+        self.take_array(key, "an array of bytes", |value| match value {
+            Value::U8(byte) => Some(byte),
+            Value::I8(byte) => Some(byte as u8),
+            _ => None,
+        })
+    }
+
     /// Moves an array of 32-bit integers out.
     pub fn take_integers(&mut self, key: &str) -> Result<Option<Vec<i64>>, Defect> {
         self.take_array(key, "an array of int32", |value| match value {

@@ -11,6 +11,7 @@ mod layout;
 pub(crate) mod mapped;
 pub(crate) mod metadata;
 mod part;
+pub(crate) mod split;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

@@ -1,6 +1,6 @@
 //! A vocabulary from a GGUF file's metadata (`tokenizer.ggml.*`).
 
-use super::{BpeVocabulary, PreTokenizer, ScoredVocabulary, TokenKind, Tokenizer};
+use super::{BpeVocabulary, PreTokenizer, ScoredVocabulary, TokenKind, Tokenizer, unigram};
 use crate::error::Defect;
 use crate::gguf::metadata::Metadata;
 
@@ -9,8 +9,9 @@ pub(crate) fn from_metadata(metadata: &mut Metadata) -> Result<Tokenizer, Defect
     match metadata.string("tokenizer.ggml.model")? {
         Some("gpt2") => byte_level(metadata),
         Some("llama") => sentence_piece(metadata),
+        Some("t5") => unigram::from_metadata(metadata),
         Some(other) => Err(Defect::unsupported(format!(
-            "its tokenizer is {other:?}, this version knows gpt2, llama"
+            "its tokenizer is {other:?}, this version knows gpt2, llama, t5"
         ))),
         None => Err(missing("tokenizer.ggml.model")),
     }
@@ -41,9 +42,7 @@ fn sentence_piece(metadata: &mut Metadata) -> Result<Tokenizer, Defect> {
     let add_bos = metadata.bool("tokenizer.ggml.add_bos_token")?.unwrap_or(true);
     let add_space_prefix = metadata.bool("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
     let tokens = tokens(metadata)?;
-    let scores = metadata
-        .take_floats("tokenizer.ggml.scores")?
-        .ok_or_else(|| missing("tokenizer.ggml.scores"))?;
+    let scores = scores(metadata)?;
     let kinds = kinds(metadata, tokens.len())?;
     Tokenizer::sentence_piece(ScoredVocabulary {
         tokens,
@@ -57,12 +56,18 @@ fn sentence_piece(metadata: &mut Metadata) -> Result<Tokenizer, Defect> {
     })
 }
 
-fn tokens(metadata: &mut Metadata) -> Result<Vec<String>, Defect> {
+/// The tokens, by id.
+pub(super) fn tokens(metadata: &mut Metadata) -> Result<Vec<String>, Defect> {
     metadata.take_strings("tokenizer.ggml.tokens")?.ok_or_else(|| missing("tokenizer.ggml.tokens"))
 }
 
+/// The score of each token.
+pub(super) fn scores(metadata: &mut Metadata) -> Result<Vec<f32>, Defect> {
+    metadata.take_floats("tokenizer.ggml.scores")?.ok_or_else(|| missing("tokenizer.ggml.scores"))
+}
+
 /// Kinds by GGUF's numbers; without any, all tokens are normal.
-fn kinds(metadata: &mut Metadata, tokens: usize) -> Result<Vec<TokenKind>, Defect> {
+pub(super) fn kinds(metadata: &mut Metadata, tokens: usize) -> Result<Vec<TokenKind>, Defect> {
     let key = "tokenizer.ggml.token_type";
     let Some(numbers) = metadata.take_integers(key)? else {
         return Ok(vec![TokenKind::Normal; tokens]);
@@ -80,7 +85,7 @@ fn kinds(metadata: &mut Metadata, tokens: usize) -> Result<Vec<TokenKind>, Defec
 }
 
 /// The tokens that end a generation: end of sequence, and end of turn where a chat model has one.
-fn eos(metadata: &Metadata) -> Result<Vec<u32>, Defect> {
+pub(super) fn eos(metadata: &Metadata) -> Result<Vec<u32>, Defect> {
     let mut ids: Vec<u32> = Vec::new();
     for role in ["eos", "eot"] {
         ids.extend(token(metadata, role)?.filter(|id| !ids.contains(id)));
@@ -88,7 +93,8 @@ fn eos(metadata: &Metadata) -> Result<Vec<u32>, Defect> {
     Ok(ids)
 }
 
-fn token(metadata: &Metadata, role: &str) -> Result<Option<u32>, Defect> {
+/// The id of the token of a role.
+pub(super) fn token(metadata: &Metadata, role: &str) -> Result<Option<u32>, Defect> {
     let key = format!("tokenizer.ggml.{role}_token_id");
     let Some(id) = metadata.integer(&key)? else { return Ok(None) };
     let id = u32::try_from(id)

@@ -10,7 +10,7 @@ use tokenizers::{
 
 use super::hub_rules::{Ends, Spelling, spelling, without_prefix};
 use super::pieces::byte_token;
-use super::{TokenKind, hub_rules};
+use super::{TokenKind, charsmap, hub_rules};
 use crate::error::{Defect, ModelError};
 
 /// A folder's tokenizer, as its files give it.
@@ -58,6 +58,7 @@ impl Hub {
             |error: &dyn std::fmt::Display| Defect::damaged(format!("tokenizer.json: {error}"));
         let parts: Parts = serde_json::from_slice(json).map_err(|error| damaged(&error))?;
         let spelling = spelling(&parts.decoder)?;
+        check_tables(&parts.normalizer)?;
         let mut tokenizer =
             tokenizers::Tokenizer::from_bytes(json).map_err(|error| damaged(&error))?;
         check_model(tokenizer.get_model())?;
@@ -164,6 +165,16 @@ impl Hub {
 #[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]
 fn failed(error: tokenizers::Error) -> ModelError {
     ModelError::Encode(error.to_string())
+}
+
+/// Checks every table of a normalizer, before the crate reads it.
+fn check_tables(normalizer: &Value) -> Result<(), Defect> {
+    for part in normalizer["normalizers"].as_array().into_iter().flatten() {
+        check_tables(part)?;
+    }
+    let Some(table) = normalizer["precompiled_charsmap"].as_str() else { return Ok(()) };
+    let damaged = |_| Defect::damaged("its precompiled_charsmap is no base64");
+    charsmap::check(&base64::decode(table).map_err(damaged)?)
 }
 
 fn check_model(model: &ModelWrapper) -> Result<(), Defect> {

@@ -2,10 +2,12 @@
 //!
 //! A GGUF file has a vocabulary only (`gguf`): special tokens are cut out of a text first
 //! (`special`); what is left goes through byte-level BPE (`byte_level`) or `SentencePiece` BPE
-//! (`sentencepiece`). A `tokenizer.json` is run by the `tokenizers` crate (`hub`). The way back is
-//! always a table of bytes (`pieces`).
+//! (`sentencepiece`); one of `SentencePiece` unigram is turned into a `tokenizer.json` (`unigram`). A
+//! `tokenizer.json` is run by the `tokenizers` crate (`hub`). The way back is always a table of bytes
+//! (`pieces`).
 
 mod byte_level;
+mod charsmap;
 mod gguf;
 mod hub;
 mod hub_rules;
@@ -16,6 +18,7 @@ mod sentencepiece;
 mod special;
 #[cfg(test)]
 mod tests;
+mod unigram;
 
 use crate::error::{Defect, ModelError};
 use byte_level::ByteLevel;
@@ -23,7 +26,7 @@ pub(crate) use gguf::from_metadata;
 use hub::Hub;
 pub use hub::HubVocabulary;
 use hub_rules::Spelling;
-use pieces::Pieces;
+use pieces::{Pieces, SPACE};
 pub use pre_tokenizer::PreTokenizer;
 use sentencepiece::SentencePiece;
 use special::{Fragment, SpecialTokens};
@@ -89,6 +92,8 @@ pub(crate) struct ScoredVocabulary {
 pub struct Tokenizer {
     algorithm: Algorithm,
     special: SpecialTokens,
+    /// Of `SentencePiece`, for a text that has U+2581 itself.
+    spelled_out: Option<SpecialTokens>,
     pieces: Pieces,
     kinds: Vec<TokenKind>,
     bos: Option<u32>,
@@ -115,7 +120,7 @@ impl Tokenizer {
         let pieces = Pieces::byte_level(&tokens, &kinds)?;
         let algorithm = ByteLevel::new(tokens, &merges, &kinds, pre)?;
         let algorithm = Algorithm::ByteLevel(Box::new(algorithm));
-        Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos })
+        Ok(Self { algorithm, special, spelled_out: None, pieces, kinds, bos, eos, add_bos })
     }
 
     pub(crate) fn sentence_piece(vocabulary: ScoredVocabulary) -> Result<Self, Defect> {
@@ -126,12 +131,13 @@ impl Tokenizer {
             return Err(Defect::malformed(format!("{tokens} tokens have {scores} scores")));
         }
         let special = SpecialTokens::new(&tokens, &kinds)?;
+        let spelled_out = Some(SpecialTokens::spelled_out(&tokens, &kinds)?);
         let pieces = Pieces::sentence_piece(&tokens, &kinds)?;
         let prefix = vocabulary.add_space_prefix;
         let algorithm = SentencePiece::new(tokens, scores, &kinds, unknown, prefix);
         let algorithm = Algorithm::SentencePiece(Box::new(algorithm));
         let add_bos = vocabulary.add_bos;
-        Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos })
+        Ok(Self { algorithm, special, spelled_out, pieces, kinds, bos, eos, add_bos })
     }
 
     /// Builds the tokenizer of a folder whose embedding has as many rows as there are tokens.
@@ -164,7 +170,7 @@ impl Tokenizer {
             }
         };
         let algorithm = Algorithm::Hub(Box::new(hub));
-        Ok(Self { algorithm, special, pieces, kinds, bos, eos, add_bos: false })
+        Ok(Self { algorithm, special, spelled_out: None, pieces, kinds, bos, eos, add_bos: false })
     }
 
     /// Ids of a text. Special tokens written out in it become those tokens; `add_special` puts the
@@ -179,23 +185,40 @@ impl Tokenizer {
         if add_special && self.add_bos {
             ids.extend(self.bos);
         }
+        let Some(spelled_out) = self.spelled_out.as_ref().filter(|_| text.contains(SPACE)) else {
+            self.encode_fragments(text, &mut ids)?;
+            return Ok(ids);
+        };
+        for fragment in spelled_out.split(text) {
+            match fragment {
+                Fragment::Token(id) => ids.push(id),
+                Fragment::Text(text) => {
+                    self.encode_fragments(&text.replace(SPACE, " "), &mut ids)?;
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    fn encode_fragments(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), ModelError> {
         // True at the start and after a special token, where SentencePiece may add its space.
         let mut fresh = true;
         for fragment in self.special.split(text) {
             match fragment {
                 Fragment::Token(id) => ids.push(id),
-                Fragment::Text(text) => self.encode_plain(text, fresh, &mut ids)?,
+                Fragment::Text(text) => self.encode_plain(text, fresh, ids)?,
             }
             fresh = matches!(fragment, Fragment::Token(_));
         }
-        Ok(ids)
+        Ok(())
     }
 
     /// Ids of a text in the middle of a longer one: nothing is put in front, and the name of a
     /// control token is text like any other.
     pub fn encode_inside(&self, text: &str) -> Result<Vec<u32>, ModelError> {
         let mut ids = Vec::new();
-        for fragment in self.special.split(text) {
+        let spaced = self.spelled_out.as_ref().map(|_| text.replace(SPACE, " "));
+        for fragment in self.special.split(spaced.as_deref().unwrap_or(text)) {
             let text = match fragment {
                 Fragment::Token(id) if !self.is_special(id) => {
                     ids.push(id);

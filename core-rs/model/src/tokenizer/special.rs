@@ -1,10 +1,12 @@
 //! Tokens that are found in a text before anything else.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::TokenKind;
+use super::pieces::SPACE;
 use crate::error::Defect;
 
 /// Part of a text.
@@ -25,16 +27,24 @@ pub(super) struct SpecialTokens {
 impl SpecialTokens {
     /// Collects the tokens of those kinds; of equal ones the first counts.
     pub fn new(tokens: &[String], kinds: &[TokenKind]) -> Result<Self, Defect> {
+        Self::with_names(names(tokens, kinds).collect())
+    }
+
+    /// The same, where a token that is a run of spaces is written as a run of U+2581.
+    pub fn spelled_out(tokens: &[String], kinds: &[TokenKind]) -> Result<Self, Defect> {
+        let space = SPACE.to_string();
+        let spelled = |(name, id): (Cow<str>, u32)| match name.trim_matches(' ') {
+            "" => (Cow::Owned(name.replace(' ', &space)), id),
+            _ => (Cow::Owned(name.into_owned()), id),
+        };
+        Self::with_names(names(tokens, kinds).map(spelled).collect())
+    }
+
+    fn with_names(mut names: Vec<(Cow<str>, u32)>) -> Result<Self, Defect> {
         let mut seen = HashSet::new();
-        let (names, ids): (Vec<&str>, Vec<u32>) = (0..)
-            .zip(tokens.iter().zip(kinds))
-            .filter(|(_, (name, kind))| {
-                matches!(kind, TokenKind::Control | TokenKind::UserDefined)
-                    && !name.is_empty()
-                    && seen.insert(name.as_str())
-            })
-            .map(|(id, (name, _))| (name.as_str(), id))
-            .unzip();
+        names.retain(|(name, _)| seen.insert(name.clone()));
+        let (names, ids): (Vec<Cow<str>>, Vec<u32>) = names.into_iter().unzip();
+        let names = names.iter().map(AsRef::<str>::as_ref);
         let finder = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(names)
@@ -68,6 +78,18 @@ impl SpecialTokens {
     }
 }
 
+/// The names to look for and their ids.
+fn names<'a>(
+    tokens: &'a [String],
+    kinds: &'a [TokenKind],
+) -> impl Iterator<Item = (Cow<'a, str>, u32)> {
+    let all = (0..).zip(tokens.iter().zip(kinds));
+    all.filter(|(_, (name, kind))| {
+        matches!(kind, TokenKind::Control | TokenKind::UserDefined) && !name.is_empty()
+    })
+    .map(|(id, (name, _))| (Cow::Borrowed(name.as_str()), id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +114,16 @@ mod tests {
     fn the_longest_of_two_tokens_wins() {
         let special = finder(&["\n", "\n\n\n", "\n\n"]);
         assert_eq!(split(&special, "\n\n\n\n"), ["Token(1)", "Token(0)"]);
+    }
+
+    #[test]
+    fn a_run_of_spaces_has_two_spellings() {
+        let tokens = ["  ", "   ", " a"].map(str::to_owned);
+        let special = SpecialTokens::spelled_out(&tokens, &[TokenKind::UserDefined; 3]).unwrap();
+        let expected = ["Token(1)", "Text(\"   \")", "Token(2)", "Text(\" ▁\")"];
+        assert_eq!(split(&special, "▁▁▁    a ▁"), expected);
+        let plain = SpecialTokens::new(&tokens, &[TokenKind::UserDefined; 3]).unwrap();
+        assert_eq!(split(&plain, "▁▁"), ["Text(\"▁▁\")"]);
     }
 
     #[test]
