@@ -6,6 +6,7 @@
 
 mod attend;
 mod experts;
+mod gather;
 mod heads;
 mod logits;
 mod lora;
@@ -18,6 +19,7 @@ mod row_norms;
 mod rows;
 mod units;
 
+pub use gather::Gathered;
 pub use heads::{MAX_HEAD, RopeTables};
 pub use plan::{Plan, Rows};
 pub use route::Routes;

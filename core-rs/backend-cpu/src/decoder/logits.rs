@@ -63,7 +63,7 @@ impl Step<'_> {
         let worker = unsafe { self.arena.workers.get(team.worker) };
         let logits = &mut worker.logits[..panels.len() * rows];
         for (panel, out) in panels.clone().zip(logits.chunks_exact_mut(rows)) {
-            for range in token_chunks(rows) {
+            for range in token_chunks(0..rows) {
                 head.product(self.isa, panel, input, range.clone(), &mut out[range]);
             }
             self.finish_logits(panel, out);
