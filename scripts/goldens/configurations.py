@@ -80,6 +80,7 @@ TINY: dict[str, Tiny] = {
         "LlamaConfig",
         "LlamaForCausalLM",
         llama(attention_bias=True, mlp_bias=True, tie_word_embeddings=True),
+        gguf="llama",
     ),
     "llama-3": Tiny(
         "LlamaConfig",
@@ -100,6 +101,7 @@ TINY: dict[str, Tiny] = {
         "LlamaConfig",
         "LlamaForCausalLM",
         llama(rope_scaling={"rope_type": "linear", "factor": 4.0}),
+        gguf="llama",
     ),
     "llama-dynamic": Tiny(
         "LlamaConfig",
@@ -125,10 +127,20 @@ TINY: dict[str, Tiny] = {
     "smollm3": Tiny(
         "SmolLM3Config", "SmolLM3ForCausalLM", decoder(layers=3, no_rope_layers=[1, 0, 1])
     ),
+    # As the models of that kind are, and as GGUF has them.
+    "smollm3-interval": Tiny(
+        "SmolLM3Config",
+        "SmolLM3ForCausalLM",
+        decoder(layers=4, no_rope_layer_interval=4, tie_word_embeddings=True),
+        gguf="smollm3",
+    ),
     "qwen2": Tiny(
         "Qwen2Config",
         "Qwen2ForCausalLM",
         decoder(layers=3, use_sliding_window=True, sliding_window=8, max_window_layers=1),
+    ),
+    "qwen2-plain": Tiny(
+        "Qwen2Config", "Qwen2ForCausalLM", decoder(tie_word_embeddings=True), gguf="qwen2"
     ),
     "qwen3": Tiny(
         "Qwen3Config", "Qwen3ForCausalLM", llama(tie_word_embeddings=True), gguf="qwen3"
@@ -169,6 +181,21 @@ TINY: dict[str, Tiny] = {
             layer_types=["sliding_attention", "full_attention", "sliding_attention"],
         ),
     ),
+    # With the pattern of layers that GGUF takes for granted.
+    "gemma3-pattern": Tiny(
+        "Gemma3TextConfig",
+        "Gemma3ForCausalLM",
+        llama(
+            layers=6,
+            head_dim=8,
+            tie_word_embeddings=True,
+            query_pre_attn_scalar=8,
+            sliding_window=8,
+            rope_theta=1_000_000.0,
+            rope_scaling={"rope_type": "linear", "factor": 8.0},
+        ),
+        gguf="gemma3",
+    ),
     "phi3": Tiny(
         "Phi3Config", "Phi3ForCausalLM", decoder(rms_norm_eps=1e-5, sliding_window=24), gguf="phi3"
     ),
@@ -181,11 +208,13 @@ TINY: dict[str, Tiny] = {
             rope_scaling=LONGROPE,
         ),
         one_by_one=True,
+        gguf="phi3",
     ),
     "phi4-mini": Tiny(
         "Phi3Config",
         "Phi3ForCausalLM",
         decoder(rms_norm_eps=1e-5, partial_rotary_factor=0.75, tie_word_embeddings=True),
+        gguf="phi3",
     ),
     "starcoder2": Tiny(
         "Starcoder2Config",
@@ -248,6 +277,7 @@ TINY: dict[str, Tiny] = {
             "eos_token_id": 287,
             "pad_token_id": None,
         },
+        gguf="bloom",
         extra={"seq_length": 128},
     ),
     "falcon": Tiny(
@@ -296,6 +326,7 @@ TINY: dict[str, Tiny] = {
         "StableLmConfig",
         "StableLmForCausalLM",
         decoder(partial_rotary_factor=0.25, use_parallel_residual=True),
+        gguf="stablelm",
     ),
     "mixtral": Tiny(
         "MixtralConfig",
