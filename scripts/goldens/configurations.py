@@ -29,6 +29,8 @@ class Tiny:
     gguf: str | None = None
     # What the configuration's class rejects or fills in, and real files have.
     extra: dict[str, Any] = field(default_factory=dict)
+    # What transformers writes and real files leave out, of the configuration of the text.
+    left_out: tuple[str, ...] = ()
 
 
 def decoder(layers: int = 2, **values: Any) -> dict[str, Any]:
@@ -196,6 +198,41 @@ TINY: dict[str, Tiny] = {
         ),
         gguf="gemma3",
     ),
+    # The text part counts; what transformers fills in is left out of it as in the hub's files.
+    "gemma3-vision": Tiny(
+        "Gemma3Config",
+        "Gemma3ForConditionalGeneration",
+        {
+            "text_config": llama(
+                num_attention_heads=8,
+                num_key_value_heads=4,
+                head_dim=8,
+                tie_word_embeddings=True,
+                query_pre_attn_scalar=256,
+                sliding_window=8,
+                rms_norm_eps=1e-6,
+                max_position_embeddings=131_072,
+                rope_scaling={"rope_type": "linear", "factor": 8.0},
+            ),
+            "vision_config": {
+                "hidden_size": 8,
+                "intermediate_size": 8,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 1,
+                "image_size": 28,
+                "patch_size": 14,
+            },
+            "mm_tokens_per_image": 4,
+        },
+        left_out=(
+            "num_attention_heads",
+            "num_key_value_heads",
+            "query_pre_attn_scalar",
+            "rms_norm_eps",
+            "max_position_embeddings",
+            "layer_types",
+        ),
+    ),
     "phi3": Tiny(
         "Phi3Config", "Phi3ForCausalLM", decoder(rms_norm_eps=1e-5, sliding_window=24), gguf="phi3"
     ),
@@ -326,6 +363,13 @@ TINY: dict[str, Tiny] = {
         "StableLmConfig",
         "StableLmForCausalLM",
         decoder(partial_rotary_factor=0.25, use_parallel_residual=True),
+        gguf="stablelm",
+    ),
+    # StableLM 2 12B.
+    "stablelm-12b": Tiny(
+        "StableLmConfig",
+        "StableLmForCausalLM",
+        decoder(partial_rotary_factor=0.25, use_parallel_residual=True, qk_layernorm=True),
         gguf="stablelm",
     ),
     "mixtral": Tiny(

@@ -134,12 +134,16 @@ def tensors(arch: str, model: PreTrainedModel) -> dict[str, numpy.ndarray]:
     number = next(key for key, name in MODEL_ARCH_NAMES.items() if name == arch)
     names = get_tensor_name_map(MODEL_ARCH(number), config.num_hidden_layers)
     found: dict[str, numpy.ndarray] = {}
-    experts: dict[str, list[numpy.ndarray]] = {}
+    stacks: dict[str, list[numpy.ndarray]] = {}
     for name, parameter in model.named_parameters():
         values = parameter.detach().numpy()
         if ".experts." in name:
             layer, part = name.split(".")[2], name.split(".")[-2]
-            experts.setdefault(f"blk.{layer}.ffn_{EXPERTS[part]}_exps.weight", []).append(values)
+            stacks.setdefault(f"blk.{layer}.ffn_{EXPERTS[part]}_exps.weight", []).append(values)
+            continue
+        if (part := name.rpartition("_layernorm.norms.")[0]) != "":
+            layer, kind = name.split(".")[2], part[-1]
+            stacks.setdefault(f"blk.{layer}.attn_{kind}_norm.weight", []).append(values)
             continue
         # BLOOM's are listed without the prefix of its task.
         known = (names.get_name(it, try_suffixes=(".weight", ".bias")) for it in spellings(name))
@@ -147,7 +151,7 @@ def tensors(arch: str, model: PreTrainedModel) -> dict[str, numpy.ndarray]:
         if stored is None:
             raise ValueError(f"GGUF has no name for {name}")
         found[stored] = converted(config, name, values)
-    found.update({name: numpy.stack(parts) for name, parts in experts.items()})
+    found.update({name: numpy.stack(parts) for name, parts in stacks.items()})
     scaling = getattr(config, "rope_scaling", None)
     if scaling and scaling.get("rope_type") == "llama3":
         found["rope_freqs.weight"] = llama3_divisors(config)

@@ -56,10 +56,10 @@ pub struct Layer {
     pub key: Linear,
     /// Value projection.
     pub value: Linear,
-    /// Norm of each query head.
-    pub query_norm: Option<NormWeights>,
-    /// Norm of each key head.
-    pub key_norm: Option<NormWeights>,
+    /// Norms of q: none, one for all heads, or one for each.
+    pub query_norm: Vec<NormWeights>,
+    /// Norms of k.
+    pub key_norm: Vec<NormWeights>,
     /// Output projection of attention.
     pub output: Linear,
     /// After attention.
@@ -101,8 +101,6 @@ impl Layer {
         let of_mlps = mlps.iter().flat_map(|mlp| [&mlp.up, &mlp.down].into_iter().chain(&mlp.gate));
         let norms = [
             self.attention_norm.as_ref(),
-            self.query_norm.as_ref(),
-            self.key_norm.as_ref(),
             self.post_attention_norm.as_ref(),
             self.mlp_norm.as_ref(),
             self.post_mlp_norm.as_ref(),
@@ -111,7 +109,9 @@ impl Layer {
             let bias = linear.bias.as_ref().map_or(0, |bias| size_of_val(&bias[..]));
             linear.matrix.bytes() + bias
         });
-        linears.sum::<usize>() + norms.into_iter().flatten().map(norm_bytes).sum::<usize>()
+        let of_heads = self.query_norm.iter().chain(&self.key_norm);
+        let norms = norms.into_iter().flatten().chain(of_heads).map(norm_bytes);
+        linears.sum::<usize>() + norms.sum::<usize>()
     }
 }
 
@@ -221,7 +221,10 @@ impl Loader<'_> {
             Block::Sequential(norms) => ([norms.before(); 2], norms.after()),
             Block::Parallel { mlp_norm } => ([true, mlp_norm], false),
         };
-        let head_norm = |role| attention.qk_norm.map(|_| self.head_norm(role, layer)).transpose();
+        let head_norms = |role| match attention.qk_norm {
+            Some(_) => self.head_norms(role, layer),
+            None => Ok(Vec::new()),
+        };
         let post_norm = |role| after.then(|| self.post_norm(role, layer)).transpose();
         let optional =
             |wanted: bool, role, bias| wanted.then(|| self.norm(role, bias, at)).transpose();
@@ -234,8 +237,8 @@ impl Loader<'_> {
                 attention.qkv_bias.then_some(Role::ValueBias),
                 layer,
             )?,
-            query_norm: head_norm(Role::QueryNorm)?,
-            key_norm: head_norm(Role::KeyNorm)?,
+            query_norm: head_norms(Role::QueryNorm)?,
+            key_norm: head_norms(Role::KeyNorm)?,
             output: self.linear(
                 Role::AttentionOutput,
                 attention.output_bias.then_some(Role::AttentionOutputBias),
@@ -330,10 +333,12 @@ impl Loader<'_> {
         Ok(Linear { matrix: self.re_tile(&stored)?, bias, updates: Updates::default() })
     }
 
-    /// The weights of a qk-norm, in the same order.
-    fn head_norm(&self, role: Role, layer: usize) -> Result<NormWeights, CpuError> {
-        let weight = self.permute(&self.vector(role, Some(layer))?, self.order().as_deref());
-        Ok(norm_weights(&self.spec.norm, &weight, &[]))
+    /// The weights of the norms of q or of k, in the same order: a row for each norm.
+    fn head_norms(&self, role: Role, layer: usize) -> Result<Vec<NormWeights>, CpuError> {
+        let order = self.order();
+        let rows = self.rows(role, Some(layer))?;
+        let weights = rows.iter().map(|row| self.permute(row, order.as_deref()));
+        Ok(weights.map(|weight| norm_weights(&self.spec.norm, &weight, &[])).collect())
     }
 
     fn order(&self) -> Option<Vec<usize>> {
@@ -359,12 +364,19 @@ impl Loader<'_> {
     }
 
     fn vector(&self, role: Role, layer: Option<usize>) -> Result<Vec<f32>, CpuError> {
-        let stored = self.source.stored(role, layer)?;
-        let matrix =
-            matrix::load(stored.dtype, 1, stored.columns, &stored.bytes, 1, &self.scratch)?;
-        let mut out = vec![0.0; stored.columns];
-        matrix.row(0, &mut out);
-        Ok(out)
+        Ok(self.rows(role, layer)?.concat())
+    }
+
+    /// The rows of a small tensor.
+    fn rows(&self, role: Role, layer: Option<usize>) -> Result<Vec<Vec<f32>>, CpuError> {
+        let Stored { dtype, rows, columns, bytes } = self.source.stored(role, layer)?;
+        let matrix = matrix::load(dtype, rows, columns, &bytes, 1, &self.scratch)?;
+        let row = |row| {
+            let mut out = vec![0.0; columns];
+            matrix.row(row, &mut out);
+            out
+        };
+        Ok((0..rows).map(row).collect())
     }
 }
 
@@ -400,6 +412,7 @@ pub fn loaded_bytes(model: &Model) -> u64 {
 fn tensor_bytes(role: Role, tensor: &TensorInfo) -> u64 {
     let columns = tensor.shape.last().copied().unwrap_or(0);
     let padded = columns.next_multiple_of(PANEL_ROWS) as u64;
+    let rows: usize = tensor.shape[..tensor.shape.len() - 1].iter().product();
     match (role, tensor.shape.len()) {
         // A norm's weights and biases are held together, biases even where the file has none.
         (
@@ -412,7 +425,7 @@ fn tensor_bytes(role: Role, tensor: &TensorInfo) -> u64 {
             | Role::QueryNorm
             | Role::KeyNorm,
             _,
-        ) => 2 * 4 * padded,
+        ) => 2 * 4 * padded * rows as u64,
         (
             Role::AttentionNormBias
             | Role::MlpNormBias
@@ -421,10 +434,7 @@ fn tensor_bytes(role: Role, tensor: &TensorInfo) -> u64 {
             _,
         ) => 0,
         (_, 1) => 4 * padded,
-        _ => {
-            let rows = tensor.shape[..tensor.shape.len() - 1].iter().product();
-            matrix::loaded_bytes(tensor.dtype, rows, columns)
-        }
+        _ => matrix::loaded_bytes(tensor.dtype, rows, columns),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::checkpoint::Packed;
+use crate::checkpoint::{Packed, Scaled};
 use crate::storage::StorageType;
 
 /// A tensor of a file: what it is and where it lies.
@@ -31,6 +31,8 @@ pub(crate) enum Content {
     },
     /// They are made of several tensors.
     Packed(Box<Packed>),
+    /// They lie in a file without their scales, which lie elsewhere.
+    Scaled(Box<Scaled>),
 }
 
 /// The rows of a tensor that belong to a role; for a vector an element is a row.
@@ -108,14 +110,17 @@ fn read<'a, F: AsRef<[u8]>>(tensor: &Tensor, rows: Rows, files: &'a [F]) -> Cow<
         Content::Stored { file, range } => {
             take(&files[*file].as_ref()[range.clone()], tensor, rows)
         }
-        Content::Packed(packed) => {
-            let bytes = packed.unpack(files);
-            if rows.count == packed.outputs {
-                return Cow::Owned(bytes);
-            }
-            Cow::Owned(take(&bytes, tensor, rows).into_owned())
-        }
+        Content::Packed(packed) => take_owned(packed.unpack(files), tensor, rows),
+        Content::Scaled(scaled) => take_owned(scaled.unpack(files), tensor, rows),
     }
+}
+
+/// The same of bytes that nobody else has.
+fn take_owned<'a>(bytes: Vec<u8>, tensor: &Tensor, rows: Rows) -> Cow<'a, [u8]> {
+    if rows.count == tensor.shape[0] {
+        return Cow::Owned(bytes);
+    }
+    Cow::Owned(take(&bytes, tensor, rows).into_owned())
 }
 
 /// The role's rows of a tensor's bytes.

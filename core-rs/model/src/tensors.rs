@@ -262,10 +262,12 @@ fn attention_roles(attention: &Attention, hidden: usize) -> Vec<(Role, Vec<usize
     }
     let norms = match attention.qk_norm {
         None => return roles,
-        Some(QkNorm::Head) => [attention.head_size; 2],
-        Some(QkNorm::Row) => [query, key],
+        Some(QkNorm::Head) => [vec![attention.head_size], vec![attention.head_size]],
+        Some(QkNorm::Row) => [vec![query], vec![key]],
+        Some(QkNorm::Each) => {
+            [attention.heads, attention.kv_heads].map(|heads| vec![heads, attention.head_size])
+        }
     };
-    roles.push((Role::QueryNorm, vec![norms[0]]));
-    roles.push((Role::KeyNorm, vec![norms[1]]));
+    roles.extend([Role::QueryNorm, Role::KeyNorm].into_iter().zip(norms));
     roles
 }

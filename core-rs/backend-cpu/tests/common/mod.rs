@@ -142,9 +142,11 @@ fn experts(llama: &ModelSpec) -> ModelSpec {
     spec
 }
 
-/// A parallel block whose attention and MLP share a norm, a gated MLP with biases.
+/// A parallel block whose attention and MLP share a norm, a gated MLP with biases, a norm of its own
+/// for each head.
 fn falcon(bloom: &ModelSpec) -> ModelSpec {
     let mut spec = bloom.clone();
+    spec.attention.qk_norm = Some(QkNorm::Each);
     spec.block = Block::Parallel { mlp_norm: false };
     spec.residual_scale = 0.7;
     spec.mlp.gated = true;

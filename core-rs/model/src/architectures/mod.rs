@@ -82,11 +82,12 @@ struct ModelType {
 }
 
 /// Every architecture that can be served, by `model_type`.
-const MODEL_TYPES: [ModelType; 21] = [
+const MODEL_TYPES: [ModelType; 22] = [
     model_type("bloom", "bloom", bloom::from_config, bloom::NAMES),
     model_type("falcon", "falcon", falcon::from_config, falcon::NAMES),
     model_type("gemma", "gemma", gemma::from_config, llama::NAMES),
     model_type("gemma2", "gemma2", gemma::second_from_config, gemma::SECOND_NAMES),
+    model_type("gemma3", "gemma3", gemma3::of_vision_config, gemma3::VISION_NAMES),
     model_type("gemma3_text", "gemma3", gemma3::from_config, gemma3::NAMES),
     model_type("gpt2", "gpt2", gpt2::from_config, gpt2::NAMES),
     model_type("gpt_bigcode", "starcoder", gpt2::bigcode_from_config, gpt2::BIGCODE_NAMES),

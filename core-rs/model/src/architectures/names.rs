@@ -44,7 +44,7 @@ impl Names {
 /// Where a role's tensor lies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    /// Name; `{}` in it stands for the number of an expert.
+    /// Name; `{}` in it stands for the number of an expert, or of a head.
     name: &'static str,
     fused: Fused,
     transposed: bool,
@@ -57,6 +57,8 @@ enum Fused {
     Alone,
     /// The rows of these roles, one role behind the other.
     Stacked(&'static [Role]),
+    /// Nothing, and each row has a tensor of its own.
+    Apart,
     /// For each key head its share of these roles' rows, one role behind the other.
     ByKeyHead(&'static [Role]),
 }
@@ -65,6 +67,11 @@ impl Place {
     /// A tensor that is as the role wants it.
     pub const fn alone(name: &'static str) -> Self {
         Self { name, fused: Fused::Alone, transposed: false }
+    }
+
+    /// One tensor for each head.
+    pub const fn by_head(name: &'static str) -> Self {
+        Self { name, fused: Fused::Apart, transposed: false }
     }
 
     /// Rows of a tensor that holds several `roles`, one behind the other (`qkv_proj`).
@@ -155,8 +162,14 @@ impl<'a> Finder<'a> {
                 )));
             }
         };
-        let name = name.replace("{}", &role.expert().unwrap_or_default().to_string());
-        Ok(Source { shape: shape.to_vec(), parts: vec![self.part(&name, place, role, shape)?] })
+        let part = |number: usize, shape: &[usize]| {
+            self.part(&name.replace("{}", &number.to_string()), place, role, shape)
+        };
+        let parts = match place.fused {
+            Fused::Apart => (0..shape[0]).map(|row| part(row, &shape[1..])).collect(),
+            _ => part(role.expert().unwrap_or_default() as usize, shape).map(|only| vec![only]),
+        };
+        Ok(Source { shape: shape.to_vec(), parts: parts? })
     }
 
     /// The tensor of this name, and its rows that make the role's tensor of `shape`.
@@ -192,7 +205,9 @@ impl<'a> Finder<'a> {
     fn rows_of(&self, role: Role, place: Place, shape: &[usize]) -> Result<(Rows, usize), Defect> {
         let transposed = place.transposed;
         let (roles, groups) = match place.fused {
-            Fused::Alone => return Ok((Rows { transposed, ..Rows::all(shape[0]) }, shape[0])),
+            Fused::Alone | Fused::Apart => {
+                return Ok((Rows { transposed, ..Rows::all(shape[0]) }, shape[0]));
+            }
             Fused::Stacked(roles) => (roles, 1),
             Fused::ByKeyHead(roles) => (roles, self.key_heads),
         };
