@@ -58,6 +58,11 @@ impl Rows {
         let first = group * self.group + self.first;
         first..first + self.count
     }
+
+    /// Numbers of these rows, of a tensor of `total`.
+    pub fn numbers(self, total: usize) -> impl Iterator<Item = usize> {
+        (0..total / self.group.max(1)).flat_map(move |group| self.within(group))
+    }
 }
 
 /// What a role's tensor is made of.
@@ -146,9 +151,8 @@ fn take<'a>(bytes: &'a [u8], tensor: &Tensor, rows: Rows) -> Cow<'a, [u8]> {
 fn transpose(bytes: &[u8], tensor: &Tensor, rows: Rows) -> Vec<u8> {
     let [columns, total] = tensor.shape[..] else { return bytes.to_vec() };
     let size = tensor.dtype.type_size();
-    let groups = 0..total / rows.group.max(1);
-    let mut out = Vec::with_capacity(groups.len() * rows.count * columns * size);
-    for row in groups.flat_map(|group| rows.within(group)) {
+    let mut out = Vec::with_capacity(bytes.len() / rows.group.max(1) * rows.count);
+    for row in rows.numbers(total) {
         for column in 0..columns {
             out.extend_from_slice(&bytes[(column * total + row) * size..][..size]);
         }

@@ -37,12 +37,13 @@ use crate::gguf::Header;
 use crate::source::Source;
 use crate::spec::{
     Activation, Attention, Block, Embedding, Experts, Mlp, ModelSpec, Norm, NormKind, Norms,
-    Position, Role, Rope, RopeLayout, RopeScaling,
+    Position, Rope, RopeLayout, RopeScaling,
 };
 use crate::tensors::Key;
 use config::Config;
 use keys::{Base, Keys};
 use names::Names;
+pub(crate) use names::Projection;
 
 /// Reads the specification of one architecture.
 type Table = fn(&Keys) -> Result<ModelSpec, Defect>;
@@ -156,11 +157,18 @@ pub(crate) fn of_checkpoint(
     Ok((spec, sources))
 }
 
-/// The projection that has this name in transformers, such as `model.layers.0.self_attn.q_proj`;
-/// none where the name is of something else, or of a tensor that holds more than one.
-pub(crate) fn projection(architecture: &str, module: &str) -> Option<(Role, usize)> {
-    let types = MODEL_TYPES.iter().filter(|known| known.architecture == architecture);
-    types.map(|known| known.names.projection(module)).find(Option::is_some).flatten()
+/// What a module of this name in transformers, such as `model.layers.0.self_attn.q_proj`, multiplies
+/// with: nothing where the name is of something else or of an expert, several roles where it is of
+/// a fused matrix.
+pub(crate) fn projections(spec: &ModelSpec, module: &str) -> Result<Vec<Projection>, Defect> {
+    let types = MODEL_TYPES.iter().filter(|known| known.architecture == spec.architecture);
+    for known in types {
+        let found = known.names.projections(spec, module)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// Most experts of a layer; the largest open models have 512.
