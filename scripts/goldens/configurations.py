@@ -353,6 +353,24 @@ TINY: dict[str, Tiny] = {
             "pad_token_id": None,
         },
     ),
+    # OPT 350M: sums are normed, and the embedding has a width of its own.
+    "opt-350m": Tiny(
+        "OPTConfig",
+        "OPTForCausalLM",
+        {
+            "vocab_size": VOCABULARY,
+            "hidden_size": HIDDEN,
+            "word_embed_proj_dim": 20,
+            "do_layer_norm_before": False,
+            "num_hidden_layers": 2,
+            "num_attention_heads": HEADS,
+            "ffn_dim": INTERMEDIATE,
+            "max_position_embeddings": 128,
+            "bos_token_id": 286,
+            "eos_token_id": 287,
+            "pad_token_id": None,
+        },
+    ),
     "stablelm": Tiny(
         "StableLmConfig",
         "StableLmForCausalLM",

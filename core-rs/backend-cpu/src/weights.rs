@@ -48,7 +48,7 @@ pub struct Experts {
 
 /// One decoder block.
 pub struct Layer {
-    /// Before attention, where it has one.
+    /// Before attention, where it has one; behind it in [`Block::NormedSums`].
     pub attention_norm: Option<NormWeights>,
     /// Query projection.
     pub query: Linear,
@@ -64,7 +64,7 @@ pub struct Layer {
     pub output: Linear,
     /// After attention.
     pub post_attention_norm: Option<NormWeights>,
-    /// Before the MLP, where it has one of its own.
+    /// Before the MLP, where it has one of its own; behind it in [`Block::NormedSums`].
     pub mlp_norm: Option<NormWeights>,
     /// MLP, or experts.
     pub feed_forward: FeedForward,
@@ -127,8 +127,8 @@ pub struct Weights {
     pub embedding_norm: Option<NormWeights>,
     /// Learned positions.
     pub positions: Option<Box<dyn Matrix>>,
-    /// Before the head.
-    pub output_norm: NormWeights,
+    /// Before the head, where it has one.
+    pub output_norm: Option<NormWeights>,
     /// The head, when it is not the embedding.
     pub head: Option<Box<dyn Matrix>>,
     /// Blocks.
@@ -174,8 +174,8 @@ impl Weights {
         let tables = [Some(&self.embedding), self.positions.as_ref(), self.head.as_ref()];
         let tables: usize = tables.into_iter().flatten().map(|matrix| matrix.bytes()).sum();
         let layers: usize = self.layers.iter().map(Layer::bytes).sum();
-        let embedding_norm = self.embedding_norm.as_ref().map_or(0, norm_bytes);
-        (tables + embedding_norm + norm_bytes(&self.output_norm) + layers) as u64
+        let norms = self.embedding_norm.iter().chain(&self.output_norm).map(norm_bytes);
+        (tables + norms.sum::<usize>() + layers) as u64
     }
 
     /// Re-tiles everything, with `threads` threads.
@@ -197,7 +197,10 @@ impl Weights {
                 Position::Learned { .. } => Some(loader.matrix(Role::PositionEmbedding, None)?),
                 _ => None,
             },
-            output_norm: loader.norm(Role::OutputNorm, Role::OutputNormBias, None)?,
+            output_norm: match spec.block {
+                Block::NormedSums => None,
+                _ => Some(loader.norm(Role::OutputNorm, Role::OutputNormBias, None)?),
+            },
             head: if spec.embedding.tied { None } else { Some(loader.matrix(Role::Output, None)?) },
             layers: (0..spec.layers).map(|layer| loader.layer(layer)).collect::<Result<_, _>>()?,
         })
@@ -220,6 +223,7 @@ impl Loader<'_> {
         let (before, after) = match spec.block {
             Block::Sequential(norms) => ([norms.before(); 2], norms.after()),
             Block::Parallel { mlp_norm } => ([true, mlp_norm], false),
+            Block::NormedSums => ([true; 2], false),
         };
         let head_norms = |role| match attention.qk_norm {
             Some(_) => self.head_norms(role, layer),

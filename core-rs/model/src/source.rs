@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::checkpoint::{Packed, Scaled};
+use crate::checkpoint::{Packed, Product, Scaled};
 use crate::storage::StorageType;
 
 /// A tensor of a file: what it is and where it lies.
@@ -33,6 +33,8 @@ pub(crate) enum Content {
     Packed(Box<Packed>),
     /// They lie in a file without their scales, which lie elsewhere.
     Scaled(Box<Scaled>),
+    /// They are a product of two tensors.
+    Product(Box<Product>),
 }
 
 /// The rows of a tensor that belong to a role; for a vector an element is a row.
@@ -117,6 +119,7 @@ fn read<'a, F: AsRef<[u8]>>(tensor: &Tensor, rows: Rows, files: &'a [F]) -> Cow<
         }
         Content::Packed(packed) => take_owned(packed.unpack(files), tensor, rows),
         Content::Scaled(scaled) => take_owned(scaled.unpack(files), tensor, rows),
+        Content::Product(product) => take_owned(product.unpack(files), tensor, rows),
     }
 }
 

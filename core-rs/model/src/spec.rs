@@ -218,6 +218,10 @@ pub enum Block {
         /// The MLP has a norm of its own (GPT-NeoX, Falcon 40B), else it shares attention's.
         mlp_norm: bool,
     },
+    /// `x = norm(x + attention(x)); x = norm(x + mlp(x))`, and no norm before the head: the sums
+    /// themselves are normed (OPT 350M, as in the first transformers). The norms have the roles of
+    /// those of inputs.
+    NormedSums,
 }
 
 /// Where a sequential block has its norms.

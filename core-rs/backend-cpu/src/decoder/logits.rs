@@ -45,8 +45,8 @@ impl Step<'_> {
         if wanted.whole == 0 {
             return;
         }
-        let source =
-            self.norm(team, (wanted, wanted.whole), pending, Some(&self.weights.output_norm));
+        let output_norm = self.weights.output_norm.as_ref();
+        let source = self.norm(team, (wanted, wanted.whole), pending, output_norm);
         let mut is_ready = false;
         team.region(blocks(self.spec.vocab), |block| {
             let input = self.read(team, &source, wanted, &mut is_ready);

@@ -113,6 +113,8 @@ pub fn specs() -> Vec<(&'static str, ModelSpec)> {
     parallel.embedding.norm = false;
     parallel.position = Position::Learned { offset: 2 };
     parallel.embedding.tied = false;
+    let mut sums = parallel.clone();
+    sums.block = Block::NormedSums;
     let (experts, falcon) = (experts(&llama), falcon(&bloom));
     vec![
         ("llama", llama),
@@ -121,6 +123,7 @@ pub fn specs() -> Vec<(&'static str, ModelSpec)> {
         ("parallel", parallel),
         ("experts", experts),
         ("falcon", falcon),
+        ("sums", sums),
     ]
 }
 

@@ -151,6 +151,7 @@ pub(crate) fn of_checkpoint(
     let spec = checked(spec(&Config::new(architecture, config))?)?;
     let names = match spec.block {
         Block::Parallel { mlp_norm: true } if *name == "falcon" => &falcon::TWO_NORMS_NAMES,
+        _ if *name == "opt" => opt::names(&Config::new(architecture, config), &spec)?,
         _ => names,
     };
     let sources = names::assign(&spec, names, tensors)?;

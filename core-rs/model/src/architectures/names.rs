@@ -72,6 +72,8 @@ pub(super) struct Place {
     name: &'static str,
     fused: Fused,
     transposed: bool,
+    /// A matrix that the tensor's rows are multiplied with, and whether it is transposed.
+    times: Option<(&'static str, bool)>,
 }
 
 /// What else lies in the same tensor.
@@ -90,23 +92,28 @@ enum Fused {
 impl Place {
     /// A tensor that is as the role wants it.
     pub const fn alone(name: &'static str) -> Self {
-        Self { name, fused: Fused::Alone, transposed: false }
+        Self { name, fused: Fused::Alone, transposed: false, times: None }
     }
 
     /// One tensor for each head.
     pub const fn by_head(name: &'static str) -> Self {
-        Self { name, fused: Fused::Apart, transposed: false }
+        Self { name, fused: Fused::Apart, transposed: false, times: None }
     }
 
     /// Rows of a tensor that holds several `roles`, one behind the other (`qkv_proj`).
     pub const fn stacked(name: &'static str, roles: &'static [Role]) -> Self {
-        Self { name, fused: Fused::Stacked(roles), transposed: false }
+        Self { name, fused: Fused::Stacked(roles), transposed: false, times: None }
     }
 
     /// Rows of a tensor that holds several `roles` head by head: for each key head the queries
     /// that share it, then its key and its value (`query_key_value` of GPT-NeoX).
     pub const fn by_key_head(name: &'static str, roles: &'static [Role]) -> Self {
-        Self { name, fused: Fused::ByKeyHead(roles), transposed: false }
+        Self { name, fused: Fused::ByKeyHead(roles), transposed: false, times: None }
+    }
+
+    /// Rows that are multiplied with a matrix, `[own width, hidden]` or the transpose of that.
+    pub const fn times(self, matrix: &'static str, transposed: bool) -> Self {
+        Self { times: Some((matrix, transposed)), ..self }
     }
 
     /// Stored as `[inputs, outputs]` (`Conv1D` of GPT-2).
@@ -183,6 +190,12 @@ impl<'a> Finder<'a> {
                 )));
             }
         };
+        if let Some((matrix, transposed)) = place.times {
+            let matrix = format!("{}{matrix}", self.prefix);
+            let tensor = self.tensors.product(&name, (&matrix, transposed), shape)?;
+            let parts = vec![(tensor, Rows::all(shape[0]))];
+            return Ok(Source { shape: shape.to_vec(), parts });
+        }
         let part = |number: usize, shape: &[usize]| {
             self.part(&name.replace("{}", &number.to_string()), place, role, shape)
         };

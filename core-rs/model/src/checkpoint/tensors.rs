@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::header::Stored;
 use super::method::Method;
 use super::packed::{Packed, Packer};
+use super::product::Product;
 use super::scaled::Scaled;
 use crate::error::Defect;
 use crate::source::{Content, Tensor};
@@ -89,6 +90,29 @@ impl Tensors {
             (Some(Method::Words(packer)), None) => self.packed(name, packer),
             (_, None) => Ok(None),
         }
+    }
+
+    /// The rows of `table` times a matrix, `[inner, columns]` or transposed, as a tensor of `shape`.
+    pub fn product(
+        &self,
+        table: &str,
+        (matrix, transposed): (&str, bool),
+        shape: &[usize],
+    ) -> Result<Tensor, Defect> {
+        let [first, second] = [table, matrix].map(|name| {
+            let stored = self.stored.get(name);
+            let missing = || Defect::damaged(format!("tensor {name} is missing"));
+            stored.ok_or_else(missing).and_then(|stored| stored.floats(name).map(|_| stored))
+        });
+        let product = Product::new(first?, second?, transposed, shape).ok_or_else(|| {
+            Defect::damaged(format!("tensor {table} times {matrix} is none of shape {shape:?}"))
+        })?;
+        Ok(Tensor {
+            name: table.to_owned(),
+            dtype: GgmlDType::F32.into(),
+            shape: shape.to_vec(),
+            content: Content::Product(Box::new(product)),
+        })
     }
 
     fn scaled(
