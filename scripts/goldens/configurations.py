@@ -70,6 +70,21 @@ def gpt(**values: Any) -> dict[str, Any]:
     }
 
 
+def opt(**values: Any) -> dict[str, Any]:
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": HIDDEN,
+        "num_hidden_layers": 2,
+        "num_attention_heads": HEADS,
+        "ffn_dim": INTERMEDIATE,
+        "max_position_embeddings": 128,
+        "bos_token_id": 286,
+        "eos_token_id": 287,
+        "pad_token_id": None,
+        **values,
+    }
+
+
 LONGROPE = {
     "type": "longrope",
     "short_factor": [1.0, 1.02, 1.1, 1.3],
@@ -337,39 +352,12 @@ TINY: dict[str, Tiny] = {
         # The eager one of 4.57.6 adds the biases twice: to the scores and to the mask.
         attention="sdpa",
     ),
-    "opt": Tiny(
-        "OPTConfig",
-        "OPTForCausalLM",
-        {
-            "vocab_size": VOCABULARY,
-            "hidden_size": HIDDEN,
-            "word_embed_proj_dim": HIDDEN,
-            "num_hidden_layers": 2,
-            "num_attention_heads": HEADS,
-            "ffn_dim": INTERMEDIATE,
-            "max_position_embeddings": 128,
-            "bos_token_id": 286,
-            "eos_token_id": 287,
-            "pad_token_id": None,
-        },
-    ),
+    "opt": Tiny("OPTConfig", "OPTForCausalLM", opt(word_embed_proj_dim=HIDDEN)),
     # OPT 350M: sums are normed, and the embedding has a width of its own.
     "opt-350m": Tiny(
         "OPTConfig",
         "OPTForCausalLM",
-        {
-            "vocab_size": VOCABULARY,
-            "hidden_size": HIDDEN,
-            "word_embed_proj_dim": 20,
-            "do_layer_norm_before": False,
-            "num_hidden_layers": 2,
-            "num_attention_heads": HEADS,
-            "ffn_dim": INTERMEDIATE,
-            "max_position_embeddings": 128,
-            "bos_token_id": 286,
-            "eos_token_id": 287,
-            "pad_token_id": None,
-        },
+        opt(word_embed_proj_dim=20, do_layer_norm_before=False),
     ),
     "stablelm": Tiny(
         "StableLmConfig",
