@@ -3,6 +3,7 @@ bits.
 
   awq, gptq, gptq-8bit  packed as AutoAWQ and AutoGPTQ pack 4 bits, and 8
   fp8                   floats of 8 bits with a scale for each block, as DeepSeek has them
+  w4a16                 symmetric, as compressed-tensors packs 4 bits
   compressed            as compressed-tensors has them: k_proj and v_proj floats with a scale for
                         all, down_proj integers and the others floats with one for each output
 
@@ -96,6 +97,18 @@ def gptq(name: str, weight: numpy.ndarray, bits: int = 4):
     return tensors, restored
 
 
+def w4a16(name: str, weight: numpy.ndarray):
+    """The same for compressed-tensors: rows as they are, and no zeros."""
+    groups = numpy.arange(weight.shape[1]) // GROUP
+    numbers, _, scales, restored = quantized(weight, groups, True, 4)
+    tensors = {
+        "weight_packed": packed_words(numbers.T, list(range(8))),
+        "weight_scale": scales.T.contiguous(),
+        "weight_shape": torch.tensor(weight.shape),
+    }
+    return tensors, restored
+
+
 def floats(weight: torch.Tensor, largest: torch.Tensor):
     """Floats of 8 bits, scales of the shape of `largest`, and what they stand for."""
     scales = largest / LARGEST_FLOAT
@@ -144,6 +157,19 @@ METHODS = {
         {"quant_method": "gptq", "desc_act": True, "sym": False, "bits": 8},
     ),
     "fp8": (fp8, {"quant_method": "fp8", "weight_block_size": list(BLOCK)}),
+    "w4a16": (
+        w4a16,
+        {
+            "quant_method": "compressed-tensors",
+            "format": "pack-quantized",
+            "config_groups": {
+                "group_0": {
+                    "targets": ["Linear"],
+                    "weights": {"num_bits": 4, "type": "int", "symmetric": True},
+                }
+            },
+        },
+    ),
     "compressed": (
         compressed,
         {"quant_method": "compressed-tensors", "format": "naive-quantized"},

@@ -56,6 +56,7 @@ fn weights_as_stored_agree_with_transformers() {
         ("tiny-llama-awq", 0.05),
         ("tiny-llama-gptq", 0.05),
         ("tiny-llama-gptq-8bit", 0.02),
+        ("tiny-llama-w4a16", 0.05),
         ("tiny-llama-fp8", 0.002),
         ("tiny-llama-compressed", 0.002),
     ] {

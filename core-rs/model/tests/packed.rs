@@ -77,6 +77,23 @@ fn symmetric_gptq_is_exact_and_any_other_is_within_a_256th_of_a_step() {
 }
 
 #[test]
+fn packed_compressed_tensors_are_exact() {
+    projections("tiny-llama-w4a16", |name, dtype, steps, _| {
+        assert_eq!(dtype.to_string(), "Q4_1", "{name}");
+        assert!(steps == 0.0, "{name}: {steps} steps");
+    });
+    let folder = Folder::copy("tiny-llama-w4a16");
+    let mut tensors = folder.tensors();
+    let name = "model.layers.0.mlp.up_proj.weight_scale";
+    tensors.get_mut(name).unwrap().1 = vec![2, 96];
+    folder.store("model.safetensors", &tensors);
+    assert!(folder.refusal().contains("do not fit together: weight_packed [96, 8]"));
+    tensors.remove(name);
+    folder.store("model.safetensors", &tensors);
+    assert!(folder.refusal().contains("up_proj.weight_packed lacks weight_zero_point or"));
+}
+
+#[test]
 fn gptq_of_8_bits_is_exact_when_symmetric_and_else_half_precision() {
     projections("tiny-llama-gptq-8bit", |name, dtype, _, relative| {
         let (expected, limit) =

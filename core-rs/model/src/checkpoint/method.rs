@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::packed::Packer;
+use super::packer::Packer;
 use crate::error::Defect;
 
 /// How weights of few bits are stored.
@@ -17,7 +17,7 @@ pub(super) enum Method {
     },
 }
 
-/// What else is read of compressed-tensors than its floats.
+/// Formats of compressed-tensors whose weights are stored one by one.
 const COMPRESSED: [&str; 3] = ["float-quantized", "int-quantized", "naive-quantized"];
 
 impl Method {
@@ -68,8 +68,14 @@ fn packer(settings: &Map<String, Value>) -> Result<Packer, Defect> {
 
 fn compressed(settings: &Map<String, Value>) -> Result<Method, Defect> {
     let format = text(settings, "format");
+    let groups = settings.get("config_groups").and_then(Value::as_object);
+    let mut weights =
+        groups.into_iter().flat_map(Map::values).filter_map(|group| group.get("weights"));
+    if format == "pack-quantized" {
+        return packed_compressed(weights).map(Method::Words);
+    }
     if !COMPRESSED.contains(&format) {
-        let known = COMPRESSED.join(", ");
+        let known = [&COMPRESSED[..], &["pack-quantized"]].concat().join(", ");
         return refuse(format!(
             "its compressed-tensors have the format {format:?}, this version reads {known}"
         ));
@@ -78,10 +84,23 @@ fn compressed(settings: &Map<String, Value>) -> Result<Method, Defect> {
     if let Some(sparsity) = sparsity.filter(|format| *format != "dense") {
         return refuse(format!("its weights are sparse ({sparsity}), which is not served"));
     }
-    let groups = settings.get("config_groups").and_then(Value::as_object);
-    let mut weights = groups.into_iter().flat_map(Map::values);
-    let block = weights.find_map(|group| block(group.get("weights")?.get("block_structure")?));
-    Ok(Method::Scaled { block })
+    Ok(Method::Scaled { block: weights.find_map(|it| block(it.get("block_structure")?)) })
+}
+
+/// Words of 4 or 8 bits, the same for all layers, without zeros.
+fn packed_compressed<'a>(weights: impl Iterator<Item = &'a Value>) -> Result<Packer, Defect> {
+    let is_symmetric = |it: &Value| it.get("symmetric").and_then(Value::as_bool).unwrap_or(true);
+    let bits = |it: &Value| it.get("num_bits").and_then(Value::as_u64).filter(|_| is_symmetric(it));
+    let mut all: Vec<Option<u64>> = weights.map(bits).collect();
+    all.dedup();
+    match all[..] {
+        [Some(bits @ (4 | 8))] => Ok(Packer::Compressed { bits: bits as usize }),
+        _ => refuse(
+            "its packed compressed-tensors are not all symmetric and of 4 or of 8 bits, which this \
+             version reads"
+                .to_owned(),
+        ),
+    }
 }
 
 /// Two sizes.
@@ -123,6 +142,10 @@ mod tests {
         let compressed = json!({"quant_method": "compressed-tensors", "format": "float-quantized",
             "config_groups": {"group_0": {"weights": weights}}});
         assert_eq!(read(&compressed), Ok(Method::Scaled { block: Some([32, 16]) }));
+        let weights = json!({"num_bits": 4, "type": "int", "symmetric": true});
+        let packed = json!({"quant_method": "compressed-tensors", "format": "pack-quantized",
+            "config_groups": {"group_0": {"weights": weights}}});
+        assert_eq!(read(&packed), Ok(Method::Words(Packer::Compressed { bits: 4 })));
     }
 
     #[test]
@@ -138,8 +161,13 @@ mod tests {
                 "layout is \"gemv\", this",
             ),
             (
-                json!({"quant_method": "compressed-tensors", "format": "pack-quantized"}),
-                "have the format \"pack-quantized\", this",
+                json!({"quant_method": "compressed-tensors", "format": "marlin-24"}),
+                "have the format \"marlin-24\", this",
+            ),
+            (
+                json!({"quant_method": "compressed-tensors", "format": "pack-quantized",
+                    "config_groups": {"a": {"weights": {"num_bits": 4, "symmetric": false}}}}),
+                "are not all symmetric and of 4 or of 8 bits",
             ),
             (
                 json!({"quant_method": "compressed-tensors", "format": "int-quantized",

@@ -11,6 +11,7 @@ mod header;
 mod json;
 mod method;
 mod packed;
+mod packer;
 mod product;
 mod scaled;
 mod tensors;

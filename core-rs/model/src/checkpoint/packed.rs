@@ -1,5 +1,5 @@
-//! Weights of 4 bits as AWQ and GPTQ pack them, eight to a word, and of 8 bits as GPTQ does, four
-//! to a word.
+//! Weights of 4 bits as AWQ, GPTQ and compressed-tensors pack them, eight to a word, and of 8 bits,
+//! four to a word.
 //!
 //! Of a linear layer with `inputs` and `outputs` there are `qweight`, a number of so many bits for
 //! each weight, and for each group of inputs and each output a `qzeros` of as many bits and a
@@ -9,6 +9,7 @@
 //! |---|---|---|---|
 //! | AWQ (`WQLinear_GEMM` of `AutoAWQ`) | `[inputs, outputs / 8]` | `[groups, outputs / 8]` | 0 2 4 6 1 3 5 7 |
 //! | GPTQ (`QuantLinear` of `AutoGPTQ`) | `[inputs / 8, outputs]` | `[groups, outputs / 8]`, less 1 | 0 1 2 3 4 5 6 7 |
+//! | compressed-tensors, as `weight_packed` | `[outputs, inputs / 8]` | none: all are the middle, 8 | 0 1 2 3 4 5 6 7 |
 //!
 //! Those of 4 bits become `Q4_1`, whose blocks of 32 hold `scale * q + offset`. Numbers and scales
 //! in half precision stay as they are; the offset, `-zero * scale`, is exact where half precision
@@ -26,11 +27,10 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 
 use super::header::Stored;
+use super::packer::Packer;
 use crate::error::Defect;
 use crate::storage::StorageType;
 
-/// Bits of a word.
-const WORD: usize = 32;
 /// Weights in a block of `Q4_1` and of `Q8_0`.
 const BLOCK: usize = 32;
 /// Outputs that are unpacked together: their words fill a line of the cache.
@@ -38,59 +38,13 @@ const STRIPE: usize = 128;
 /// Which output each number of AWQ's words belongs to.
 const AWQ_ORDER: [usize; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
 
-/// Who packed a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Packer {
-    /// AWQ.
-    Awq,
-    /// GPTQ; `zero` is added to what `qzeros` holds: 1, or 0 in its second format.
-    Gptq {
-        /// 0 or 1.
-        zero: u8,
-        /// 4 or 8.
-        bits: usize,
-    },
-}
-
-impl Packer {
-    /// Bits of a number.
-    fn bits(self) -> usize {
-        match self {
-            Self::Awq => 4,
-            Self::Gptq { bits, .. } => bits,
-        }
-    }
-
-    /// Numbers in a word.
-    fn in_word(self) -> usize {
-        WORD / self.bits()
-    }
-
-    /// The largest number.
-    fn mask(self) -> u8 {
-        u8::MAX >> (8 - self.bits())
-    }
-
-    /// A number of a word.
-    fn number(self, word: u32, place: usize) -> u8 {
-        (word >> (self.bits() * place)) as u8 & self.mask()
-    }
-
-    /// What `qzeros` holds as a zero, kept within the bits (TGI's `quant_linear.py`).
-    fn zero(self, stored: u8) -> u8 {
-        match self {
-            Self::Awq => stored,
-            Self::Gptq { zero, .. } => stored.wrapping_add(zero) & self.mask(),
-        }
-    }
-}
-
 /// The tensors of one linear layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
     packer: Packer,
     weights: Stored,
-    zeros: Stored,
+    /// None where all are the middle.
+    zeros: Option<Stored>,
     scales: Stored,
     /// Group of each input, where they do not lie side by side.
     groups: Option<Stored>,
@@ -108,19 +62,20 @@ impl Packed {
     pub fn new<F: AsRef<[u8]>>(
         packer: Packer,
         name: &str,
-        [weights, zeros, scales]: [&Stored; 3],
+        (weights, zeros, scales): (&Stored, Option<&Stored>, &Stored),
         index: Option<&Stored>,
         files: &[F],
     ) -> Result<Self, Defect> {
         let misfit = || {
-            let [weights, zeros, scales] = [weights, zeros, scales].map(|tensor| &tensor.shape);
+            let [first, second, third, _] = packer.ends();
+            let (weights, scales) = (&weights.shape, &scales.shape);
+            let zeros = zeros.map_or(&[][..], |zeros| &zeros.shape);
             Defect::damaged(format!(
-                "the packed tensors of {name} do not fit together: qweight {weights:?}, qzeros \
-                 {zeros:?}, scales {scales:?}"
+                "the packed tensors of {name} do not fit together: {first} {weights:?}, {second} \
+                 {zeros:?}, {third} {scales:?}"
             ))
         };
-        let (inputs, outputs, groups) =
-            sizes(packer, [weights, zeros, scales]).ok_or_else(misfit)?;
+        let (inputs, outputs, groups) = sizes(packer, weights, zeros, scales).ok_or_else(misfit)?;
         let group = inputs / groups;
         if !group.is_multiple_of(BLOCK) {
             return Err(Defect::unsupported(format!(
@@ -128,10 +83,12 @@ impl Packed {
                  whole blocks of {BLOCK}"
             )));
         }
-        let (weights, zeros, scales) = (weights.clone(), zeros.clone(), scales.clone());
+        let (weights, zeros, scales) = (weights.clone(), zeros.cloned(), scales.clone());
         let dtype = match packer.bits() {
             4 => GgmlDType::Q4_1,
-            _ if is_symmetric(packer, bytes_of(&zeros, files)) => GgmlDType::Q8_0,
+            _ if zeros.as_ref().is_none_or(|it| is_symmetric(packer, bytes_of(it, files))) => {
+                GgmlDType::Q8_0
+            }
             _ => GgmlDType::F16,
         };
         let mut packed =
@@ -177,7 +134,7 @@ impl Packed {
         let parts = Parts {
             packed: self,
             weights: bytes(&self.weights),
-            zeros: bytes(&self.zeros),
+            zeros: self.zeros.as_ref().map(bytes),
             scales: bytes(&self.scales),
             groups: self.groups.as_ref().map(bytes),
         };
@@ -200,31 +157,42 @@ impl Packed {
 }
 
 /// Inputs, outputs and groups of a layer whose tensors fit together; none is 0.
-fn sizes(packer: Packer, [weights, zeros, scales]: [&Stored; 3]) -> Option<(usize, usize, usize)> {
-    let (&[rows, columns], &[groups, outputs]) = (&weights.shape[..], &scales.shape[..]) else {
+fn sizes(
+    packer: Packer,
+    weights: &Stored,
+    zeros: Option<&Stored>,
+    scales: &Stored,
+) -> Option<(usize, usize, usize)> {
+    let (&[rows, columns], &[first, second]) = (&weights.shape[..], &scales.shape[..]) else {
         return None;
     };
     let in_word = packer.in_word();
     let (inputs, found) = match packer {
         Packer::Awq => (rows, columns.checked_mul(in_word)?),
         Packer::Gptq { .. } => (rows.checked_mul(in_word)?, columns),
+        Packer::Compressed { .. } => (columns.checked_mul(in_word)?, rows),
     };
-    let is_packed = [weights, zeros].iter().all(|tensor| tensor.dtype == Dtype::I32);
-    let fits = is_packed
+    let has_rows = matches!(packer, Packer::Compressed { .. });
+    let (groups, outputs) = if has_rows { (second, first) } else { (first, second) };
+    let zeros_fit = match zeros {
+        Some(zeros) => zeros.dtype == Dtype::I32 && zeros.shape == [groups, outputs / in_word],
+        None => has_rows,
+    };
+    let fits = weights.dtype == Dtype::I32
+        && zeros_fit
         && matches!(scales.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32)
         && found == outputs
         && outputs > 0
-        && outputs.is_multiple_of(in_word)
+        && (has_rows || outputs.is_multiple_of(in_word))
         && inputs > 0
         && groups > 0
-        && inputs.is_multiple_of(groups)
-        && zeros.shape == [groups, outputs / in_word];
+        && inputs.is_multiple_of(groups);
     fits.then_some((inputs, outputs, groups))
 }
 
 /// Whether every zero is the middle of its range.
 fn is_symmetric(packer: Packer, zeros: &[u8]) -> bool {
-    let middle = packer.mask() / 2 + 1;
+    let middle = packer.middle();
     let places = 0..packer.in_word();
     words(zeros)
         .all(|word| places.clone().all(|place| packer.zero(packer.number(word, place)) == middle))
@@ -234,7 +202,7 @@ fn is_symmetric(packer: Packer, zeros: &[u8]) -> bool {
 struct Parts<'a> {
     packed: &'a Packed,
     weights: &'a [u8],
-    zeros: &'a [u8],
+    zeros: Option<&'a [u8]>,
     scales: &'a [u8],
     groups: Option<&'a [u8]>,
 }
@@ -247,6 +215,7 @@ impl Parts<'_> {
         match self.packed.packer {
             Packer::Awq => self.awq_numbers(first, &mut numbers),
             Packer::Gptq { .. } => self.gptq_numbers(first, &mut numbers),
+            Packer::Compressed { .. } => self.plain_numbers(first, &mut numbers),
         }
         let rows = numbers.chunks_exact(inputs).zip(out.chunks_exact_mut(row));
         for (output, (numbers, out)) in (first..).zip(rows) {
@@ -287,16 +256,33 @@ impl Parts<'_> {
         }
     }
 
+    /// The same of compressed-tensors, whose rows are rows.
+    fn plain_numbers(&self, first: usize, numbers: &mut [u8]) {
+        let Packed { packer, inputs, .. } = *self.packed;
+        let in_word = packer.in_word();
+        let start = first * inputs / in_word;
+        for (index, several) in numbers.chunks_mut(in_word).enumerate() {
+            let word = word(self.weights, start + index);
+            for (place, out) in several.iter_mut().enumerate() {
+                *out = packer.number(word, place);
+            }
+        }
+    }
+
     /// Zero and scale of a group.
     fn group(&self, group: usize, output: usize) -> (u8, f32) {
         let Packed { packer, outputs, ref scales, .. } = *self.packed;
-        let at = group * outputs + output;
         let in_word = packer.in_word();
         let place = match packer {
             Packer::Awq => AWQ_ORDER.iter().position(|&known| known == output % in_word),
-            Packer::Gptq { .. } => Some(output % in_word),
+            _ => Some(output % in_word),
         };
-        let stored = packer.number(word(self.zeros, at / in_word), place.unwrap_or(0));
+        let (Some(zeros), Some(place)) = (self.zeros, place) else {
+            let at = output * (self.packed.inputs / self.packed.group) + group;
+            return (packer.middle(), float(scales.dtype, self.scales, at));
+        };
+        let at = group * outputs + output;
+        let stored = packer.number(word(zeros, at / in_word), place);
         (packer.zero(stored), float(scales.dtype, self.scales, at))
     }
 

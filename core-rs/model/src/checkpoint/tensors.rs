@@ -8,15 +8,16 @@ use serde_json::{Map, Value};
 
 use super::header::Stored;
 use super::method::Method;
-use super::packed::{Packed, Packer};
+use super::packed::Packed;
+use super::packer::Packer;
 use super::product::Product;
 use super::scaled::Scaled;
 use crate::error::Defect;
 use crate::source::{Content, Tensor};
 
-/// What belongs to a packed `weight`, by the ends of the names.
-const PACKED_ENDS: [&str; 4] = ["qweight", "qzeros", "scales", "g_idx"];
-/// The same for a `weight` with scales.
+/// The shape of a packed weight, which its tensors tell.
+const PACKED_SHAPE: &str = "weight_shape";
+/// What belongs to a `weight` with scales, by the ends of the names.
 const SCALE_ENDS: [&str; 2] = ["weight_scale", "weight_scale_inv"];
 /// Scales of activations and of KV caches in 8 bits, which nothing here computes in.
 const UNUSED_SCALES: [&str; 7] = [
@@ -137,13 +138,16 @@ impl Tensors {
 
     fn packed(&self, name: &str, packer: Packer) -> Result<Option<Tensor>, Defect> {
         let Some(stem) = name.strip_suffix("weight") else { return Ok(None) };
-        let part = |end: &str| self.stored.get(&format!("{stem}{end}"));
-        let Some(weights) = part("qweight") else { return Ok(None) };
-        let [Some(zeros), Some(scales)] = ["qzeros", "scales"].map(part) else {
-            return Err(Defect::damaged(format!("tensor {stem}qweight lacks qzeros or scales")));
+        let ends = packer.ends();
+        let [weights, zeros, scales, index] =
+            ends.map(|end| self.stored.get(&format!("{stem}{end}")));
+        let Some(weights) = weights else { return Ok(None) };
+        let needs_zeros = !matches!(packer, Packer::Compressed { .. });
+        let (Some(scales), true) = (scales, zeros.is_some() || !needs_zeros) else {
+            let [first, second, third, _] = ends;
+            return Err(Defect::damaged(format!("tensor {stem}{first} lacks {second} or {third}")));
         };
-        let tensors = [weights, zeros, scales];
-        let packed = Packed::new(packer, name, tensors, part("g_idx"), &self.files)?;
+        let packed = Packed::new(packer, name, (weights, zeros, scales), index, &self.files)?;
         Ok(Some(Tensor {
             name: name.to_owned(),
             dtype: packed.dtype(),
@@ -154,11 +158,14 @@ impl Tensors {
 
     /// What stands before `weight` in the name of the weight that a tensor belongs to.
     fn stem<'a>(&self, name: &'a str) -> Option<&'a str> {
-        let ends = match self.method? {
-            Method::Words(_) => &PACKED_ENDS[..],
-            Method::Scaled { .. } => &SCALE_ENDS[..],
+        let packed = |packer: Packer| packer.ends().into_iter().chain([PACKED_SHAPE]);
+        let find = |ends: &mut dyn Iterator<Item = &str>| {
+            let mut stems = ends.filter_map(|end| name.strip_suffix(end));
+            stems.find(|stem| stem.ends_with('.'))
         };
-        let mut stems = ends.iter().filter_map(|end| name.strip_suffix(end));
-        stems.find(|stem| stem.ends_with('.'))
+        match self.method? {
+            Method::Words(packer) => find(&mut packed(packer)),
+            Method::Scaled { .. } => find(&mut SCALE_ENDS.into_iter()),
+        }
     }
 }
