@@ -29,6 +29,8 @@ class Tiny:
     gguf: str | None = None
     # What the configuration's class rejects or fills in, and real files have.
     extra: dict[str, Any] = field(default_factory=dict)
+    # What transformers writes and real files leave out, of the configuration of the text.
+    left_out: tuple[str, ...] = ()
 
 
 def decoder(layers: int = 2, **values: Any) -> dict[str, Any]:
@@ -68,6 +70,21 @@ def gpt(**values: Any) -> dict[str, Any]:
     }
 
 
+def opt(**values: Any) -> dict[str, Any]:
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": HIDDEN,
+        "num_hidden_layers": 2,
+        "num_attention_heads": HEADS,
+        "ffn_dim": INTERMEDIATE,
+        "max_position_embeddings": 128,
+        "bos_token_id": 286,
+        "eos_token_id": 287,
+        "pad_token_id": None,
+        **values,
+    }
+
+
 LONGROPE = {
     "type": "longrope",
     "short_factor": [1.0, 1.02, 1.1, 1.3],
@@ -80,6 +97,7 @@ TINY: dict[str, Tiny] = {
         "LlamaConfig",
         "LlamaForCausalLM",
         llama(attention_bias=True, mlp_bias=True, tie_word_embeddings=True),
+        gguf="llama",
     ),
     "llama-3": Tiny(
         "LlamaConfig",
@@ -100,6 +118,7 @@ TINY: dict[str, Tiny] = {
         "LlamaConfig",
         "LlamaForCausalLM",
         llama(rope_scaling={"rope_type": "linear", "factor": 4.0}),
+        gguf="llama",
     ),
     "llama-dynamic": Tiny(
         "LlamaConfig",
@@ -125,10 +144,20 @@ TINY: dict[str, Tiny] = {
     "smollm3": Tiny(
         "SmolLM3Config", "SmolLM3ForCausalLM", decoder(layers=3, no_rope_layers=[1, 0, 1])
     ),
+    # As the models of that kind are, and as GGUF has them.
+    "smollm3-interval": Tiny(
+        "SmolLM3Config",
+        "SmolLM3ForCausalLM",
+        decoder(layers=4, no_rope_layer_interval=4, tie_word_embeddings=True),
+        gguf="smollm3",
+    ),
     "qwen2": Tiny(
         "Qwen2Config",
         "Qwen2ForCausalLM",
         decoder(layers=3, use_sliding_window=True, sliding_window=8, max_window_layers=1),
+    ),
+    "qwen2-plain": Tiny(
+        "Qwen2Config", "Qwen2ForCausalLM", decoder(tie_word_embeddings=True), gguf="qwen2"
     ),
     "qwen3": Tiny(
         "Qwen3Config", "Qwen3ForCausalLM", llama(tie_word_embeddings=True), gguf="qwen3"
@@ -169,6 +198,56 @@ TINY: dict[str, Tiny] = {
             layer_types=["sliding_attention", "full_attention", "sliding_attention"],
         ),
     ),
+    # With the pattern of layers that GGUF takes for granted.
+    "gemma3-pattern": Tiny(
+        "Gemma3TextConfig",
+        "Gemma3ForCausalLM",
+        llama(
+            layers=6,
+            head_dim=8,
+            tie_word_embeddings=True,
+            query_pre_attn_scalar=8,
+            sliding_window=8,
+            rope_theta=1_000_000.0,
+            rope_scaling={"rope_type": "linear", "factor": 8.0},
+        ),
+        gguf="gemma3",
+    ),
+    # The text part counts; what transformers fills in is left out of it as in the hub's files.
+    "gemma3-vision": Tiny(
+        "Gemma3Config",
+        "Gemma3ForConditionalGeneration",
+        {
+            "text_config": llama(
+                num_attention_heads=8,
+                num_key_value_heads=4,
+                head_dim=8,
+                tie_word_embeddings=True,
+                query_pre_attn_scalar=256,
+                sliding_window=8,
+                rms_norm_eps=1e-6,
+                max_position_embeddings=131_072,
+                rope_scaling={"rope_type": "linear", "factor": 8.0},
+            ),
+            "vision_config": {
+                "hidden_size": 8,
+                "intermediate_size": 8,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 1,
+                "image_size": 28,
+                "patch_size": 14,
+            },
+            "mm_tokens_per_image": 4,
+        },
+        left_out=(
+            "num_attention_heads",
+            "num_key_value_heads",
+            "query_pre_attn_scalar",
+            "rms_norm_eps",
+            "max_position_embeddings",
+            "layer_types",
+        ),
+    ),
     "phi3": Tiny(
         "Phi3Config", "Phi3ForCausalLM", decoder(rms_norm_eps=1e-5, sliding_window=24), gguf="phi3"
     ),
@@ -181,11 +260,13 @@ TINY: dict[str, Tiny] = {
             rope_scaling=LONGROPE,
         ),
         one_by_one=True,
+        gguf="phi3",
     ),
     "phi4-mini": Tiny(
         "Phi3Config",
         "Phi3ForCausalLM",
         decoder(rms_norm_eps=1e-5, partial_rotary_factor=0.75, tie_word_embeddings=True),
+        gguf="phi3",
     ),
     "starcoder2": Tiny(
         "Starcoder2Config",
@@ -248,6 +329,7 @@ TINY: dict[str, Tiny] = {
             "eos_token_id": 287,
             "pad_token_id": None,
         },
+        gguf="bloom",
         extra={"seq_length": 128},
     ),
     "falcon": Tiny(
@@ -270,21 +352,12 @@ TINY: dict[str, Tiny] = {
         # The eager one of 4.57.6 adds the biases twice: to the scores and to the mask.
         attention="sdpa",
     ),
-    "opt": Tiny(
+    "opt": Tiny("OPTConfig", "OPTForCausalLM", opt(word_embed_proj_dim=HIDDEN)),
+    # OPT 350M: sums are normed, and the embedding has a width of its own.
+    "opt-350m": Tiny(
         "OPTConfig",
         "OPTForCausalLM",
-        {
-            "vocab_size": VOCABULARY,
-            "hidden_size": HIDDEN,
-            "word_embed_proj_dim": HIDDEN,
-            "num_hidden_layers": 2,
-            "num_attention_heads": HEADS,
-            "ffn_dim": INTERMEDIATE,
-            "max_position_embeddings": 128,
-            "bos_token_id": 286,
-            "eos_token_id": 287,
-            "pad_token_id": None,
-        },
+        opt(word_embed_proj_dim=20, do_layer_norm_before=False),
     ),
     "stablelm": Tiny(
         "StableLmConfig",
@@ -296,6 +369,14 @@ TINY: dict[str, Tiny] = {
         "StableLmConfig",
         "StableLmForCausalLM",
         decoder(partial_rotary_factor=0.25, use_parallel_residual=True),
+        gguf="stablelm",
+    ),
+    # StableLM 2 12B.
+    "stablelm-12b": Tiny(
+        "StableLmConfig",
+        "StableLmForCausalLM",
+        decoder(partial_rotary_factor=0.25, use_parallel_residual=True, qk_layernorm=True),
+        gguf="stablelm",
     ),
     "mixtral": Tiny(
         "MixtralConfig",

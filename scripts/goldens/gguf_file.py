@@ -11,7 +11,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 
 # Architectures whose q and k GGUF stores with the rows of a head interleaved.
-PERMUTED = ("granite", "llama", "mixtral")
+PERMUTED = ("granite", "llama", "mixtral", "smollm3")
 # Parts of an expert, of Mixtral and of Qwen 3.
 EXPERTS = {
     "w1": "gate",
@@ -62,6 +62,8 @@ def add_sizes(writer: GGUFWriter, config: PretrainedConfig) -> None:
     if head_size * heads != hidden:
         writer.add_key_length(head_size)
         writer.add_value_length(head_size)
+    if (base := first("rope_local_base_freq")) is not None:
+        writer.add_rope_freq_base_swa(base)
     if (window := first("sliding_window")) is not None:
         writer.add_sliding_window(window)
     if (cap := first("attn_logit_softcapping")) is not None:
@@ -80,11 +82,25 @@ def add_sizes(writer: GGUFWriter, config: PretrainedConfig) -> None:
         writer.add_embedding_scale(config.embedding_multiplier)
         writer.add_residual_scale(config.residual_multiplier)
         writer.add_logit_scale(config.logits_scaling)
-    scaling = first("rope_scaling")
-    if scaling and scaling["rope_type"] == "yarn":
-        writer.add_rope_scaling_type(RopeScalingType.YARN)
+    if (scaling := first("rope_scaling")) is not None:
+        add_rope_scaling(writer, config, scaling)
+
+
+def add_rope_scaling(writer: GGUFWriter, config: PretrainedConfig, scaling: dict) -> None:
+    kind = scaling.get("rope_type", scaling.get("type"))
+    if kind in ("linear", "yarn"):
+        writer.add_rope_scaling_type(RopeScalingType[kind.upper()])
         writer.add_rope_scaling_factor(scaling["factor"])
+    if kind == "yarn":
         writer.add_rope_scaling_orig_ctx_len(scaling["original_max_position_embeddings"])
+    if kind == "longrope":
+        # As `Phi3MiniModel` of llama.cpp's converter.
+        original = config.original_max_position_embeddings
+        stretch = config.max_position_embeddings / original
+        writer.add_rope_scaling_orig_ctx_len(original)
+        writer.add_rope_scaling_attn_factors(
+            math.sqrt(1 + math.log(stretch) / math.log(original)) if stretch > 1 else 1.0
+        )
 
 
 def key_heads(config: PretrainedConfig) -> int:
@@ -118,12 +134,16 @@ def tensors(arch: str, model: PreTrainedModel) -> dict[str, numpy.ndarray]:
     number = next(key for key, name in MODEL_ARCH_NAMES.items() if name == arch)
     names = get_tensor_name_map(MODEL_ARCH(number), config.num_hidden_layers)
     found: dict[str, numpy.ndarray] = {}
-    experts: dict[str, list[numpy.ndarray]] = {}
+    stacks: dict[str, list[numpy.ndarray]] = {}
     for name, parameter in model.named_parameters():
         values = parameter.detach().numpy()
         if ".experts." in name:
             layer, part = name.split(".")[2], name.split(".")[-2]
-            experts.setdefault(f"blk.{layer}.ffn_{EXPERTS[part]}_exps.weight", []).append(values)
+            stacks.setdefault(f"blk.{layer}.ffn_{EXPERTS[part]}_exps.weight", []).append(values)
+            continue
+        if (part := name.rpartition("_layernorm.norms.")[0]) != "":
+            layer, kind = name.split(".")[2], part[-1]
+            stacks.setdefault(f"blk.{layer}.attn_{kind}_norm.weight", []).append(values)
             continue
         # BLOOM's are listed without the prefix of its task.
         known = (names.get_name(it, try_suffixes=(".weight", ".bias")) for it in spellings(name))
@@ -131,10 +151,13 @@ def tensors(arch: str, model: PreTrainedModel) -> dict[str, numpy.ndarray]:
         if stored is None:
             raise ValueError(f"GGUF has no name for {name}")
         found[stored] = converted(config, name, values)
-    found.update({name: numpy.stack(parts) for name, parts in experts.items()})
+    found.update({name: numpy.stack(parts) for name, parts in stacks.items()})
     scaling = getattr(config, "rope_scaling", None)
-    if scaling and scaling["rope_type"] == "llama3":
+    if scaling and scaling.get("rope_type") == "llama3":
         found["rope_freqs.weight"] = llama3_divisors(config)
+    for length in ("short", "long"):
+        if scaling and (factors := scaling.get(f"{length}_factor")):
+            found[f"rope_factors_{length}.weight"] = numpy.array(factors)
     return found
 
 
@@ -149,7 +172,7 @@ def converted(config: PretrainedConfig, name: str, values: numpy.ndarray) -> num
         return interleaved(values, heads)
     if kind in PERMUTED and "k_proj" in name:
         return interleaved(values, config.num_key_value_heads)
-    if kind in ("gemma", "gemma2") and "norm" in name:
+    if kind.startswith("gemma") and "norm" in name:
         return values + 1
     if kind == "gpt2" and values.ndim == 2 and (".c_" in name):
         return values.T

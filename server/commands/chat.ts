@@ -13,7 +13,7 @@ import { TextOutput } from "../terminal/text_output.ts";
 import type { CommandContext } from "./context.ts";
 import { ExitCode } from "./exit_code.ts";
 import { openForOne } from "./open_model.ts";
-import { samplingParameters } from "./sampling.ts";
+import { adapterPlace, samplingParameters } from "./sampling.ts";
 
 const log = getLogger([LOG_CATEGORY]);
 
@@ -26,6 +26,7 @@ const log = getLogger([LOG_CATEGORY]);
 export async function chat(settings: Settings, context: CommandContext): Promise<number> {
   const { values, warnings } = settings;
   for (const warning of warnings) log.warn`${warning}`;
+  const adapter = adapterPlace(values);
   const engine = await openInterruptibly(values, context);
   if (engine === null) return ExitCode.interrupted;
   await using _engine = { [Symbol.asyncDispose]: () => engine.close() };
@@ -35,6 +36,7 @@ export async function chat(settings: Settings, context: CommandContext): Promise
   if (engine.info.chatTemplateText === null) log.info`${NO_TEMPLATE_NOTE}`;
   const session = new ChatSession({
     engine,
+    adapter,
     parameters: samplingParameters(values),
     system: values.system,
     input,

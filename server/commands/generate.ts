@@ -14,7 +14,7 @@ import { TextOutput } from "../terminal/text_output.ts";
 import type { CommandContext } from "./context.ts";
 import { ExitCode } from "./exit_code.ts";
 import { openForOne } from "./open_model.ts";
-import { samplingParameters } from "./sampling.ts";
+import { adapterPlace, samplingParameters } from "./sampling.ts";
 
 const log = getLogger([LOG_CATEGORY]);
 
@@ -61,11 +61,14 @@ async function answererFor(
   signal: AbortSignal,
   resources: AsyncDisposableStack,
 ): Promise<Answerer | null> {
-  if (values.url !== null) return fromServer(values.url, values.apiKey[0] ?? null);
+  if (values.url !== null) {
+    return fromServer(values.url, values.apiKey[0] ?? null, values.adapterId);
+  }
+  const adapter = adapterPlace(values);
   const engine = await openForOne(values, context, signal);
   if (engine === null) return null;
   resources.defer(() => engine.close());
-  return fromEngine(engine);
+  return fromEngine(engine, adapter);
 }
 
 /** Keys in the words of TGI's API. */

@@ -84,9 +84,10 @@ export async function openForOne(
   signal: AbortSignal,
 ): Promise<Engine | null> {
   const model = await findModel(values, context, signal);
+  const adapters = await findAdapters(values, context, signal);
   if (signal.aborted) return null;
   const one = { maxConcurrentRequests: 1, maxBatchSize: 1, validationWorkers: 1 };
-  return await openEngine({ ...values, ...one }, model);
+  return await openEngine({ ...values, ...one }, model, adapters);
 }
 
 /** Does the work; when it fails to start the process ends with this code. */

@@ -10,11 +10,12 @@ import type {
 import { errorOfFailure } from "../errors.ts";
 import { type Answer, type Answerer, Stopwatch } from "./answer.ts";
 
-/** Answers by `engine`. */
-export function fromEngine(engine: TextEngine): Answerer {
+/** Answers by `engine`, or by the adapter of it that has this place; null is the model itself. */
+export function fromEngine(engine: TextEngine, adapter: number | null = null): Answerer {
   return async (question, onText, signal) => {
     const collector = new TextCollector(onText);
-    const id = engine.submit(question, collector);
+    const job = adapter === null ? question : { ...question, adapter };
+    const id = engine.submit(job, collector);
     const stop = () => {
       engine.cancel(id);
       collector.stopped();

@@ -14,12 +14,20 @@ interface StreamEvent {
   readonly error?: string;
 }
 
-/** Answers by the server at `url`; `apiKey` is sent when it is not null. */
-export function fromServer(url: string, apiKey: string | null): Answerer {
+/**
+ * Answers by the server at `url`; the key and the name of an adapter are sent when they are not
+ * null.
+ */
+export function fromServer(
+  url: string,
+  apiKey: string | null,
+  adapterId: string | null = null,
+): Answerer {
   return async (question, onText, signal) => {
     const reader = new EventReader(onText);
     try {
-      const response = await ask(url, apiKey, question, signal);
+      const asked = { ...question.parameters, adapter_id: adapterId };
+      const response = await ask(url, apiKey, { ...question, parameters: asked }, signal);
       const events = response
         // Here too: Deno may forget the signal of a request whose head is there.
         .pipeThrough(new TextDecoderStream(), { signal })

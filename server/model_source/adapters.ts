@@ -1,9 +1,10 @@
 /** From `--lora-adapters` to folders on this disk. */
 
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { LOG_CATEGORY } from "../log.ts";
 import type { AdapterName } from "../options/adapters.ts";
+import { baseWarning } from "./adapter_base.ts";
 import { hubCacheFolder } from "./cache_folders.ts";
 import { fetchFromHub } from "./hub.ts";
 import { findSnapshot } from "./hub_cache.ts";
@@ -42,6 +43,8 @@ export async function resolveAdapters(
   for (const name of names) {
     const path = await folderOf(name, request, tools);
     log.info`Adapter ${name.id}: ${path}`;
+    const warning = await baseWarning(name.id, join(path, SETTINGS), request.modelId);
+    if (warning !== null) log.warn`${warning}`;
     found.push({ id: name.id, path });
   }
   return found;

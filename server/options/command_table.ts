@@ -54,6 +54,13 @@ const SAMPLING = {
     shownDefault: "drawn",
     help: "The same seed gives the same text.",
   }),
+  adapterId: text({
+    group: "sampling",
+    placeholder: "ID",
+    fallback: null,
+    shownDefault: "the first of --lora-adapters",
+    help: "Adapter that answers: one of --lora-adapters, or with --url one of the server's.",
+  }),
   sample: toggle({
     group: "sampling",
     help: "Sample, also where no other flag asks for it; without it the likeliest token is taken.",

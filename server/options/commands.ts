@@ -34,8 +34,7 @@ export interface CommandEntry {
   readonly examples: readonly string[];
 }
 
-/** Adapters are for requests that name one. */
-const MODEL = named("model").filter((name) => name !== "loraAdapters");
+const MODEL = named("model");
 /** What a model that one person uses may be limited by. */
 const ROOM = [
   "maxTotalTokens",
@@ -54,7 +53,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandEntry>> = {
     summary: "Serve a model over HTTP, as TGI does (the default command)",
     operands: [],
     flags: [
-      ...named("model"),
+      ...MODEL,
       ...named("address"),
       ...named("limits"),
       ...named("scheduling"),
@@ -85,7 +84,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandEntry>> = {
     summary: "Tell what memory a model takes and what fits, without loading it",
     operands: [],
     flags: [
-      ...named("model"),
+      ...MODEL,
       "maxConcurrentRequests",
       ...ROOM,
       "maxBatchSize",
@@ -98,7 +97,15 @@ export const COMMANDS: Readonly<Record<CommandName, CommandEntry>> = {
   doctor: {
     summary: "Check what a start needs, and say what to do",
     operands: [],
-    flags: [...MODEL, "hostname", "port", "json", ...LOG, ...SCRIPTED],
+    // What a request names is not looked for.
+    flags: [
+      ...MODEL.filter((name) => name !== "loraAdapters"),
+      "hostname",
+      "port",
+      "json",
+      ...LOG,
+      ...SCRIPTED,
+    ],
     examples: ["tgi doctor", "tgi doctor --model-id ./model.gguf --port 8080"],
   },
   models: {

@@ -25,10 +25,10 @@ const NEAREST = {
 } as const satisfies Record<string, WeightFormat>;
 
 /** TGI's names for checkpoints that are quantized already and are read here. */
-const STORED = ["awq", "gptq", "marlin"] as const;
+const STORED = ["awq", "gptq", "marlin", "compressed-tensors"] as const;
 
 /** TGI's names for checkpoints that are not. */
-const UNREAD = ["compressed-tensors", "exl2"] as const;
+const UNREAD = ["exl2"] as const;
 
 /** Every word that `--quantize` takes. */
 export const QUANTIZE_CHOICES = [

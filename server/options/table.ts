@@ -136,7 +136,7 @@ const MODEL = {
     help:
       "What weights are quantized to at load that the model has as floats, embedding and head " +
       "to q8_0 at least. Of TGI's names bitsandbytes, eetq and fp8 become q8_0, the 4-bit ones " +
-      "q4_1; awq, gptq and marlin change nothing, since config.json says so itself.",
+      "q4_1; awq, gptq, marlin and compressed-tensors change nothing: config.json says so itself.",
   }),
   kvCacheDtype: choice({
     group: "model",

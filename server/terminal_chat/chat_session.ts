@@ -19,6 +19,8 @@ const log = getLogger([LOG_CATEGORY]);
 /** What a chat is made of. */
 export interface ChatParts {
   readonly engine: TextEngine;
+  /** Place of the adapter that answers; null is the model itself. */
+  readonly adapter: number | null;
   readonly parameters: JobParameters;
   readonly system: string | null;
   readonly input: LineInput;
@@ -87,14 +89,14 @@ export class ChatSession {
 
   /** Streams the answer to the open question. One that fails is taken back with its question. */
   async #answer(): Promise<void> {
-    const { engine, parameters, output, onInterrupt } = this.#parts;
+    const { engine, adapter, parameters, output, onInterrupt } = this.#parts;
     const stop = new AbortController();
     using _interrupt = onInterrupt(() => stop.abort());
     try {
       const { messages } = this.#conversation;
       const question = await questionOf(engine, messages, parameters, stop.signal);
       const write = (text: string) => output.write(text);
-      const answer = await fromEngine(engine)(question, write, stop.signal);
+      const answer = await fromEngine(engine, adapter)(question, write, stop.signal);
       this.#conversation.answer(answerText(answer.text).trim());
       if (!answer.text.endsWith("\n")) output.write("\n");
       this.#tellSpeed(answer);

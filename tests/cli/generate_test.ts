@@ -38,6 +38,24 @@ Deno.test("the model continues a prompt as the server does", async () => {
   equal(stdout, " Paris.\n");
 });
 
+Deno.test("an adapter answers: the first, or the one that is named", async () => {
+  const fixtures = join(import.meta.dirname ?? "", "../fixtures");
+  const adapters = ["every", "attention"].map((name) =>
+    `${name}=${join(fixtures, "tiny-llama-adapters", name)}`
+  );
+  const args = ["generate", "--model-id", join(fixtures, "tiny-llama"), "--max-new-tokens", "12"];
+  const loaded = [...args, "--lora-adapters", adapters.join()];
+  const [bare, first, named, unknown] = await Promise.all([
+    runInPipe([...args, "The river"]),
+    runInPipe([...loaded, "The river"]),
+    runInPipe([...loaded, "--adapter-id", "attention", "The river"]),
+    runInPipe([...loaded, "--adapter-id", "polite", "The river"]),
+  ]);
+  equal(new Set([bare, first, named].map(({ stdout }) => stdout)).size, 3);
+  equal(unknown.code, 2);
+  match(unknown.stderr, /--adapter-id polite: no such adapter; .* are: every, attention\./);
+});
+
 Deno.test("--json is one object in the words of the API", async () => {
   const { stdout } = await runInPipe([
     ...[...SCRIPTED, "Hello", "--json", "--max-new-tokens", "5"],

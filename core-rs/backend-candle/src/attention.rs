@@ -44,18 +44,7 @@ impl Attention {
         let value = project(Role::Value, Role::ValueBias, kv_width)?;
         let output_bias = output_bias.then_some(Role::AttentionOutputBias);
         let output = Linear::load(loader, Role::AttentionOutput, output_bias, [hidden, q_width])?;
-        let rms = NormSpec { kind: NormKind::Rms, bias: false, ..spec.norm };
-        let mut norm = |role, size| Norm::load(loader, &rms, role, None, size);
-        let qk_norms = match qk_norm {
-            None => None,
-            Some(over) => {
-                let [q, k] = match over {
-                    QkNorm::Head => [head_size; 2],
-                    QkNorm::Row => [q_width, kv_width],
-                };
-                Some((over, [norm(Role::QueryNorm, q)?, norm(Role::KeyNorm, k)?]))
-            }
-        };
+        let qk_norms = qk_norm.map(|over| load_qk_norms(loader, spec, over)).transpose()?;
         let slopes = match spec.position {
             Position::Alibi { factor } => {
                 let slopes = (0..heads).map(|head| factor * alibi::slope(head, heads));
@@ -100,7 +89,7 @@ impl Attention {
         }
         let (mut q, mut k) = (split(q, self.heads)?, split(k, self.kv_heads)?);
         let v = split(project(&self.value)?, self.kv_heads)?;
-        if let Some((QkNorm::Head, [query_norm, key_norm])) = &self.qk_norms {
+        if let Some((QkNorm::Head | QkNorm::Each, [query_norm, key_norm])) = &self.qk_norms {
             (q, k) = (query_norm.forward(&q)?, key_norm.forward(&k)?);
         }
         if let Some(rotation) = step.rotation {
@@ -144,6 +133,29 @@ impl Attention {
             .permute((2, 0, 1, 3))?
             .reshape((rows, self.heads * size))
     }
+}
+
+/// The norms of q and of k.
+fn load_qk_norms(
+    loader: &mut Loader,
+    spec: &ModelSpec,
+    over: QkNorm,
+) -> std::result::Result<(QkNorm, [Norm; 2]), CandleError> {
+    let AttentionSpec { heads, kv_heads, head_size, .. } = spec.attention;
+    let (kind, shapes) = match over {
+        QkNorm::Head => (NormKind::Rms, [vec![head_size], vec![head_size]]),
+        QkNorm::Row => (NormKind::Rms, [heads, kv_heads].map(|heads| vec![heads * head_size])),
+        QkNorm::Each => (NormKind::Layer, [heads, kv_heads].map(|heads| vec![heads, head_size])),
+    };
+    let spec = NormSpec { kind, bias: false, ..spec.norm };
+    let [query, key] = shapes;
+    Ok((
+        over,
+        [
+            Norm::load_without_bias(loader, &spec, Role::QueryNorm, &query)?,
+            Norm::load_without_bias(loader, &spec, Role::KeyNorm, &key)?,
+        ],
+    ))
 }
 
 /// `cap * tanh(x / cap)` (Gemma 2, <https://arxiv.org/abs/2408.00118>).

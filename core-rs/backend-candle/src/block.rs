@@ -22,6 +22,7 @@ pub(crate) struct Block {
     mlp: FeedForward,
     post_mlp_norm: Option<Norm>,
     is_parallel: bool,
+    norms_sums: bool,
     residual_scale: f64,
 }
 
@@ -31,6 +32,7 @@ impl Block {
         let (is_parallel, before, after) = match spec.block {
             BlockSpec::Sequential(norms) => (false, [norms.before(); 2], norms.after()),
             BlockSpec::Parallel { mlp_norm } => (true, [true, mlp_norm], false),
+            BlockSpec::NormedSums => (false, [true; 2], false),
         };
         let mut norm = |wanted: bool, weight, bias| {
             let load = || Norm::load(loader, &spec.norm, weight, bias, spec.hidden);
@@ -44,12 +46,19 @@ impl Block {
             attention: Attention::load(loader, spec)?,
             mlp: FeedForward::load(loader, spec)?,
             is_parallel,
+            norms_sums: spec.block == BlockSpec::NormedSums,
             residual_scale: f64::from(spec.residual_scale),
         })
     }
 
     /// The residual stream, `[tokens, hidden]`, through this layer.
     pub fn forward(&self, x: &Tensor, kv: &KvPages, step: LayerStep) -> Result<Tensor> {
+        if self.norms_sums {
+            let attended = self.attention.forward(x, kv, step)?;
+            let x = apply(self.attention_norm.as_ref(), &self.join(x, None, &attended)?)?;
+            let term = self.mlp.forward(&x, step.adapted)?;
+            return apply(self.mlp_norm.as_ref(), &self.join(&x, None, &term)?);
+        }
         let normed = apply(self.attention_norm.as_ref(), x)?;
         let attended = self.attention.forward(&normed, kv, step)?;
         let joined = self.join(x, self.post_attention_norm.as_ref(), &attended)?;

@@ -1,7 +1,7 @@
 //! The model: embedding, layers, head.
 
 use candle_core::{DType, Result, Tensor};
-use tgi_model::spec::Position;
+use tgi_model::spec::{Block as BlockSpec, Position};
 use tgi_model::{ModelSpec, Role};
 
 use crate::CandleError;
@@ -29,7 +29,8 @@ pub(crate) struct Decoder {
     /// Positions are linear biases on the scores.
     pub has_biases: bool,
     layers: Vec<Layer>,
-    norm: Norm,
+    /// Before the head, where it has one.
+    norm: Option<Norm>,
     head: Linear,
     logit_scale: f64,
     logit_soft_cap: Option<f64>,
@@ -52,14 +53,14 @@ impl Decoder {
         } else {
             Linear::load(&mut loader, Role::Output, None, table)?
         };
-        let bias = Some(Role::OutputNormBias);
-        let norm = Norm::load(&mut loader, &spec.norm, Role::OutputNorm, bias, spec.hidden)?;
-        let embedding_norm = if spec.embedding.norm {
-            let roles = (Role::EmbeddingNorm, Some(Role::EmbeddingNormBias));
-            Some(Norm::load(&mut loader, &spec.norm, roles.0, roles.1, spec.hidden)?)
-        } else {
-            None
+        let mut load_norm = |wanted: bool, weight, bias| {
+            let load = || Norm::load(&mut loader, &spec.norm, weight, Some(bias), spec.hidden);
+            wanted.then(load).transpose()
         };
+        let has_norm = spec.block != BlockSpec::NormedSums;
+        let norm = load_norm(has_norm, Role::OutputNorm, Role::OutputNormBias)?;
+        let embedding_norm =
+            load_norm(spec.embedding.norm, Role::EmbeddingNorm, Role::EmbeddingNormBias)?;
         let (mut positions, mut ropes, mut rope_of) = (None, Vec::new(), vec![None; spec.layers]);
         match &spec.position {
             Position::Learned { offset } => {
@@ -121,7 +122,8 @@ impl Decoder {
 
     /// Logits of some rows of the residual stream: `[rows]` in u32 to `[rows, vocab]` in f32.
     pub fn logits(&self, x: &Tensor, rows: &Tensor) -> Result<Tensor> {
-        let x = self.norm.forward(&x.index_select(rows, 0)?)?;
+        let x = x.index_select(rows, 0)?;
+        let x = self.norm.as_ref().map_or(Ok(x.clone()), |norm| norm.forward(&x))?;
         let logits = (self.head.forward(&x)?.to_dtype(DType::F32)? * self.logit_scale)?;
         match self.logit_soft_cap {
             Some(cap) => soft_cap(&logits, cap),

@@ -12,7 +12,7 @@ use crate::loader::Loader;
 pub(crate) struct Norm {
     kind: NormKind,
     epsilon: f64,
-    /// `[size]`, f32, the specification's offset added.
+    /// `[size]` or `[heads, size]`, f32, the specification's offset added.
     weight: Tensor,
     /// `[size]`, f32.
     bias: Option<Tensor>,
@@ -27,9 +27,20 @@ impl Norm {
         bias: Option<Role>,
         size: usize,
     ) -> std::result::Result<Self, CandleError> {
-        let weight = (loader.float(weight, &[size])? + f64::from(spec.weight_offset))?;
-        let bias =
-            bias.filter(|_| spec.bias).map(|role| loader.float(role, &[size])).transpose()?;
+        let bias = bias.filter(|_| spec.bias);
+        let bias = bias.map(|role| loader.float(role, &[size])).transpose()?;
+        Ok(Self { bias, ..Self::load_without_bias(loader, spec, weight, &[size])? })
+    }
+
+    /// Reads a norm whose weights have a shape of their own: `[heads, size]` for one of each head.
+    pub fn load_without_bias(
+        loader: &mut Loader,
+        spec: &NormSpec,
+        weight: Role,
+        shape: &[usize],
+    ) -> std::result::Result<Self, CandleError> {
+        let (weight, bias) =
+            ((loader.float(weight, shape)? + f64::from(spec.weight_offset))?, None);
         Ok(Self { kind: spec.kind, epsilon: f64::from(spec.epsilon), weight, bias })
     }
 

@@ -29,7 +29,9 @@ impl Scalars {
         for layer in 0..spec.layers {
             x = self.block(layer, &x);
         }
-        let x = self.norm(Role::OutputNorm, Role::OutputNormBias, None, &x);
+        let has_norm = spec.block != Block::NormedSums;
+        let norm = |x: Vec<f32>| self.norm(Role::OutputNorm, Role::OutputNormBias, None, &x);
+        let x = if has_norm { norm(x) } else { x };
         let mut logits = linear(Role::Output, None, None, [spec.vocab, spec.hidden], &x);
         for logit in &mut logits {
             *logit *= spec.embedding.logit_scale;
@@ -42,6 +44,12 @@ impl Scalars {
 
     fn block(&self, layer: usize, x: &[f32]) -> Vec<f32> {
         let norm = |weight, bias, x: &[f32]| self.norm(weight, bias, Some(layer), x);
+        if self.spec.block == Block::NormedSums {
+            let sum = add(x, &self.attention(layer, x));
+            let x = norm(Role::AttentionNorm, Role::AttentionNormBias, &sum);
+            let sum = add(&x, &self.mlp(layer, &x));
+            return norm(Role::MlpNorm, Role::MlpNormBias, &sum);
+        }
         let normed = norm(Role::AttentionNorm, Role::AttentionNormBias, x);
         let attended = add(x, &self.attention(layer, &normed));
         let mlp = match self.spec.block {
@@ -49,7 +57,7 @@ impl Scalars {
             Block::Parallel { mlp_norm: true } => {
                 self.mlp(layer, &norm(Role::MlpNorm, Role::MlpNormBias, x))
             }
-            Block::Sequential(_) => {
+            Block::Sequential(_) | Block::NormedSums => {
                 self.mlp(layer, &norm(Role::MlpNorm, Role::MlpNormBias, &attended))
             }
         };
@@ -156,6 +164,11 @@ fn layer_norms_learned_positions_and_all_biases_in_a_parallel_block() {
 #[test]
 fn layer_norms_in_a_sequential_block() {
     agrees_with_scalars(ModelSpec { block: Block::Sequential(Norms::Before), ..layer_normed() });
+}
+
+#[test]
+fn sums_that_are_normed() {
+    agrees_with_scalars(ModelSpec { block: Block::NormedSums, ..layer_normed() });
 }
 
 #[test]

@@ -6,8 +6,8 @@ use tgi_model::spec::Position;
 
 use crate::activation::ActivationBlock;
 use crate::attention::{KvCache, KvShape, MAX_ROWS, Partial, Scratch};
-use crate::decoder::Routes;
 use crate::decoder::peaks::{BLOCK_PANELS, BlockPeak, blocks};
+use crate::decoder::{Gathered, Routes};
 use crate::lora::LowRows;
 use crate::options::{CpuOptions, KvFormat};
 use crate::product::PanelRow;
@@ -97,10 +97,14 @@ pub struct Worker {
     pub row: Vec<f32>,
     /// Logits of some panels, `[panels][rows]`.
     pub logits: Vec<PanelRow>,
+    /// Rows that use an expert, of a model with some.
+    pub gathered: Gathered,
+    /// Sums over the experts of each row for one panel.
+    pub sums: Vec<PanelRow>,
 }
 
 impl Worker {
-    fn new(widths: &Widths, logit_rows: usize) -> Self {
+    fn new(widths: &Widths, logit_rows: usize, expert_rows: usize) -> Self {
         let heads = || vec![0.0; MAX_ROWS * widths.head];
         Self {
             panels: [0, 1].map(|_| vec![PanelRow::default(); TOKEN_CHUNK]),
@@ -111,6 +115,8 @@ impl Worker {
             values: [0, 1].map(|_| heads()),
             row: vec![0.0; widths.hidden],
             logits: vec![PanelRow::default(); BLOCK_PANELS * logit_rows],
+            gathered: Gathered::new(expert_rows.min(TOKEN_CHUNK), widths.hidden),
+            sums: vec![PanelRow::default(); expert_rows],
         }
     }
 }
@@ -165,6 +171,8 @@ impl Arena {
     pub fn new(spec: &ModelSpec, options: &CpuOptions, ropes: usize, threads: usize) -> Self {
         let (widths, tokens) = (Widths::new(spec), options.batch_tokens);
         let shape = Self::kv_shape(spec, options.kv);
+        let expert_rows = spec.mlp.experts.map_or(0, |_| tokens);
+        let worker = || Worker::new(&widths, options.logit_rows, expert_rows);
         Self {
             x: Shared::new(tokens * widths.hidden),
             y: Shared::new(tokens * widths.hidden),
@@ -183,7 +191,7 @@ impl Arena {
             low: None,
             kv: (0..spec.layers).map(|_| KvCache::new(shape, options.pages)).collect(),
             shape,
-            workers: PerWorker::new(threads, || Worker::new(&widths, options.logit_rows)),
+            workers: PerWorker::new(threads, worker),
             widths,
         }
     }
@@ -199,7 +207,11 @@ impl Arena {
         let split = PARTIAL_ROWS * (size_of::<Partial>() + 4 * widths.head);
         let own = options.threads() * BLOCK_PANELS * size_of::<PanelRow>();
         let row = 4 * spec.vocab + size_of::<BlockPeak>() * blocks(spec.vocab) + own;
-        let routes = spec.mlp.experts.map_or(0, |it| Routes::bytes(it, options.batch_tokens));
+        let routes = spec.mlp.experts.map_or(0, |experts| {
+            let gathered = TOKEN_CHUNK * widths.hidden * (4 + block);
+            let sums = options.batch_tokens * size_of::<PanelRow>();
+            Routes::bytes(experts, options.batch_tokens) + options.threads() * (gathered + sums)
+        });
         (options.batch_tokens * token + split + options.logit_rows * row + routes) as u64
     }
 

@@ -6,6 +6,7 @@
 
 mod attend;
 mod experts;
+mod gather;
 mod heads;
 mod logits;
 mod lora;
@@ -18,6 +19,7 @@ mod row_norms;
 mod rows;
 mod units;
 
+pub use gather::Gathered;
 pub use heads::{MAX_HEAD, RopeTables};
 pub use plan::{Plan, Rows};
 pub use route::Routes;
@@ -81,7 +83,7 @@ impl Step<'_> {
     }
 
     /// One block. `pending` is the norm that the projection in `y` awaits before it joins the
-    /// residual stream; so is the result.
+    /// residual stream, or that the stream itself awaits where sums are normed; so is the result.
     fn block<'w>(
         &self,
         team: &Team,
@@ -90,7 +92,9 @@ impl Step<'_> {
     ) -> Option<&'w NormWeights> {
         let (arena, layer, rows) = (self.arena, at.layer, at.rows);
         let (tokens, whole) = (rows.tokens.len(), rows.whole);
-        let mut normed = self.norm(team, (rows, tokens), pending, layer.attention_norm.as_ref());
+        let norms_sums = self.spec.block == Block::NormedSums;
+        let before = |norm: &'w Option<NormWeights>| norm.as_ref().filter(|_| !norms_sums);
+        let mut normed = self.norm(team, (rows, tokens), pending, before(&layer.attention_norm));
         let [query, key, value] = &arena.projected;
         self.project(
             team,
@@ -107,7 +111,7 @@ impl Step<'_> {
             return None;
         }
         let is_parallel = matches!(self.spec.block, Block::Parallel { .. });
-        let mlp_norm = layer.mlp_norm.as_ref();
+        let mlp_norm = before(&layer.mlp_norm);
         if is_parallel && mlp_norm.is_some() {
             // The MLP reads the residual stream as attention found it.
             normed = self.norm(team, (rows, whole), None, mlp_norm);
@@ -116,7 +120,9 @@ impl Step<'_> {
         let joining = self.joining(layer.post_attention_norm.is_some());
         self.project(team, rows, &attended, &[(&layer.output, joining, whole)]);
         if !is_parallel {
-            let pending = layer.post_attention_norm.as_ref();
+            let behind =
+                if norms_sums { &layer.attention_norm } else { &layer.post_attention_norm };
+            let pending = behind.as_ref();
             normed = self.norm(team, (rows, whole), pending, mlp_norm);
         }
         let joining = self.joining(layer.post_mlp_norm.is_some());
@@ -128,7 +134,7 @@ impl Step<'_> {
             }
             FeedForward::Experts(experts) => self.experts(team, rows, &normed, experts, joining),
         }
-        layer.post_mlp_norm.as_ref()
+        if norms_sums { layer.mlp_norm.as_ref() } else { layer.post_mlp_norm.as_ref() }
     }
 
     /// Where a block's projection goes: to the residual stream, or to `y` when a norm follows.

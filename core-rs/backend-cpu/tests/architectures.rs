@@ -11,14 +11,14 @@ use serde::Deserialize;
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_candle::{CandleBackend, CandleOptions};
 use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
-use tgi_model::Model;
+use tgi_model::{Adapter, Model};
 
 /// Largest distance of a logit that passes.
 const TOLERANCE: f32 = 1e-4;
 /// Checkpoints of `scripts/goldens/configurations.py`.
-const CHECKPOINTS: usize = 34;
+const CHECKPOINTS: usize = 40;
 /// Those that are there as GGUF too.
-const GGUF: usize = 19;
+const GGUF: usize = 29;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -46,18 +46,24 @@ fn golden(folder: &Path) -> Golden {
     serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap()
 }
 
-fn backends(model: &Model) -> [Box<dyn Backend>; 2] {
+fn backends(model: &Model, adapters: &[Adapter]) -> [Box<dyn Backend>; 2] {
     let candle = CandleBackend::load(model, &CandleOptions::cpu(8, 128, 128)).unwrap();
     let (threads, kv) = (Some(2), KvFormat::F32);
     let options = CpuOptions { pages: 8, batch_tokens: 128, logit_rows: 128, threads, kv };
-    [Box::new(candle), Box::new(CpuBackend::load(model, &options).unwrap())]
+    let cpu = CpuBackend::load(model, &options).unwrap();
+    [
+        Box::new(candle.with_adapters(adapters).unwrap()),
+        Box::new(cpu.with_adapters(adapters).unwrap()),
+    ]
 }
 
-/// Logits after the last `wanted` of `tokens`, which follow `done` others on pages 0, 1, ..
+/// Logits after the last `wanted` of `tokens`, which follow `done` others on pages 0, 1, ..; of the
+/// first adapter where the backend has some.
 fn forward(backend: &mut dyn Backend, tokens: &[u32], done: usize, wanted: usize) -> Vec<Vec<f32>> {
     let mut batch = Batch::default();
     let pages: Vec<u32> = (0..((done + tokens.len()).div_ceil(PAGE_TOKENS)) as u32).collect();
     batch.push_sequence(tokens, &pages, done);
+    batch.set_adapter((backend.capacity().adapters > 0).then_some(0));
     batch.logit_rows.extend((tokens.len() - wanted..tokens.len()).map(|row| row as u32));
     let logits = backend.forward(&batch).unwrap();
     (0..logits.rows()).map(|row| logits.row(row).to_vec()).collect()
@@ -91,17 +97,17 @@ fn compare(backend: &mut dyn Backend, golden: &Golden) -> (f32, bool) {
 }
 
 /// Compares a model in both backends, prints a row of the table, and says what fails.
-fn check(name: &str, path: &Path, golden: &Golden, has_tokenizer: bool) -> Vec<String> {
+fn check(name: &str, path: &Path, golden: &Golden, adapters: &[PathBuf]) -> Vec<String> {
     let model = match Model::open(path) {
         Ok(model) => model,
         Err(error) => return vec![format!("{name}: {error}")],
     };
-    if has_tokenizer {
-        assert_eq!(model.tokenizer.encode(&golden.text, true).unwrap(), golden.ids, "{name}");
-    }
+    let adapters = adapters.iter().map(|folder| Adapter::open(folder, &model.spec).unwrap());
+    let adapters: Vec<Adapter> = adapters.collect();
+    assert_eq!(model.tokenizer.encode(&golden.text, true).unwrap(), golden.ids, "{name}");
     let mut failures = Vec::new();
     let mut cells = Vec::new();
-    for backend in &mut backends(&model) {
+    for backend in &mut backends(&model, &adapters) {
         let (difference, is_same) = compare(&mut **backend, golden);
         cells.push(format!("{difference:.1e}"));
         if difference.is_nan() || difference > TOLERANCE || !is_same {
@@ -118,7 +124,7 @@ fn every_architecture_agrees_with_transformers() {
     let folders = folders();
     assert_eq!(folders.len(), CHECKPOINTS);
     println!("| checkpoint | candle | cpu |");
-    let check = |(name, folder): &(String, PathBuf)| check(name, folder, &golden(folder), true);
+    let check = |(name, folder): &(String, PathBuf)| check(name, folder, &golden(folder), &[]);
     let failures: Vec<String> = folders.iter().flat_map(check).collect();
     assert!(failures.is_empty(), "{failures:#?}");
 }
@@ -131,9 +137,23 @@ fn the_same_weights_in_gguf_agree_too() {
         let path = folder.join("model.gguf");
         if path.exists() {
             files += 1;
-            failures.extend(check(&name, &path, &golden(&folder), true));
+            failures.extend(check(&name, &path, &golden(&folder), &[]));
         }
     }
     assert_eq!(files, GGUF);
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn adapters_of_fused_matrices_agree_with_peft() {
+    let mut failures = Vec::new();
+    for name in ["gpt2", "gpt_neox", "phi3"] {
+        let folder = repository_tests("goldens/adapters").join(name);
+        let model = repository_tests("goldens/architectures").join(name);
+        for path in [model.clone(), model.join("model.gguf")] {
+            let adapters = [folder.clone()];
+            failures.extend(check(name, &path, &golden(&folder), &adapters));
+        }
+    }
     assert!(failures.is_empty(), "{failures:#?}");
 }

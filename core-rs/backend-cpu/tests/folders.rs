@@ -1,4 +1,4 @@
-//! Folders of safetensors, as stored, converted at load and packed in 4 bits.
+//! Folders of safetensors, as stored, converted at load and packed in few bits.
 
 mod common;
 
@@ -51,8 +51,15 @@ fn difference(model: &Model, golden: &Golden) -> f32 {
 
 #[test]
 fn weights_as_stored_agree_with_transformers() {
-    for (name, limit) in [("tiny-llama", 0.02), ("tiny-llama-awq", 0.05), ("tiny-llama-gptq", 0.05)]
-    {
+    for (name, limit) in [
+        ("tiny-llama", 0.02),
+        ("tiny-llama-awq", 0.05),
+        ("tiny-llama-gptq", 0.05),
+        ("tiny-llama-gptq-8bit", 0.02),
+        ("tiny-llama-w4a16", 0.05),
+        ("tiny-llama-fp8", 0.002),
+        ("tiny-llama-compressed", 0.002),
+    ] {
         let (model, golden) = open(name);
         let off = difference(&model, &golden);
         println!("{name}: logits differ by {off:.1e} of the largest");
@@ -80,7 +87,7 @@ fn the_plan_counts_what_is_held() {
         let held = Weights::load(&model.spec, &model, 2).unwrap().bytes();
         assert_eq!(held, weight_bytes(&model), "{name}");
     }
-    for name in ["tiny-llama", "tiny-llama-awq", "tiny-llama-gptq"] {
+    for name in ["tiny-llama", "tiny-llama-awq", "tiny-llama-gptq-8bit", "tiny-llama-fp8"] {
         let (model, _) = open(name);
         let held = Weights::load(&model.spec, &model, 2).unwrap().bytes();
         assert_eq!(held, weight_bytes(&model), "{name}");

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use tgi_backend::{Backend, Batch};
 use tgi_backend_cpu::KvFormat;
 use tgi_backend_cpu::isa::Isa;
+use tgi_model::spec::Experts;
 
 fn tokens(count: usize, random: &mut Random) -> Vec<u32> {
     (0..count).map(|_| random.below(VOCAB) as u32).collect()
@@ -46,7 +47,7 @@ proptest! {
 
     #[test]
     fn any_schedule_gives_the_bytes_of_a_sequence_alone(
-        seed: u64, which in 0usize..6, kind in 0usize..3, int8: bool, count in 1usize..9,
+        seed: u64, which in 0usize..7, kind in 0usize..3, int8: bool, count in 1usize..9,
         threads in 1usize..4
     ) {
         let mut random = Random(seed);
@@ -104,6 +105,28 @@ fn every_instruction_set_gives_the_same_logits() {
                 let logits = alone(&spec, &weights, &tokens, (isa, kv), 64);
                 assert!(logits == expected, "{name} {isa:?} {kv:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn experts_give_a_row_the_same_bytes_however_many_rows_share_them() {
+    let all = specs();
+    let (_, spec) = all.iter().find(|(name, _)| *name == "experts").expect("one has experts");
+    for (count, used) in [(5, 2), (2, 2), (40, 3)] {
+        let mut spec = spec.clone();
+        spec.mlp.experts = Some(Experts { count, used, normalized: count > 5 });
+        for dtype in [GgmlDType::Q8_0, GgmlDType::BF16, GgmlDType::F32] {
+            let weights = RandomWeights::new(&spec, dtype, 11);
+            let tokens = tokens(390, &mut Random(count as u64));
+            let best = (Isa::best(), KvFormat::F16);
+            let expected = alone(&spec, &weights, &tokens, best, 1);
+            let mut backend = backend(&spec, &weights, Isa::best(), 3);
+            let mut sequences = [Sequence::new(tokens, &mut (0..128).collect())];
+            for rows in [4, 6, 380] {
+                step(&mut backend, &mut sequences, &[rows]);
+            }
+            assert!(sequences[0].logits == expected, "{used} of {count}, {dtype:?}");
         }
     }
 }

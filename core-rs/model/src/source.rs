@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::checkpoint::Packed;
+use crate::checkpoint::{Packed, Product, Scaled};
 use crate::storage::StorageType;
 
 /// A tensor of a file: what it is and where it lies.
@@ -31,6 +31,10 @@ pub(crate) enum Content {
     },
     /// They are made of several tensors.
     Packed(Box<Packed>),
+    /// They lie in a file without their scales, which lie elsewhere.
+    Scaled(Box<Scaled>),
+    /// They are a product of two tensors.
+    Product(Box<Product>),
 }
 
 /// The rows of a tensor that belong to a role; for a vector an element is a row.
@@ -55,6 +59,11 @@ impl Rows {
     fn within(self, group: usize) -> Range<usize> {
         let first = group * self.group + self.first;
         first..first + self.count
+    }
+
+    /// Numbers of these rows, of a tensor of `total`.
+    pub fn numbers(self, total: usize) -> impl Iterator<Item = usize> {
+        (0..total / self.group.max(1)).flat_map(move |group| self.within(group))
     }
 }
 
@@ -108,14 +117,18 @@ fn read<'a, F: AsRef<[u8]>>(tensor: &Tensor, rows: Rows, files: &'a [F]) -> Cow<
         Content::Stored { file, range } => {
             take(&files[*file].as_ref()[range.clone()], tensor, rows)
         }
-        Content::Packed(packed) => {
-            let bytes = packed.unpack(files);
-            if rows.count == packed.outputs {
-                return Cow::Owned(bytes);
-            }
-            Cow::Owned(take(&bytes, tensor, rows).into_owned())
-        }
+        Content::Packed(packed) => take_owned(packed.unpack(files), tensor, rows),
+        Content::Scaled(scaled) => take_owned(scaled.unpack(files), tensor, rows),
+        Content::Product(product) => take_owned(product.unpack(files), tensor, rows),
     }
+}
+
+/// The same of bytes that nobody else has.
+fn take_owned<'a>(bytes: Vec<u8>, tensor: &Tensor, rows: Rows) -> Cow<'a, [u8]> {
+    if rows.count == tensor.shape[0] {
+        return Cow::Owned(bytes);
+    }
+    Cow::Owned(take(&bytes, tensor, rows).into_owned())
 }
 
 /// The role's rows of a tensor's bytes.
@@ -141,9 +154,8 @@ fn take<'a>(bytes: &'a [u8], tensor: &Tensor, rows: Rows) -> Cow<'a, [u8]> {
 fn transpose(bytes: &[u8], tensor: &Tensor, rows: Rows) -> Vec<u8> {
     let [columns, total] = tensor.shape[..] else { return bytes.to_vec() };
     let size = tensor.dtype.type_size();
-    let groups = 0..total / rows.group.max(1);
-    let mut out = Vec::with_capacity(groups.len() * rows.count * columns * size);
-    for row in groups.flat_map(|group| rows.within(group)) {
+    let mut out = Vec::with_capacity(bytes.len() / rows.group.max(1) * rows.count);
+    for row in rows.numbers(total) {
         for column in 0..columns {
             out.extend_from_slice(&bytes[(column * total + row) * size..][..size]);
         }

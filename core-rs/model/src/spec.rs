@@ -49,7 +49,7 @@ pub struct Attention {
     pub scale: f32,
     /// `cap * tanh(score / cap)` on the scores, when given.
     pub soft_cap: Option<f32>,
-    /// RMS norms of q and k before rope.
+    /// Norms of q and k before rope, of the root-mean-square kind but for [`QkNorm::Each`].
     pub qk_norm: Option<QkNorm>,
     /// Biases on q, k and v.
     pub qkv_bias: bool,
@@ -67,6 +67,9 @@ pub enum QkNorm {
     Head,
     /// All heads together, with weights `[heads * head_size]` (`OLMo` 2).
     Row,
+    /// Each head by itself, with weights of its own, `[heads, head_size]`; layer norms without
+    /// biases (`StableLM` 2 12B).
+    Each,
 }
 
 /// How positions enter.
@@ -215,6 +218,10 @@ pub enum Block {
         /// The MLP has a norm of its own (GPT-NeoX, Falcon 40B), else it shares attention's.
         mlp_norm: bool,
     },
+    /// `x = norm(x + attention(x)); x = norm(x + mlp(x))`, and no norm before the head: the sums
+    /// themselves are normed (OPT 350M, as in the first transformers). The norms have the roles of
+    /// those of inputs.
+    NormedSums,
 }
 
 /// Where a sequential block has its norms.
@@ -329,9 +336,9 @@ pub enum Role {
     Value,
     /// `[kv_heads * head_size]`.
     ValueBias,
-    /// `[head_size]`, or `[heads * head_size]` by [`QkNorm`].
+    /// `[head_size]`, `[heads * head_size]` or `[heads, head_size]`, by [`QkNorm`].
     QueryNorm,
-    /// `[head_size]`, or `[kv_heads * head_size]`.
+    /// `[head_size]`, `[kv_heads * head_size]` or `[kv_heads, head_size]`.
     KeyNorm,
     /// `[hidden, heads * head_size]`.
     AttentionOutput,

@@ -165,12 +165,18 @@ pub fn shapes(spec: &ModelSpec) -> Vec<(Role, Option<usize>, Vec<usize>)> {
 fn model_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
     let hidden = vec![spec.hidden];
     let table = vec![spec.vocab, spec.hidden];
-    let mut roles = vec![(Role::TokenEmbedding, table.clone()), (Role::OutputNorm, hidden.clone())];
+    let mut roles = vec![(Role::TokenEmbedding, table.clone())];
+    let has_output_norm = spec.block != Block::NormedSums;
+    if has_output_norm {
+        roles.push((Role::OutputNorm, hidden.clone()));
+    }
     if spec.embedding.norm {
         roles.push((Role::EmbeddingNorm, hidden.clone()));
     }
     if spec.norm.bias {
-        roles.push((Role::OutputNormBias, hidden.clone()));
+        if has_output_norm {
+            roles.push((Role::OutputNormBias, hidden.clone()));
+        }
         if spec.embedding.norm {
             roles.push((Role::EmbeddingNormBias, hidden));
         }
@@ -189,6 +195,7 @@ fn block_roles(spec: &ModelSpec) -> Vec<(Role, Vec<usize>)> {
     let before = match spec.block {
         Block::Sequential(norms) => [norms.before(); 2],
         Block::Parallel { mlp_norm } => [true, mlp_norm],
+        Block::NormedSums => [true; 2],
     };
     let inputs =
         [(Role::AttentionNorm, Role::AttentionNormBias), (Role::MlpNorm, Role::MlpNormBias)];
@@ -262,10 +269,12 @@ fn attention_roles(attention: &Attention, hidden: usize) -> Vec<(Role, Vec<usize
     }
     let norms = match attention.qk_norm {
         None => return roles,
-        Some(QkNorm::Head) => [attention.head_size; 2],
-        Some(QkNorm::Row) => [query, key],
+        Some(QkNorm::Head) => [vec![attention.head_size], vec![attention.head_size]],
+        Some(QkNorm::Row) => [vec![query], vec![key]],
+        Some(QkNorm::Each) => {
+            [attention.heads, attention.kv_heads].map(|heads| vec![heads, attention.head_size])
+        }
     };
-    roles.push((Role::QueryNorm, vec![norms[0]]));
-    roles.push((Role::KeyNorm, vec![norms[1]]));
+    roles.extend([Role::QueryNorm, Role::KeyNorm].into_iter().zip(norms));
     roles
 }

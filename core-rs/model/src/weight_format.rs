@@ -66,6 +66,8 @@ impl WeightFormat {
     pub(crate) fn of(self, role: Role, stored: StorageType, shape: &[usize]) -> StorageType {
         let (true, [_, .., columns]) = (is_float(stored), shape) else { return stored };
         let wanted = match role {
+            // Norms of each head.
+            Role::QueryNorm | Role::KeyNorm => return stored,
             // Small, and what follows hangs on its order.
             Role::PositionEmbedding | Role::Router if self.is_quantized() => return stored,
             // What every token goes through pays for more bits, as in ggml's own mixtures.
@@ -157,6 +159,7 @@ mod tests {
         assert_eq!(quantized("q4_0", Role::QueryBias, &[64]), "F32");
         assert_eq!(quantized("q4_0", Role::PositionEmbedding, &[8, 64]), "F32");
         assert_eq!(quantized("q4_0", Role::Router, &[8, 64]), "F32");
+        assert_eq!(quantized("q4_0", Role::QueryNorm, &[8, 64]), "F32");
         assert_eq!(quantized("q4_0", Role::ExpertUp(3), &[8, 64]), "Q4_0");
     }
 

@@ -1,15 +1,15 @@
-//! AWQ and GPTQ checkpoints against what their tensors stand for in float32, by
+//! Checkpoints of AWQ, GPTQ, fp8 and compressed-tensors against what their tensors stand for in float32, by
 //! `scripts/tiny_checkpoints/packed.py`.
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use half::f16;
 use safetensors::Dtype;
 use serde_json::json;
-use support::folder::{Folder, fixture};
-use tgi_model::{Model, Role, StorageType};
+use support::folder::{Folder, Stored, fixture};
+use tgi_model::{Model, Role, StorageType, WeightFormat};
 
 const PROJECTIONS: [(Role, &str); 7] = [
     (Role::Query, "self_attn.q_proj"),
@@ -77,6 +77,77 @@ fn symmetric_gptq_is_exact_and_any_other_is_within_a_256th_of_a_step() {
 }
 
 #[test]
+fn packed_compressed_tensors_are_exact() {
+    projections("tiny-llama-w4a16", |name, dtype, steps, _| {
+        assert_eq!(dtype.to_string(), "Q4_1", "{name}");
+        assert!(steps == 0.0, "{name}: {steps} steps");
+    });
+    let folder = Folder::copy("tiny-llama-w4a16");
+    let mut tensors = folder.tensors();
+    let name = "model.layers.0.mlp.up_proj.weight_scale";
+    tensors.get_mut(name).unwrap().1 = vec![2, 96];
+    folder.store("model.safetensors", &tensors);
+    assert!(folder.refusal().contains("do not fit together: weight_packed [96, 8]"));
+    tensors.remove(name);
+    folder.store("model.safetensors", &tensors);
+    assert!(folder.refusal().contains("up_proj.weight_packed lacks weight_zero_point or"));
+}
+
+#[test]
+fn gptq_of_8_bits_is_exact_when_symmetric_and_else_half_precision() {
+    projections("tiny-llama-gptq-8bit", |name, dtype, _, relative| {
+        let (expected, limit) =
+            if name.contains("q_proj") { ("Q8_0", 0.0) } else { ("F16", 1.0 / 2048.0) };
+        assert_eq!(dtype.to_string(), expected, "{name}");
+        assert!(relative <= limit, "{name}: {relative}");
+    });
+}
+
+#[test]
+fn floats_and_integers_with_scales_become_half_precision() {
+    for name in ["tiny-llama-fp8", "tiny-llama-compressed"] {
+        projections(name, |name, dtype, _, relative| {
+            assert_eq!(dtype.to_string(), "F16", "{name}");
+            assert!(relative <= 1.0 / 2048.0, "{name}: {relative}");
+        });
+    }
+}
+
+#[test]
+fn weights_with_scales_may_be_quantized_at_load() {
+    let model = Model::open(&fixture("tiny-llama-fp8")).unwrap();
+    let model = model.with_format(WeightFormat::quantized("q8_0").unwrap()).unwrap();
+    assert_eq!(model.tensor(Role::Up, Some(1)).unwrap().dtype.to_string(), "Q8_0");
+}
+
+#[test]
+fn scales_that_are_missing_or_do_not_fit_are_refused() {
+    let scale = "model.layers.0.mlp.up_proj.weight_scale_inv";
+    let spoil = |change: &dyn Fn(&mut BTreeMap<String, Stored>)| {
+        let folder = Folder::copy("tiny-llama-fp8");
+        let mut tensors = folder.tensors();
+        change(&mut tensors);
+        folder.store("model.safetensors", &tensors);
+        folder.refusal()
+    };
+    let refusal = spoil(&|tensors| {
+        tensors.remove(scale);
+    });
+    assert!(refusal.contains("up_proj.weight lacks its scales"), "{refusal}");
+    let refusal = spoil(&|tensors| {
+        tensors.insert(scale.to_owned(), (Dtype::F32, vec![7, 2], vec![0; 56]));
+    });
+    assert!(refusal.contains("its scales [7, 2], which do not fit together"), "{refusal}");
+    let refusal = spoil(&|tensors| {
+        tensors.insert(scale.to_owned(), (Dtype::I32, vec![3, 2], vec![0; 24]));
+    });
+    assert!(refusal.contains("do not fit together"), "{refusal}");
+    let folder = Folder::copy("tiny-llama-fp8");
+    folder.set("quantization_config", json!(null));
+    assert!(folder.refusal().contains("has type F8_E4M3, this version reads"));
+}
+
+#[test]
 fn the_second_format_of_gptq_stores_zeros_as_they_are() {
     let folder = Folder::copy("tiny-llama-gptq");
     let settings = json!({"quant_method": "gptq", "bits": 4, "checkpoint_format": "gptq_v2"});
@@ -122,8 +193,8 @@ fn biases_of_zeros_are_passed_over_and_others_are_not() {
 #[test]
 fn quantizations_that_are_not_read_are_refused_with_what_to_do() {
     for (settings, expected) in [
-        (json!({"quant_method": "fp8"}), "its quantization is \"fp8\", this version reads awq"),
-        (json!({"quant_method": "gptq", "bits": 8}), "has bits 8, this version reads 4"),
+        (json!({"quant_method": "exl2"}), "its quantization is \"exl2\", this version reads awq"),
+        (json!({"quant_method": "gptq", "bits": 3}), "has bits 3, this version reads 4 and 8"),
         (json!({"quant_method": "awq"}), "has bits missing"),
         (json!({"quant_method": "awq", "bits": 4, "version": "gemv"}), "layout is \"gemv\""),
     ] {

@@ -13,6 +13,10 @@ use crate::isa::Kernel;
 use crate::math::{exp, soft_cap};
 use crate::simd::{LANES, Simd};
 
+/// Number of each lane.
+const LANE_NUMBERS: [f32; LANES] =
+    [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
+
 /// One query head of one token.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Row {
@@ -192,9 +196,8 @@ impl AttendChunk<'_> {
             }
         }
         if row.slope != 0.0 {
-            for (position, x) in weights.iter_mut().enumerate().take(end).skip(first) {
-                *x -= row.slope * (row.last - start - position) as f32;
-            }
+            let own = (row.last - start) as f32 - seen.start as f32;
+            take_off_distances(simd, row.slope, own, &mut weights[seen.clone()]);
         }
         weights[seen.start..first].fill(f32::NEG_INFINITY);
         weights[end..seen.end].fill(f32::NEG_INFINITY);
@@ -263,6 +266,18 @@ impl AttendChunk<'_> {
     fn slots_end(&self, seen_end: usize) -> usize {
         let last = self.rows.iter().map(|row| row.last + 1).max().unwrap_or(0);
         seen_end.min(last.saturating_sub(self.chunk * CHUNK))
+    }
+}
+
+/// Takes `slope` for each position between a key and the query off the scores; the query is at
+/// `own` of them. What it gives scores behind the query does not count.
+#[inline(always)]
+fn take_off_distances<S: Simd>(simd: S, slope: f32, own: f32, scores: &mut [f32]) {
+    let (slope, step) = (simd.splat(slope), simd.splat(LANES as f32));
+    let mut distance = simd.sub(simd.splat(own), simd.load(&LANE_NUMBERS));
+    for x in scores.as_chunks_mut::<LANES>().0 {
+        simd.store(simd.sub(simd.load(x), simd.mul(slope, distance)), x);
+        distance = simd.sub(distance, step);
     }
 }
 

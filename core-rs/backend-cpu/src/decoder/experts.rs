@@ -1,11 +1,15 @@
 //! A mixture of experts (Shazeer et al. 2017, <https://arxiv.org/abs/1701.06538>).
 //!
-//! Every expert's weights are read once a step, for all rows that use it. A row's sum runs over its
-//! experts in their order, so that its bytes do not depend on the rows beside it.
+//! The rows of an expert are multiplied together, so that its weights are read once a step for all
+//! of them. A row's sum runs over its experts in their order, so that its bytes do not depend on
+//! the rows beside it.
+
+use std::ops::Range;
 
 use super::mlp::Activate;
 use super::project::{Put, Target, token_chunks};
 use super::{Routes, Rows, Source, Step, input, part};
+use crate::arena::{FEW_ROWS, Worker};
 use crate::isa::Kernel;
 use crate::matrix::Input;
 use crate::pool::Team;
@@ -13,20 +17,29 @@ use crate::product::PanelRow;
 use crate::simd::Simd;
 use crate::weights::{Experts, Mlp};
 
-/// `sum += weight * values`.
+/// Panels of an expert that an item takes together: few enough to stay in the second-level cache
+/// while all rows of the expert pass, and enough to be worth the gathering of the rows.
+const GROUP: usize = 4;
+
+/// `sums[place / used] += weights[place] * values` for each place.
 struct Weigh<'a> {
-    sum: &'a mut PanelRow,
-    weight: f32,
-    values: &'a PanelRow,
+    sums: &'a mut [PanelRow],
+    weights: &'a [f32],
+    places: &'a [u32],
+    used: usize,
+    values: &'a [PanelRow],
 }
 
 impl Kernel for Weigh<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let weight = simd.splat(self.weight);
-        for (sum, values) in self.sum.iter_mut().zip(self.values.iter()) {
-            simd.store(simd.fma(weight, simd.load(values), simd.load(sum)), sum);
+        for (&place, values) in self.places.iter().zip(self.values) {
+            let weight = simd.splat(self.weights[place as usize]);
+            let sum = &mut self.sums[place as usize / self.used];
+            for (sum, values) in sum.iter_mut().zip(values.iter()) {
+                simd.store(simd.fma(weight, simd.load(values), simd.load(sum)), sum);
+            }
         }
     }
 }
@@ -57,8 +70,8 @@ impl Step<'_> {
         self.expert_outputs(team, rows, (experts, routes), joining);
     }
 
-    /// Up and gate projections and activation of all places. An expert's panels are dealt out to
-    /// the items one by one: which experts are in use differs from step to step.
+    /// Up and gate projections and activation of all places, by slot. An expert's panels are dealt
+    /// out to the items group by group: which experts are in use differs from step to step.
     fn expert_inputs(
         &self,
         team: &Team,
@@ -66,58 +79,70 @@ impl Step<'_> {
         source: &Source,
         (experts, routes): (&Experts, &Routes),
     ) {
+        let group = if rows.whole > FEW_ROWS { GROUP } else { 1 };
         let panels = experts.mlps.first().map_or(0, |mlp| mlp.up.matrix.panels());
-        let items = (experts.mlps.len() * panels).min(self.threads * 24);
-        let used = routes.experts.used;
+        let groups = panels.div_ceil(group);
+        let items = (experts.mlps.len() * groups).min(self.threads * 24);
         let mut is_ready = false;
         team.region(items, |item| {
             let input = self.read(team, source, rows, &mut is_ready);
             for (index, mlp) in experts.mlps.iter().enumerate() {
                 // SAFETY: earlier regions picked and sorted.
-                let places = unsafe { routes.places(index) };
-                let first = (item + items - index * panels % items) % items;
-                for panel in (first..panels).step_by(items) {
-                    let of_places = (places, used, rows.whole * used);
-                    self.expert_panel(team, mlp, panel, &input, of_places);
+                let slots = unsafe { routes.slots(index) };
+                let first = (item + items - index * groups % items) % items;
+                for start in (first..groups).step_by(items).map(|at| at * group) {
+                    let range = start..panels.min(start + group);
+                    for slots in token_chunks(slots.clone()) {
+                        let at = (routes, slots, rows.whole * routes.experts.used);
+                        self.expert_panels(team, (mlp, range.clone()), &input, at);
+                    }
                 }
             }
         });
     }
 
-    fn expert_panel(
+    /// Some panels of one expert, for some of its slots.
+    fn expert_panels(
         &self,
         team: &Team,
-        mlp: &Mlp,
-        panel: usize,
+        (mlp, panels): (&Mlp, Range<usize>),
         input: &Input,
-        (places, used, stride): (&[u32], usize, usize),
+        (routes, slots, stride): (&Routes, Range<usize>, usize),
     ) {
-        let gated = &self.arena.gated;
-        // SAFETY: this thread's own memory.
-        let worker = unsafe { self.arena.workers.get(team.worker) };
-        let [ups, gates] = &mut worker.panels;
-        let (up, gates) = (&mut ups[..1], &mut gates[..1]);
-        for &place in places {
-            let place = place as usize;
-            let row = place / used;
-            mlp.up.matrix.product(self.isa, panel, input, row..row + 1, up);
+        // SAFETY: earlier regions picked and sorted; the worker is this thread's own memory.
+        let (places, worker) =
+            unsafe { (routes.places(slots.clone()), self.arena.workers.get(team.worker)) };
+        let Worker { panels: [ups, gates], gathered, .. } = worker;
+        let of_places = places.iter().map(|&place| place as usize / routes.experts.used);
+        let (input, rows) = match (of_places.len(), of_places.clone().next()) {
+            (1, Some(row)) => (*input, row..row + 1),
+            (count, _) => {
+                let readers = [Some(&mlp.up), mlp.gate.as_ref()].into_iter().flatten();
+                let readers = readers.map(|linear| &*linear.matrix);
+                (gathered.gather(input, of_places, &readers), 0..count)
+            }
+        };
+        for panel in panels {
+            let up = &mut ups[..slots.len()];
+            mlp.up.matrix.product(self.isa, panel, &input, rows.clone(), up);
             let gate = mlp.gate.as_ref().map(|gate| {
-                gate.matrix.product(self.isa, panel, input, row..row + 1, gates);
+                let gates = &mut gates[..slots.len()];
+                gate.matrix.product(self.isa, panel, &input, rows.clone(), gates);
                 &*gates
             });
-            // SAFETY: a panel's block and columns of a place are written by the one item that has
-            // the panel of the place's expert.
-            let (blocks, floats) = unsafe {
-                let at = panel * stride + place;
-                let start = place * gated.width + panel * 32;
-                (gated.blocks.write(at..at + 1), gated.floats.write(start..start + 32))
-            };
+            let range = panel * stride + slots.start..panel * stride + slots.end;
+            // SAFETY: a panel's blocks and columns of a slot are written by the one item that has
+            // the panel of the slot's expert.
+            let blocks = unsafe { self.arena.gated.blocks.write(range) };
             self.isa.run(Activate { activation: self.spec.mlp.activation, gate, up, blocks });
-            floats.copy_from_slice(up[0].as_flattened());
+            if mlp.down.matrix.reads_floats() {
+                // SAFETY: as above.
+                unsafe { self.keep_floats(panel, slots.clone(), up) };
+            }
         }
     }
 
-    /// Down projections of all places, and each row's sum of them.
+    /// Down projections of all slots, and each row's sum of them.
     fn expert_outputs(
         &self,
         team: &Team,
@@ -125,34 +150,31 @@ impl Step<'_> {
         (experts, routes): (&Experts, &Routes),
         joining: Target,
     ) {
-        let used = routes.experts.used;
+        let (used, whole) = (routes.experts.used, rows.whole);
         let panels = experts.mlps.first().map_or(0, |mlp| mlp.down.matrix.panels());
         let items = self.items(panels);
         team.region(items, |item| {
-            // SAFETY: the region before wrote them.
-            let input = unsafe { input(&self.arena.gated, rows.whole * used) };
-            // SAFETY: this thread's own memory.
-            let worker = unsafe { self.arena.workers.get(team.worker) };
-            let [sums, products] = &mut worker.panels;
+            // SAFETY: the region before wrote them, earlier ones the weights; the worker is this
+            // thread's own memory.
+            let (input, weights, worker) = unsafe {
+                let input = input(&self.arena.gated, whole * used);
+                (input, routes.weights(whole * used), self.arena.workers.get(team.worker))
+            };
+            let Worker { panels: [products, _], sums, .. } = worker;
+            let sums = &mut sums[..whole];
             for panel in part(panels, items, item) {
-                for range in token_chunks(rows.whole) {
-                    let sums = &mut sums[..range.len()];
-                    sums.fill(PanelRow::default());
-                    for (index, mlp) in experts.mlps.iter().enumerate() {
-                        // SAFETY: earlier regions picked and sorted.
-                        for &place in unsafe { routes.places_of(index, &range) } {
-                            let (place, product) = (place as usize, &mut products[..1]);
-                            let of_place = place..place + 1;
-                            mlp.down.matrix.product(self.isa, panel, &input, of_place, product);
-                            // SAFETY: as above.
-                            let weight = unsafe { routes.weight(place) };
-                            let sum = &mut sums[place / used - range.start];
-                            self.isa.run(Weigh { sum, weight, values: &product[0] });
-                        }
+                sums.fill(PanelRow::default());
+                for (index, mlp) in experts.mlps.iter().enumerate() {
+                    // SAFETY: earlier regions picked and sorted.
+                    for slots in token_chunks(unsafe { routes.slots(index) }) {
+                        let values = &mut products[..slots.len()];
+                        mlp.down.matrix.product(self.isa, panel, &input, slots.clone(), values);
+                        // SAFETY: as above.
+                        let places = unsafe { routes.places(slots) };
+                        self.isa.run(Weigh { sums, weights, places, used, values });
                     }
-                    let (target, first) = (joining, range.start);
-                    self.isa.run(Put { rows, target, panel, first, results: sums });
                 }
+                self.isa.run(Put { rows, target: joining, panel, first: 0, results: sums });
             }
         });
     }

@@ -105,7 +105,7 @@ impl Step<'_> {
         let from = row * self.arena.widths.query + head * size;
         // SAFETY: the projections are from an earlier region.
         let source = unsafe { self.arena.projected[0].read(from..from + size) };
-        let (spec, norm) = self.head_norm(at.layer.query_norm.as_ref());
+        let (spec, norm) = self.head_norm(&at.layer.query_norm, head);
         self.isa.run(TurnHead {
             norm: norm.map(|weights| (&spec, weights)),
             turns: self.turns_of(at.rows.tokens[row] as usize, at.index),
@@ -125,7 +125,7 @@ impl Step<'_> {
         let [key, value] =
             unsafe { [1, 2].map(|kind| arena.projected[kind].read(from..from + size)) };
         let [mut turned, mut padded_value] = [[0.0; MAX_HEAD]; 2];
-        let (spec, norm) = self.head_norm(at.layer.key_norm.as_ref());
+        let (spec, norm) = self.head_norm(&at.layer.key_norm, head);
         self.isa.run(TurnHead {
             norm: norm.map(|weights| (&spec, weights)),
             turns: self.turns_of(token, at.index),
@@ -146,15 +146,27 @@ impl Step<'_> {
         });
     }
 
-    /// A qk-norm's kind, and its weights if it runs over heads.
-    fn head_norm<'w>(&self, weights: Option<&'w NormWeights>) -> (Norm, Option<&'w NormWeights>) {
-        let is_by_head = self.spec.attention.qk_norm == Some(QkNorm::Head);
-        (self.qk_norm(), weights.filter(|_| is_by_head))
+    /// Kind and weights of a head's norm, if norms run over heads.
+    fn head_norm<'w>(
+        &self,
+        weights: &'w [NormWeights],
+        head: usize,
+    ) -> (Norm, Option<&'w NormWeights>) {
+        let weights = match self.spec.attention.qk_norm {
+            Some(QkNorm::Head) => weights.first(),
+            Some(QkNorm::Each) => weights.get(head),
+            Some(QkNorm::Row) | None => None,
+        };
+        (self.qk_norm(), weights)
     }
 
     /// Kind of the qk-norms.
     pub(super) fn qk_norm(&self) -> Norm {
-        Norm { kind: NormKind::Rms, bias: false, ..self.spec.norm }
+        let kind = match self.spec.attention.qk_norm {
+            Some(QkNorm::Each) => NormKind::Layer,
+            _ => NormKind::Rms,
+        };
+        Norm { kind, bias: false, ..self.spec.norm }
     }
 
     fn turns_of(&self, token: usize, index: usize) -> Option<[&[f32]; 2]> {

@@ -45,8 +45,8 @@ impl Step<'_> {
         if wanted.whole == 0 {
             return;
         }
-        let source =
-            self.norm(team, (wanted, wanted.whole), pending, Some(&self.weights.output_norm));
+        let output_norm = self.weights.output_norm.as_ref();
+        let source = self.norm(team, (wanted, wanted.whole), pending, output_norm);
         let mut is_ready = false;
         team.region(blocks(self.spec.vocab), |block| {
             let input = self.read(team, &source, wanted, &mut is_ready);
@@ -63,7 +63,7 @@ impl Step<'_> {
         let worker = unsafe { self.arena.workers.get(team.worker) };
         let logits = &mut worker.logits[..panels.len() * rows];
         for (panel, out) in panels.clone().zip(logits.chunks_exact_mut(rows)) {
-            for range in token_chunks(rows) {
+            for range in token_chunks(0..rows) {
                 head.product(self.isa, panel, input, range.clone(), &mut out[range]);
             }
             self.finish_logits(panel, out);

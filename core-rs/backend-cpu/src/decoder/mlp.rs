@@ -1,5 +1,7 @@
 //! The first half of the MLP: up (and gate) projections, activation, and quantization for down.
 
+use std::ops::Range;
+
 use tgi_model::spec::Activation;
 
 use super::project::{add_bias, token_chunks};
@@ -62,13 +64,27 @@ impl Step<'_> {
         });
     }
 
+    /// Keeps a panel's columns of some rows for a down projection that reads floats.
+    ///
+    /// # Safety
+    /// One item of the region has the columns of these rows.
+    pub(super) unsafe fn keep_floats(&self, panel: usize, rows: Range<usize>, values: &[PanelRow]) {
+        let gated = &self.arena.gated;
+        for (row, values) in rows.zip(values) {
+            let start = row * gated.width + panel * 32;
+            // SAFETY: the caller's promise.
+            let out = unsafe { gated.floats.write(start..start + 32) };
+            out.copy_from_slice(values.as_flattened());
+        }
+    }
+
     fn mlp_panel(&self, team: &Team, mlp: &Mlp, panel: usize, input: &Input, all: &Rows) {
         let rows = all.whole;
         let arena = self.arena;
         // SAFETY: this thread's own memory.
         let worker = unsafe { arena.workers.get(team.worker) };
         let [ups, gates] = &mut worker.panels;
-        for range in token_chunks(rows) {
+        for range in token_chunks(0..rows) {
             let up = &mut ups[..range.len()];
             mlp.up.matrix.product(self.isa, panel, input, range.clone(), up);
             self.raise(all, (&mlp.up, 0), panel, range.clone(), up, &mut worker.terms);
@@ -94,12 +110,8 @@ impl Step<'_> {
             if !mlp.down.matrix.reads_floats() && self.low().is_none() {
                 continue;
             }
-            for (row, values) in range.zip(up) {
-                let start = row * arena.gated.width + panel * 32;
-                // SAFETY: as above.
-                let out = unsafe { arena.gated.floats.write(start..start + 32) };
-                out.copy_from_slice(values.as_flattened());
-            }
+            // SAFETY: as above.
+            unsafe { self.keep_floats(panel, range, up) };
         }
     }
 }

@@ -96,7 +96,7 @@ impl Step<'_> {
     ) {
         // SAFETY: this thread's own memory.
         let worker = unsafe { self.arena.workers.get(team.worker) };
-        for range in token_chunks(count) {
+        for range in token_chunks(0..count) {
             let results = &mut worker.panels[0][..range.len()];
             linear.matrix.product(self.isa, panel, input, range.clone(), results);
             self.raise(rows, (linear, slot), panel, range.clone(), results, &mut worker.terms);
@@ -155,7 +155,8 @@ impl Kernel for Put<'_> {
     }
 }
 
-/// `0..tokens` in pieces whose results stay in the first-level cache.
-pub fn token_chunks(tokens: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..tokens).step_by(TOKEN_CHUNK).map(move |first| first..tokens.min(first + TOKEN_CHUNK))
+/// `tokens` in pieces whose results stay in the first-level cache.
+pub fn token_chunks(tokens: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let end = tokens.end;
+    tokens.step_by(TOKEN_CHUNK).map(move |first| first..end.min(first + TOKEN_CHUNK))
 }

@@ -98,38 +98,33 @@ impl Routes {
         starts[0] = 0;
     }
 
-    /// The places that use an expert, in the order of the rows; an earlier region sorted them.
+    /// Where the places that use an expert lie in the order by expert; an earlier region sorted
+    /// them.
     ///
     /// # Safety
     /// No thread picks or sorts meanwhile.
-    pub unsafe fn places(&self, expert: usize) -> &[u32] {
+    pub unsafe fn slots(&self, expert: usize) -> Range<usize> {
         // SAFETY: the caller's promise.
-        unsafe {
-            let range = self.starts.read(expert..expert + 2);
-            self.order.read(range[0] as usize..range[1] as usize)
-        }
+        let range = unsafe { self.starts.read(expert..expert + 2) };
+        range[0] as usize..range[1] as usize
     }
 
-    /// Those of a range of rows.
+    /// The places at some slots: those of an expert in the order of the rows.
     ///
     /// # Safety
-    /// As [`Routes::places`].
-    pub unsafe fn places_of(&self, expert: usize, rows: &Range<usize>) -> &[u32] {
-        let used = self.experts.used;
+    /// As [`Routes::slots`].
+    pub unsafe fn places(&self, slots: Range<usize>) -> &[u32] {
         // SAFETY: the caller's promise.
-        let places = unsafe { self.places(expert) };
-        let first = places.partition_point(|&place| (place as usize) < rows.start * used);
-        let end = places.partition_point(|&place| (place as usize) < rows.end * used);
-        &places[first..end]
+        unsafe { self.order.read(slots) }
     }
 
-    /// Weight of a place.
+    /// Weights of the first `places` places.
     ///
     /// # Safety
-    /// As [`Routes::places`].
-    pub unsafe fn weight(&self, place: usize) -> f32 {
+    /// As [`Routes::slots`].
+    pub unsafe fn weights(&self, places: usize) -> &[f32] {
         // SAFETY: the caller's promise.
-        unsafe { self.weights.read(place..place + 1)[0] }
+        unsafe { self.weights.read(0..places) }
     }
 }
 
@@ -208,12 +203,11 @@ mod tests {
         let routes = routes(&scores, true);
         // SAFETY: one thread.
         unsafe {
-            assert_eq!(routes.places(0), [2, 4]);
-            assert_eq!(routes.places(1), [1, 3, 5]);
-            assert_eq!(routes.places(2), [0]);
-            assert_eq!(routes.places_of(1, &(1..3)), [3, 5]);
-            assert!((routes.weight(0) - 5.0 / 7.0).abs() < 1e-6);
-            assert!((routes.weight(3) - 0.5).abs() < 1e-6);
+            assert_eq!([0, 1, 2].map(|expert| routes.slots(expert)), [0..2, 2..5, 5..6]);
+            assert_eq!(routes.places(0..6), [2, 4, 1, 3, 5, 0]);
+            assert_eq!(routes.places(3..5), [3, 5]);
+            let weights = routes.weights(6);
+            assert!((weights[0] - 5.0 / 7.0).abs() < 1e-6 && (weights[3] - 0.5).abs() < 1e-6);
         }
     }
 
@@ -221,14 +215,14 @@ mod tests {
     fn weights_may_be_shares_of_all_experts() {
         let routes = routes(&[[0.0, 2f32.ln(), 5f32.ln()]], false);
         // SAFETY: one thread.
-        unsafe { assert!((routes.weight(0) - 5.0 / 8.0).abs() < 1e-6) };
+        unsafe { assert!((routes.weights(1)[0] - 5.0 / 8.0).abs() < 1e-6) };
     }
 
     #[test]
     fn scores_that_are_no_numbers_still_pick_different_experts() {
         let routes = routes(&[[f32::NAN; 3]], true);
         // SAFETY: one thread.
-        let all = (0..3).map(|expert| unsafe { routes.places(expert).len() });
+        let all = (0..3).map(|expert| unsafe { routes.slots(expert).len() });
         assert!(all.clone().sum::<usize>() == 2 && all.into_iter().all(|count| count < 3));
     }
 }

@@ -36,9 +36,9 @@ impl Step<'_> {
         team.region(items, |item| {
             for row in part(rows.tokens.len(), items, item) {
                 if row < rows.whole {
-                    self.norm_row_of(layer.query_norm.as_ref(), query, arena.widths.query, row);
+                    self.norm_row_of(layer.query_norm.first(), query, arena.widths.query, row);
                 }
-                self.norm_row_of(layer.key_norm.as_ref(), key, arena.widths.key, row);
+                self.norm_row_of(layer.key_norm.first(), key, arena.widths.key, row);
             }
         });
     }

@@ -138,7 +138,8 @@ impl Step<'_> {
         Source::Ready { from: &self.arena.normed, stride: count }
     }
 
-    /// Adds the normed `y` of a token to its residual stream.
+    /// Adds the normed `y` of a token to its residual stream; where sums are normed, `y` is part of
+    /// the stream already.
     fn join_row(&self, team: &Team, weights: &NormWeights, token: usize) {
         let (arena, width) = (self.arena, self.arena.widths.hidden);
         let range = token * width..(token + 1) * width;
@@ -147,6 +148,9 @@ impl Step<'_> {
         let (x, y, worker) = unsafe {
             (arena.x.write(range.clone()), arena.y.read(range), arena.workers.get(team.worker))
         };
+        if self.spec.block == Block::NormedSums {
+            return self.isa.run(NormInPlace { spec: &self.spec.norm, weights, x });
+        }
         let terms = &mut worker.row[..];
         self.isa.run(JoinRow { spec: &self.spec.norm, weights, y, x, terms });
     }

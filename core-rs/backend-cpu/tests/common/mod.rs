@@ -113,6 +113,8 @@ pub fn specs() -> Vec<(&'static str, ModelSpec)> {
     parallel.embedding.norm = false;
     parallel.position = Position::Learned { offset: 2 };
     parallel.embedding.tied = false;
+    let mut sums = parallel.clone();
+    sums.block = Block::NormedSums;
     let (experts, falcon) = (experts(&llama), falcon(&bloom));
     vec![
         ("llama", llama),
@@ -121,6 +123,7 @@ pub fn specs() -> Vec<(&'static str, ModelSpec)> {
         ("parallel", parallel),
         ("experts", experts),
         ("falcon", falcon),
+        ("sums", sums),
     ]
 }
 
@@ -142,9 +145,11 @@ fn experts(llama: &ModelSpec) -> ModelSpec {
     spec
 }
 
-/// A parallel block whose attention and MLP share a norm, a gated MLP with biases.
+/// A parallel block whose attention and MLP share a norm, a gated MLP with biases, a norm of its own
+/// for each head.
 fn falcon(bloom: &ModelSpec) -> ModelSpec {
     let mut spec = bloom.clone();
+    spec.attention.qk_norm = Some(QkNorm::Each);
     spec.block = Block::Parallel { mlp_norm: false };
     spec.residual_scale = 0.7;
     spec.mlp.gated = true;

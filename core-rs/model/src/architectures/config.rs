@@ -141,6 +141,12 @@ impl<'a> Config<'a> {
         Ok(Some(Self { object, ..*self }))
     }
 
+    /// What the file sets to something.
+    pub fn set(&self) -> Map<String, Value> {
+        let set = self.object.iter().filter(|(_, value)| !value.is_null());
+        set.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// Whether a switch is on; off when the file does not say.
     pub fn is(&self, name: Names) -> Result<bool, Defect> {
         Ok(self.bool(name)?.unwrap_or(false))

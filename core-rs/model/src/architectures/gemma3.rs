@@ -1,4 +1,7 @@
-//! Gemma 3, text (Gemma Team 2025, <https://arxiv.org/abs/2503.19786>).
+//! Gemma 3 (Gemma Team 2025, <https://arxiv.org/abs/2503.19786>): models of text, and the text part
+//! of those that see images too.
+
+use serde_json::{Value, json};
 
 use super::config::Config;
 use super::decoder;
@@ -70,6 +73,28 @@ pub(super) fn from_config(config: &Config) -> Result<ModelSpec, Defect> {
     Ok(spec)
 }
 
+/// The text part of a model that sees images. Its `text_config` leaves out what is as transformers'
+/// `Gemma3TextConfig` has it by default.
+pub(super) fn of_vision_config(config: &Config) -> Result<ModelSpec, Defect> {
+    let Value::Object(mut text) = json!({
+        "vocab_size": 262_208,
+        "hidden_size": 2304,
+        "intermediate_size": 9216,
+        "num_hidden_layers": 26,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "head_dim": 256,
+        "max_position_embeddings": 131_072,
+        "rms_norm_eps": 1e-6,
+        "query_pre_attn_scalar": 256,
+        "sliding_window": 4096,
+    }) else {
+        return Err(Defect::unsupported("the defaults of Gemma 3 are no object"));
+    };
+    text.extend(config.within(&["text_config"])?.map(|it| it.set()).unwrap_or_default());
+    from_config(&Config::new(config.architecture, &text))
+}
+
 fn is_global(layer: usize) -> bool {
     layer % GLOBAL_EVERY == GLOBAL_EVERY - 1
 }
@@ -92,3 +117,10 @@ fn of(base: Base, layers: &Layers) -> ModelSpec {
 /// Gemma 2's, and the norms of q and k.
 pub(super) const NAMES: Names =
     Names { block: &[FOUR_NORMS, QK_NORMS, ATTENTION, GATED_MLP], ..llama::NAMES };
+
+/// The same beside what sees images, in older checkpoints and in newer ones.
+pub(super) const VISION_NAMES: Names = Names {
+    prefixes: &["language_model.model.", "model.language_model."],
+    unused: &["vision_tower.", "multi_modal_projector.", "language_model.lm_head."],
+    ..NAMES
+};

@@ -38,12 +38,13 @@ use crate::gguf::mapped::ModelFile;
 use crate::source::Source;
 use crate::spec::{
     Activation, Attention, Block, Embedding, Experts, Mlp, ModelSpec, Norm, NormKind, Norms,
-    Position, Role, Rope, RopeLayout, RopeScaling,
+    Position, Rope, RopeLayout, RopeScaling,
 };
 use crate::tensors::Key;
 use config::Config;
 use keys::{Base, Keys};
 use names::Names;
+pub(crate) use names::Projection;
 
 /// Reads the specification of one architecture.
 type Table = fn(&Keys) -> Result<ModelSpec, Defect>;
@@ -83,11 +84,12 @@ struct ModelType {
 }
 
 /// Every architecture that can be served, by `model_type`.
-const MODEL_TYPES: [ModelType; 21] = [
+const MODEL_TYPES: [ModelType; 22] = [
     model_type("bloom", "bloom", bloom::from_config, bloom::NAMES),
     model_type("falcon", "falcon", falcon::from_config, falcon::NAMES),
     model_type("gemma", "gemma", gemma::from_config, llama::NAMES),
     model_type("gemma2", "gemma2", gemma::second_from_config, gemma::SECOND_NAMES),
+    model_type("gemma3", "gemma3", gemma3::of_vision_config, gemma3::VISION_NAMES),
     model_type("gemma3_text", "gemma3", gemma3::from_config, gemma3::NAMES),
     model_type("gpt2", "gpt2", gpt2::from_config, gpt2::NAMES),
     model_type("gpt_bigcode", "starcoder", gpt2::bigcode_from_config, gpt2::BIGCODE_NAMES),
@@ -150,17 +152,25 @@ pub(crate) fn of_checkpoint(
     let spec = checked(spec(&Config::new(architecture, config))?)?;
     let names = match spec.block {
         Block::Parallel { mlp_norm: true } if *name == "falcon" => &falcon::TWO_NORMS_NAMES,
+        _ if *name == "opt" => opt::names(&Config::new(architecture, config), &spec)?,
         _ => names,
     };
     let sources = names::assign(&spec, names, tensors)?;
     Ok((spec, sources))
 }
 
-/// The projection that has this name in transformers, such as `model.layers.0.self_attn.q_proj`;
-/// none where the name is of something else, or of a tensor that holds more than one.
-pub(crate) fn projection(architecture: &str, module: &str) -> Option<(Role, usize)> {
-    let types = MODEL_TYPES.iter().filter(|known| known.architecture == architecture);
-    types.map(|known| known.names.projection(module)).find(Option::is_some).flatten()
+/// What a module of this name in transformers, such as `model.layers.0.self_attn.q_proj`, multiplies
+/// with: nothing where the name is of something else or of an expert, several roles where it is of
+/// a fused matrix.
+pub(crate) fn projections(spec: &ModelSpec, module: &str) -> Result<Vec<Projection>, Defect> {
+    let types = MODEL_TYPES.iter().filter(|known| known.architecture == spec.architecture);
+    for known in types {
+        let found = known.names.projections(spec, module)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// Most experts of a layer; the largest open models have 512.

@@ -27,27 +27,53 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The role and layer of the matrix that a module of this name multiplies with; none where the
-    /// module has several, or is of another kind.
-    pub fn projection(&self, module: &str) -> Option<(Role, usize)> {
+    /// What the matrix holds that a module of this name multiplies with; nothing where the module
+    /// has no such matrix, or is an expert.
+    pub fn projections(&self, spec: &ModelSpec, module: &str) -> Result<Vec<Projection>, Defect> {
         let rest = |prefix: &&str| module.strip_prefix(prefix)?.strip_prefix(self.layer);
-        let (layer, module) = self.prefixes.iter().find_map(rest)?.split_once('.')?;
-        let is_projection = |(_, place): &&(Role, Place)| {
-            let name = place.name.strip_suffix(".weight");
-            name == Some(module) && matches!(place.fused, Fused::Alone)
+        let found = self.prefixes.iter().find_map(rest).and_then(|rest| rest.split_once('.'));
+        let Some((layer, module)) = found else { return Ok(Vec::new()) };
+        let Ok(layer) = layer.parse() else { return Ok(Vec::new()) };
+        let counts = RowCounts::new(spec);
+        let is_of_module = |(role, place): &&(Role, Place)| {
+            ADAPTED.contains(role) && place.name.strip_suffix(".weight") == Some(module)
         };
-        let (role, _) = self.block.iter().flat_map(|list| *list).find(is_projection)?;
-        Some((*role, layer.parse().ok()?))
+        let projection = |(role, place): &(Role, Place)| {
+            let own = counts.of(*role);
+            let (rows, outputs) = counts.rows_of(*role, *place, own)?;
+            Ok(Projection { role: *role, layer, rows, outputs })
+        };
+        let places = self.block.iter().flat_map(|list| *list).filter(is_of_module);
+        places.map(projection).collect()
     }
+}
+
+/// Roles that adapters may change.
+const ADAPTED: [Role; 7] =
+    [Role::Query, Role::Key, Role::Value, Role::AttentionOutput, Role::Gate, Role::Up, Role::Down];
+
+/// A role's part of a module's matrix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Projection {
+    /// Which role.
+    pub role: Role,
+    /// Which layer.
+    pub layer: usize,
+    /// The role's rows of the matrix.
+    pub rows: Rows,
+    /// Rows of the whole matrix.
+    pub outputs: usize,
 }
 
 /// Where a role's tensor lies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    /// Name; `{}` in it stands for the number of an expert.
+    /// Name; `{}` in it stands for the number of an expert, or of a head.
     name: &'static str,
     fused: Fused,
     transposed: bool,
+    /// A matrix that the tensor's rows are multiplied with, and whether it is transposed.
+    times: Option<(&'static str, bool)>,
 }
 
 /// What else lies in the same tensor.
@@ -57,6 +83,8 @@ enum Fused {
     Alone,
     /// The rows of these roles, one role behind the other.
     Stacked(&'static [Role]),
+    /// Nothing, and each row has a tensor of its own.
+    Apart,
     /// For each key head its share of these roles' rows, one role behind the other.
     ByKeyHead(&'static [Role]),
 }
@@ -64,18 +92,28 @@ enum Fused {
 impl Place {
     /// A tensor that is as the role wants it.
     pub const fn alone(name: &'static str) -> Self {
-        Self { name, fused: Fused::Alone, transposed: false }
+        Self { name, fused: Fused::Alone, transposed: false, times: None }
+    }
+
+    /// One tensor for each head.
+    pub const fn by_head(name: &'static str) -> Self {
+        Self { name, fused: Fused::Apart, transposed: false, times: None }
     }
 
     /// Rows of a tensor that holds several `roles`, one behind the other (`qkv_proj`).
     pub const fn stacked(name: &'static str, roles: &'static [Role]) -> Self {
-        Self { name, fused: Fused::Stacked(roles), transposed: false }
+        Self { name, fused: Fused::Stacked(roles), transposed: false, times: None }
     }
 
     /// Rows of a tensor that holds several `roles` head by head: for each key head the queries
     /// that share it, then its key and its value (`query_key_value` of GPT-NeoX).
     pub const fn by_key_head(name: &'static str, roles: &'static [Role]) -> Self {
-        Self { name, fused: Fused::ByKeyHead(roles), transposed: false }
+        Self { name, fused: Fused::ByKeyHead(roles), transposed: false, times: None }
+    }
+
+    /// Rows that are multiplied with a matrix, `[own width, hidden]` or the transpose of that.
+    pub const fn times(self, matrix: &'static str, transposed: bool) -> Self {
+        Self { times: Some((matrix, transposed)), ..self }
     }
 
     /// Stored as `[inputs, outputs]` (`Conv1D` of GPT-2).
@@ -120,9 +158,7 @@ struct Finder<'a> {
     names: &'a Names,
     tensors: &'a Tensors,
     prefix: &'static str,
-    /// Rows of each role.
-    rows: HashMap<Role, usize>,
-    key_heads: usize,
+    counts: RowCounts,
 }
 
 impl<'a> Finder<'a> {
@@ -134,8 +170,7 @@ impl<'a> Finder<'a> {
             names,
             tensors,
             prefix: prefix.copied().unwrap_or_default(),
-            rows: tensors::shapes(spec).into_iter().map(|(role, _, s)| (role, s[0])).collect(),
-            key_heads: spec.attention.kv_heads,
+            counts: RowCounts::new(spec),
         }
     }
 
@@ -155,8 +190,20 @@ impl<'a> Finder<'a> {
                 )));
             }
         };
-        let name = name.replace("{}", &role.expert().unwrap_or_default().to_string());
-        Ok(Source { shape: shape.to_vec(), parts: vec![self.part(&name, place, role, shape)?] })
+        if let Some((matrix, transposed)) = place.times {
+            let matrix = format!("{}{matrix}", self.prefix);
+            let tensor = self.tensors.product(&name, (&matrix, transposed), shape)?;
+            let parts = vec![(tensor, Rows::all(shape[0]))];
+            return Ok(Source { shape: shape.to_vec(), parts });
+        }
+        let part = |number: usize, shape: &[usize]| {
+            self.part(&name.replace("{}", &number.to_string()), place, role, shape)
+        };
+        let parts = match place.fused {
+            Fused::Apart => (0..shape[0]).map(|row| part(row, &shape[1..])).collect(),
+            _ => part(role.expert().unwrap_or_default() as usize, shape).map(|only| vec![only]),
+        };
+        Ok(Source { shape: shape.to_vec(), parts: parts? })
     }
 
     /// The tensor of this name, and its rows that make the role's tensor of `shape`.
@@ -167,7 +214,7 @@ impl<'a> Finder<'a> {
         role: Role,
         shape: &[usize],
     ) -> Result<(Tensor, Rows), Defect> {
-        let (mut rows, total) = self.rows_of(role, place, shape)?;
+        let (mut rows, total) = self.counts.rows_of(role, place, shape[0])?;
         let mut expected = shape.to_vec();
         expected[0] = total;
         let tensor = self.tensors.get(name)?.ok_or_else(|| {
@@ -187,18 +234,38 @@ impl<'a> Finder<'a> {
         }
         Ok((tensor, rows))
     }
+}
 
-    /// The role's rows of a tensor, and how many rows the tensor has.
-    fn rows_of(&self, role: Role, place: Place, shape: &[usize]) -> Result<(Rows, usize), Defect> {
+/// How many rows roles have.
+struct RowCounts {
+    rows: HashMap<Role, usize>,
+    key_heads: usize,
+}
+
+impl RowCounts {
+    fn new(spec: &ModelSpec) -> Self {
+        let shapes = tensors::shapes(spec).into_iter();
+        let rows = shapes.map(|(role, _, shape)| (role, shape[0])).collect();
+        Self { rows, key_heads: spec.attention.kv_heads }
+    }
+
+    fn of(&self, role: Role) -> usize {
+        self.rows.get(&role).copied().unwrap_or(0)
+    }
+
+    /// The rows of a role, `own` in number, of a tensor, and how many rows the tensor has.
+    fn rows_of(&self, role: Role, place: Place, own: usize) -> Result<(Rows, usize), Defect> {
         let transposed = place.transposed;
         let (roles, groups) = match place.fused {
-            Fused::Alone => return Ok((Rows { transposed, ..Rows::all(shape[0]) }, shape[0])),
+            Fused::Alone | Fused::Apart => {
+                return Ok((Rows { transposed, ..Rows::all(own) }, own));
+            }
             Fused::Stacked(roles) => (roles, 1),
             Fused::ByKeyHead(roles) => (roles, self.key_heads),
         };
         let (mut group, mut first, mut count) = (0, 0, 0);
         for other in roles {
-            let rows = self.rows.get(other).copied().unwrap_or(0);
+            let rows = self.of(*other);
             if !rows.is_multiple_of(groups) {
                 let name = place.name;
                 return Err(Defect::damaged(format!(

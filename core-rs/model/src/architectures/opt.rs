@@ -5,26 +5,24 @@ use super::gpt2::learned;
 use super::llama::{ATTENTION, QKV_BIASES};
 use super::names::{Names, Place};
 use crate::error::Defect;
-use crate::spec::{Activation, ModelSpec, Position, Role};
+use crate::spec::{Activation, Block, ModelSpec, Position, Role};
 
 /// Epsilon of its layer norms, `PyTorch`'s default; files do not name it.
 const EPSILON: f32 = 1e-5;
 /// Rows of the table of positions before position 0.
 const OFFSET: usize = 2;
 
-/// GPT-2 with another activation. The 350M model, whose norms come after and whose embedding has a
-/// width of its own, is not known.
+/// GPT-2 with another activation. The 350M model norms sums, and its embedding has a width of its own.
 pub(super) fn from_config(config: &Config) -> Result<ModelSpec, Defect> {
-    config.only(&["do_layer_norm_before"], true)?;
     config.only(&["_remove_final_layer_norm"], false)?;
     config.only(&["layer_norm_elementwise_affine"], true)?;
     let mut spec = learned(config.base_with(EPSILON, true)?);
-    let (width, hidden) = (config.optional_dimension(&["word_embed_proj_dim"])?, spec.hidden);
-    if let Some(width) = width.filter(|&width| width != hidden) {
-        return Err(Defect::unsupported(format!(
-            "config.json: word_embed_proj_dim is {width}, this version knows the model's own \
-             width, {hidden}"
-        )));
+    if !config.bool(&["do_layer_norm_before"])?.unwrap_or(true) {
+        spec.block = Block::NormedSums;
+    }
+    if width(config)?.is_some_and(|width| width != spec.hidden) {
+        // The head is the embedding times another matrix.
+        spec.embedding.tied = false;
     }
     let biases = config.bool(&["enable_bias"])?.unwrap_or(true);
     spec.attention.qkv_bias = biases;
@@ -33,6 +31,17 @@ pub(super) fn from_config(config: &Config) -> Result<ModelSpec, Defect> {
     spec.mlp.activation = config.activation(&["activation_function"], Activation::Relu)?;
     spec.position = Position::Learned { offset: OFFSET };
     Ok(spec)
+}
+
+/// Width of the embedding.
+fn width(config: &Config) -> Result<Option<usize>, Defect> {
+    config.optional_dimension(&["word_embed_proj_dim"])
+}
+
+/// Names of a checkpoint, by the width of its embedding.
+pub(super) fn names(config: &Config, spec: &ModelSpec) -> Result<&'static Names, Defect> {
+    let is_narrow = width(config)?.is_some_and(|width| width != spec.hidden);
+    Ok(if is_narrow { &NARROW_NAMES } else { &NAMES })
 }
 
 /// The norm before the MLP and the last one have the same name.
@@ -48,6 +57,22 @@ pub(super) const NAMES: Names = Names {
     block: &[OWN, ATTENTION, QKV_BIASES],
     head: "lm_head.weight",
     unused: &[],
+};
+
+/// With projections between the width of the embedding and the model's.
+const NARROW_NAMES: Names = Names {
+    model: &[
+        (
+            Role::TokenEmbedding,
+            Place::alone("embed_tokens.weight").times("project_in.weight", true),
+        ),
+        (Role::Output, Place::alone("embed_tokens.weight").times("project_out.weight", false)),
+        (Role::PositionEmbedding, Place::alone("embed_positions.weight")),
+        (Role::OutputNorm, Place::alone("final_layer_norm.weight")),
+        (Role::OutputNormBias, Place::alone("final_layer_norm.bias")),
+    ],
+    unused: &["lm_head.weight", "project_in.weight", "project_out.weight"],
+    ..NAMES
 };
 
 const OWN: &[(Role, Place)] = &[

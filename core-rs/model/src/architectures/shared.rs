@@ -92,13 +92,16 @@ pub(super) fn layer_kinds(config: &Config, layers: usize) -> Result<Option<Vec<b
     kinds.iter().map(is_global).collect::<Result<_, _>>().map(Some)
 }
 
+/// First layer with a window when the file of a Qwen names none: transformers' default.
+const FIRST_WINDOW: f32 = 28.0;
+
 /// The windows of Qwen 2 and 3: for layers from `max_window_layers` on, and only with
 /// `use_sliding_window`.
 pub(super) fn qwen_windows(config: &Config, spec: &mut ModelSpec) -> Result<(), Defect> {
     if !config.is(&["use_sliding_window"])? {
         return Ok(());
     }
-    let first = config.number(&["max_window_layers"])?.unwrap_or(0.0) as usize;
+    let first = config.number(&["max_window_layers"])?.unwrap_or(FIRST_WINDOW) as usize;
     windows(config, spec, |layer| layer >= first)
 }
 

@@ -4,11 +4,11 @@ use super::config::Config;
 use super::decoder;
 use super::keys::Keys;
 use super::llama::{self, ATTENTION, GATED_MLP, NORM_BIASES, NORMS, QKV_BIASES};
-use super::names::Names;
+use super::names::{Names, Place};
 use super::shared::{ROPE_BASE, partly_rotary};
 use super::starcoder2::NORMED_MODEL;
 use crate::error::Defect;
-use crate::spec::{Block, ModelSpec, NormKind, RopeLayout};
+use crate::spec::{Block, ModelSpec, NormKind, QkNorm, Role, RopeLayout};
 
 /// Part of a head that rotates when the file names none.
 const SHARE: f32 = 0.25;
@@ -17,17 +17,20 @@ const SHARE: f32 = 0.25;
 pub(super) fn spec(keys: &Keys) -> Result<ModelSpec, Defect> {
     let spec = decoder(keys.base()?, RopeLayout::Halves, keys.rope(ROPE_BASE)?);
     let mut spec = of(spec, !keys.has_tensor("blk.0.ffn_norm.weight"));
+    if keys.has_tensor("blk.0.attn_q_norm.weight") {
+        spec.attention.qk_norm = Some(QkNorm::Each);
+    }
     keys.biases(&mut spec);
     Ok(spec)
 }
 
-/// Norms of q and k, which `StableLM` 2 12B has, are not known.
+/// `StableLM` 2 12B has norms of q and k and a parallel block.
 pub(super) fn from_config(config: &Config) -> Result<ModelSpec, Defect> {
-    config.only(&["qk_layernorm"], false)?;
     let base = config.base(&["layer_norm_eps"], false)?;
     let spec = partly_rotary(config, base, ROPE_BASE, SHARE)?;
     let mut spec = of(spec, config.is(&["use_parallel_residual"])?);
     spec.attention.qkv_bias = config.is(&["use_qkv_bias"])?;
+    spec.attention.qk_norm = config.is(&["qk_layernorm"])?.then_some(QkNorm::Each);
     Ok(spec)
 }
 
@@ -40,9 +43,15 @@ fn of(mut spec: ModelSpec, is_parallel: bool) -> ModelSpec {
     spec
 }
 
+/// Norms of q and k, a tensor for each head.
+const HEAD_NORMS: &[(Role, Place)] = &[
+    (Role::QueryNorm, Place::by_head("self_attn.q_layernorm.norms.{}.weight")),
+    (Role::KeyNorm, Place::by_head("self_attn.k_layernorm.norms.{}.weight")),
+];
+
 /// Llama's, and biases of the norms.
 pub(super) const NAMES: Names = Names {
     model: NORMED_MODEL,
-    block: &[NORMS, NORM_BIASES, ATTENTION, QKV_BIASES, GATED_MLP],
+    block: &[NORMS, NORM_BIASES, HEAD_NORMS, ATTENTION, QKV_BIASES, GATED_MLP],
     ..llama::NAMES
 };

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::adapter_settings::Settings;
 use super::header::{self, Stored};
-use crate::architectures;
+use crate::architectures::{self, Projection};
 use crate::error::{Defect, ModelError};
 use crate::gguf::mapped::ModelFile;
 use crate::model::TensorView;
@@ -33,7 +33,8 @@ pub struct LowRank {
     pub rank: usize,
     /// PEFT's `A`, `[rank, inputs]`.
     pub down: Vec<f32>,
-    /// PEFT's `B` times its scale, `[outputs, rank]`, its rows in the order of the projection's.
+    /// PEFT's `B` times its scale, `[outputs, rank]`, its rows in the order of the projection's;
+    /// of a fused matrix the rows of the projection alone.
     pub up: Vec<f32>,
 }
 
@@ -87,31 +88,41 @@ impl Reader<'_> {
         if modules.is_empty() {
             return Err(Defect::damaged("it has no tensor"));
         }
-        let update = |module| {
-            let key = self.place(module)?;
-            let Some([outputs, inputs]) = shapes.get(&key).map(Vec::as_slice) else {
+        let mut updates = HashMap::new();
+        for module in modules {
+            let projections = architectures::projections(self.spec, module)?;
+            let first = projections.first().ok_or_else(|| self.no_use(module))?;
+            let Some([_, inputs]) = shapes.get(&(first.role, first.layer)).map(Vec::as_slice)
+            else {
                 return Err(self.no_use(module));
             };
-            Ok((key, self.update(&stored, module, key.0, [*outputs, *inputs])?))
-        };
-        modules.into_iter().map(update).collect()
+            let whole = self.update(&stored, module, [first.outputs, *inputs])?;
+            let parts = projections.iter().map(|it| ((it.role, it.layer), self.part(&whole, it)));
+            updates.extend(parts);
+        }
+        Ok(updates)
     }
 
-    /// The projection that a module is.
-    fn place(&self, module: &str) -> Result<(Role, usize), Defect> {
-        let key = architectures::projection(&self.spec.architecture, module);
-        key.ok_or_else(|| self.no_use(module))
+    /// A projection's part of the update of its module.
+    fn part(&self, whole: &LowRank, projection: &Projection) -> LowRank {
+        let rank = whole.rank;
+        let rows = projection.rows.numbers(projection.outputs);
+        let rows = rows.flat_map(|row| &whole.up[row * rank..(row + 1) * rank]);
+        let mut up: Vec<f32> = rows.copied().collect();
+        if matches!(projection.role, Role::Query | Role::Key) {
+            up = self.in_order(up, rank);
+        }
+        LowRank { rank, down: whole.down.clone(), up }
     }
 
     fn no_use(&self, module: &str) -> Defect {
         Defect {
             found: format!(
-                "it changes {module}, which is no projection of its own in the architecture {} \
-                 with {} layers",
+                "it changes {module}, which is no projection of attention or of an MLP without \
+                 experts in the architecture {} with {} layers",
                 self.spec.architecture, self.spec.layers
             ),
-            fix: "choose an adapter of this very model that changes plain projections of attention \
-                  and MLP",
+            fix: "choose an adapter of this very model that changes these projections alone",
         }
     }
 
@@ -119,7 +130,6 @@ impl Reader<'_> {
         &self,
         stored: &BTreeMap<String, Stored>,
         module: &str,
-        role: Role,
         [outputs, inputs]: [usize; 2],
     ) -> Result<LowRank, Defect> {
         let (down, [rank, columns]) = self.matrix(stored, module, 'A')?;
@@ -142,9 +152,6 @@ impl Reader<'_> {
         let scale = self.settings.scale(module, rank)?;
         for value in &mut up {
             *value *= scale;
-        }
-        if matches!(role, Role::Query | Role::Key) {
-            up = self.in_order(up, rank);
         }
         Ok(LowRank { rank, down, up })
     }

@@ -110,6 +110,10 @@ fn what_is_no_update_of_a_projection_is_refused() {
         let refusal = refusal("other", &[(name, [2, 64])]);
         assert!(refusal.contains("this version reads lora_A and lora_B"), "{refusal}");
     }
+    let norm = "model.layers.0.input_layernorm";
+    let names = ["A", "B"].map(|side| format!("{norm}.lora_{side}.weight"));
+    let norm = refusal("norm", &[(&names[0], [2, 64]), (&names[1], [64, 2])]);
+    assert!(norm.contains("input_layernorm, which is no projection of attention"), "{norm}");
     let head = refusal("head", &[("lm_head.lora_A.weight", [2, 64])]);
     assert!(head.contains("it changes lm_head, which is no projection"), "{head}");
 }

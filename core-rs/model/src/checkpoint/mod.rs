@@ -9,7 +9,11 @@ mod adapter_settings;
 mod files;
 mod header;
 mod json;
+mod method;
 mod packed;
+mod packer;
+mod product;
+mod scaled;
 mod tensors;
 mod texts;
 
@@ -20,6 +24,8 @@ use serde_json::{Map, Value};
 use crate::error::{Defect, ModelError};
 pub use adapter::{Adapter, LowRank};
 pub(crate) use packed::Packed;
+pub(crate) use product::Product;
+pub(crate) use scaled::Scaled;
 pub(crate) use tensors::Tensors;
 pub(crate) use texts::Texts;
 
@@ -59,9 +65,12 @@ fn quantization(
     folder: &Path,
     config: &Map<String, Value>,
 ) -> Result<Option<Map<String, Value>>, ModelError> {
-    match config.get("quantization_config") {
-        None | Some(Value::Null) => {}
-        Some(settings) => return Ok(Some(settings.as_object().cloned().unwrap_or_default())),
+    // compressed-tensors had a name of its own for it.
+    for name in ["quantization_config", "compression_config"] {
+        match config.get(name) {
+            None | Some(Value::Null) => {}
+            Some(settings) => return Ok(Some(settings.as_object().cloned().unwrap_or_default())),
+        }
     }
     for (file, method) in [("quantize_config.json", "gptq"), ("quant_config.json", "awq")] {
         if let Some(mut settings) = json::object(&folder.join(file), MAX_CONFIG)? {

@@ -1,19 +1,23 @@
-//! Weights of 4 bits as AWQ and GPTQ pack them, eight to a word.
+//! Weights of 4 bits as AWQ, GPTQ and compressed-tensors pack them, eight to a word, and of 8 bits,
+//! four to a word.
 //!
-//! Of a linear layer with `inputs` and `outputs` there are `qweight`, a number from 0 to 15 for
-//! each weight, and for each group of inputs and each output a `qzeros` from 0 to 15 and a
+//! Of a linear layer with `inputs` and `outputs` there are `qweight`, a number of so many bits for
+//! each weight, and for each group of inputs and each output a `qzeros` of as many bits and a
 //! `scales`; the weight is `(q - zero) * scale`.
 //!
 //! | | `qweight` | `qzeros` | order in a word |
 //! |---|---|---|---|
 //! | AWQ (`WQLinear_GEMM` of `AutoAWQ`) | `[inputs, outputs / 8]` | `[groups, outputs / 8]` | 0 2 4 6 1 3 5 7 |
 //! | GPTQ (`QuantLinear` of `AutoGPTQ`) | `[inputs / 8, outputs]` | `[groups, outputs / 8]`, less 1 | 0 1 2 3 4 5 6 7 |
+//! | compressed-tensors, as `weight_packed` | `[outputs, inputs / 8]` | none: all are the middle, 8 | 0 1 2 3 4 5 6 7 |
 //!
-//! They become `Q4_1`, whose blocks of 32 hold `scale * q + offset`. Numbers and scales in half
-//! precision stay as they are; the offset, `-zero * scale`, is exact where half precision holds
-//! it, as for every zero that is a power of 2 (8, when the quantization is symmetric), else it is
-//! off by 1/256 of a step at most. Where GPTQ took inputs in the order of their activations
-//! (`desc_act`), groups do not lie side by side: such tensors become F16.
+//! Those of 4 bits become `Q4_1`, whose blocks of 32 hold `scale * q + offset`. Numbers and scales
+//! in half precision stay as they are; the offset, `-zero * scale`, is exact where half precision
+//! holds it, as for every zero that is a power of 2 (8, when the quantization is symmetric), else
+//! it is off by 1/256 of a step at most. Those of 8 bits become `Q8_0`, which holds them exactly,
+//! when the quantization is symmetric (all zeros are 128), else F16. Where GPTQ took inputs in the
+//! order of their activations (`desc_act`), groups do not lie side by side: such tensors become
+//! F16.
 
 use std::num::NonZero;
 use std::thread;
@@ -23,43 +27,30 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 
 use super::header::Stored;
+use super::packer::Packer;
 use crate::error::Defect;
 use crate::storage::StorageType;
 
-/// Numbers in a word.
-const IN_WORD: usize = 8;
-/// Weights in a block of `Q4_1`.
+/// Weights in a block of `Q4_1` and of `Q8_0`.
 const BLOCK: usize = 32;
-/// Bytes of such a block.
-const BLOCK_BYTES: usize = 20;
 /// Outputs that are unpacked together: their words fill a line of the cache.
 const STRIPE: usize = 128;
 /// Which output each number of AWQ's words belongs to.
-const AWQ_ORDER: [usize; IN_WORD] = [0, 2, 4, 6, 1, 3, 5, 7];
-
-/// Who packed a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Packer {
-    /// AWQ.
-    Awq,
-    /// GPTQ; `zero` is added to what `qzeros` holds: 1, or 0 in its second format.
-    Gptq {
-        /// 0 or 1.
-        zero: u8,
-    },
-}
+const AWQ_ORDER: [usize; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
 
 /// The tensors of one linear layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
     packer: Packer,
     weights: Stored,
-    zeros: Stored,
+    /// None where all are the middle.
+    zeros: Option<Stored>,
     scales: Stored,
     /// Group of each input, where they do not lie side by side.
     groups: Option<Stored>,
     /// Inputs of a group.
     group: usize,
+    dtype: GgmlDType,
     /// Width of a row.
     pub inputs: usize,
     /// Rows.
@@ -71,19 +62,20 @@ impl Packed {
     pub fn new<F: AsRef<[u8]>>(
         packer: Packer,
         name: &str,
-        [weights, zeros, scales]: [&Stored; 3],
+        (weights, zeros, scales): (&Stored, Option<&Stored>, &Stored),
         index: Option<&Stored>,
         files: &[F],
     ) -> Result<Self, Defect> {
         let misfit = || {
-            let [weights, zeros, scales] = [weights, zeros, scales].map(|tensor| &tensor.shape);
+            let [first, second, third, _] = packer.ends();
+            let (weights, scales) = (&weights.shape, &scales.shape);
+            let zeros = zeros.map_or(&[][..], |zeros| &zeros.shape);
             Defect::damaged(format!(
-                "the packed tensors of {name} do not fit together: qweight {weights:?}, qzeros \
-                 {zeros:?}, scales {scales:?}"
+                "the packed tensors of {name} do not fit together: {first} {weights:?}, {second} \
+                 {zeros:?}, {third} {scales:?}"
             ))
         };
-        let (inputs, outputs, groups) =
-            sizes(packer, [weights, zeros, scales]).ok_or_else(misfit)?;
+        let (inputs, outputs, groups) = sizes(packer, weights, zeros, scales).ok_or_else(misfit)?;
         let group = inputs / groups;
         if !group.is_multiple_of(BLOCK) {
             return Err(Defect::unsupported(format!(
@@ -91,9 +83,16 @@ impl Packed {
                  whole blocks of {BLOCK}"
             )));
         }
-        let (weights, zeros, scales) = (weights.clone(), zeros.clone(), scales.clone());
+        let (weights, zeros, scales) = (weights.clone(), zeros.cloned(), scales.clone());
+        let dtype = match packer.bits() {
+            4 => GgmlDType::Q4_1,
+            _ if zeros.as_ref().is_none_or(|it| is_symmetric(packer, bytes_of(it, files))) => {
+                GgmlDType::Q8_0
+            }
+            _ => GgmlDType::F16,
+        };
         let mut packed =
-            Self { packer, weights, zeros, scales, groups: None, group, inputs, outputs };
+            Self { packer, weights, zeros, scales, groups: None, group, dtype, inputs, outputs };
         if let Some(index) = index {
             packed.take_index(name, index, groups, files)?;
         }
@@ -119,13 +118,14 @@ impl Packed {
         }
         if indices().enumerate().any(|(input, index)| index != input / self.group) {
             self.groups = Some(index.clone());
+            self.dtype = GgmlDType::F16;
         }
         Ok(())
     }
 
     /// What the weights become.
     pub fn dtype(&self) -> StorageType {
-        if self.groups.is_some() { GgmlDType::F16.into() } else { GgmlDType::Q4_1.into() }
+        self.dtype.into()
     }
 
     /// The rows, `[outputs, inputs]`, on all cores.
@@ -134,14 +134,11 @@ impl Packed {
         let parts = Parts {
             packed: self,
             weights: bytes(&self.weights),
-            zeros: bytes(&self.zeros),
+            zeros: self.zeros.as_ref().map(bytes),
             scales: bytes(&self.scales),
             groups: self.groups.as_ref().map(bytes),
         };
-        let row = match parts.groups {
-            Some(_) => self.inputs * 2,
-            None => self.inputs / BLOCK * BLOCK_BYTES,
-        };
+        let row = self.inputs / self.dtype.block_size() * self.dtype.type_size();
         let mut out = vec![0; self.outputs * row];
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let stripes = self.outputs.div_ceil(STRIPE).div_ceil(threads).max(1);
@@ -160,32 +157,52 @@ impl Packed {
 }
 
 /// Inputs, outputs and groups of a layer whose tensors fit together; none is 0.
-fn sizes(packer: Packer, [weights, zeros, scales]: [&Stored; 3]) -> Option<(usize, usize, usize)> {
-    let (&[rows, columns], &[groups, outputs]) = (&weights.shape[..], &scales.shape[..]) else {
+fn sizes(
+    packer: Packer,
+    weights: &Stored,
+    zeros: Option<&Stored>,
+    scales: &Stored,
+) -> Option<(usize, usize, usize)> {
+    let (&[rows, columns], &[first, second]) = (&weights.shape[..], &scales.shape[..]) else {
         return None;
     };
+    let in_word = packer.in_word();
     let (inputs, found) = match packer {
-        Packer::Awq => (rows, columns.checked_mul(IN_WORD)?),
-        Packer::Gptq { .. } => (rows.checked_mul(IN_WORD)?, columns),
+        Packer::Awq => (rows, columns.checked_mul(in_word)?),
+        Packer::Gptq { .. } => (rows.checked_mul(in_word)?, columns),
+        Packer::Compressed { .. } => (columns.checked_mul(in_word)?, rows),
     };
-    let is_packed = [weights, zeros].iter().all(|tensor| tensor.dtype == Dtype::I32);
-    let fits = is_packed
+    let has_rows = matches!(packer, Packer::Compressed { .. });
+    let (groups, outputs) = if has_rows { (second, first) } else { (first, second) };
+    let zeros_fit = match zeros {
+        Some(zeros) => zeros.dtype == Dtype::I32 && zeros.shape == [groups, outputs / in_word],
+        None => has_rows,
+    };
+    let fits = weights.dtype == Dtype::I32
+        && zeros_fit
         && matches!(scales.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32)
         && found == outputs
         && outputs > 0
-        && outputs.is_multiple_of(IN_WORD)
+        && (has_rows || outputs.is_multiple_of(in_word))
         && inputs > 0
         && groups > 0
-        && inputs.is_multiple_of(groups)
-        && zeros.shape == [groups, outputs / IN_WORD];
+        && inputs.is_multiple_of(groups);
     fits.then_some((inputs, outputs, groups))
+}
+
+/// Whether every zero is the middle of its range.
+fn is_symmetric(packer: Packer, zeros: &[u8]) -> bool {
+    let middle = packer.middle();
+    let places = 0..packer.in_word();
+    words(zeros)
+        .all(|word| places.clone().all(|place| packer.zero(packer.number(word, place)) == middle))
 }
 
 /// The bytes of a layer's tensors.
 struct Parts<'a> {
     packed: &'a Packed,
     weights: &'a [u8],
-    zeros: &'a [u8],
+    zeros: Option<&'a [u8]>,
     scales: &'a [u8],
     groups: Option<&'a [u8]>,
 }
@@ -198,41 +215,56 @@ impl Parts<'_> {
         match self.packed.packer {
             Packer::Awq => self.awq_numbers(first, &mut numbers),
             Packer::Gptq { .. } => self.gptq_numbers(first, &mut numbers),
+            Packer::Compressed { .. } => self.plain_numbers(first, &mut numbers),
         }
         let rows = numbers.chunks_exact(inputs).zip(out.chunks_exact_mut(row));
         for (output, (numbers, out)) in (first..).zip(rows) {
-            match self.groups {
-                None => self.blocks(output, numbers, out),
-                Some(groups) => self.halves(output, numbers, groups, out),
+            match self.packed.dtype {
+                GgmlDType::Q4_1 => self.offset_blocks(output, numbers, out),
+                GgmlDType::Q8_0 => self.blocks(output, numbers, out),
+                _ => self.halves(output, numbers, out),
             }
         }
     }
 
-    /// Numbers from 0 to 15, `[outputs, inputs]`, from output `first` on.
+    /// Numbers, `[outputs, inputs]`, from output `first` on.
     fn awq_numbers(&self, first: usize, numbers: &mut [u8]) {
-        let Packed { inputs, outputs, .. } = *self.packed;
-        let rows = numbers.len() / inputs;
+        let Packed { packer, inputs, outputs, .. } = *self.packed;
+        let (rows, in_word) = (numbers.len() / inputs, packer.in_word());
         for input in 0..inputs {
-            for row in (0..rows).step_by(IN_WORD) {
-                let word = word(self.weights, (input * outputs + first + row) / IN_WORD);
+            for row in (0..rows).step_by(in_word) {
+                let word = word(self.weights, (input * outputs + first + row) / in_word);
                 for (place, output) in AWQ_ORDER.into_iter().enumerate() {
-                    numbers[(row + output) * inputs + input] = number(word, place);
+                    numbers[(row + output) * inputs + input] = packer.number(word, place);
                 }
             }
         }
     }
 
-    /// The same of GPTQ, where eight inputs share a word.
+    /// The same of GPTQ, where several inputs share a word.
     fn gptq_numbers(&self, first: usize, numbers: &mut [u8]) {
-        let Packed { inputs, outputs, .. } = *self.packed;
-        let rows = numbers.len() / inputs;
-        for input in (0..inputs).step_by(IN_WORD) {
+        let Packed { packer, inputs, outputs, .. } = *self.packed;
+        let (rows, in_word) = (numbers.len() / inputs, packer.in_word());
+        for input in (0..inputs).step_by(in_word) {
             for row in 0..rows {
-                let word = word(self.weights, input / IN_WORD * outputs + first + row);
-                let eight = &mut numbers[row * inputs + input..][..IN_WORD];
-                for (place, out) in eight.iter_mut().enumerate() {
-                    *out = number(word, place);
+                let word = word(self.weights, input / in_word * outputs + first + row);
+                let several = &mut numbers[row * inputs + input..][..in_word];
+                for (place, out) in several.iter_mut().enumerate() {
+                    *out = packer.number(word, place);
                 }
+            }
+        }
+    }
+
+    /// The same of compressed-tensors, whose rows are rows.
+    fn plain_numbers(&self, first: usize, numbers: &mut [u8]) {
+        let Packed { packer, inputs, .. } = *self.packed;
+        let in_word = packer.in_word();
+        let start = first * inputs / in_word;
+        for (index, several) in numbers.chunks_mut(in_word).enumerate() {
+            let word = word(self.weights, start + index);
+            for (place, out) in several.iter_mut().enumerate() {
+                *out = packer.number(word, place);
             }
         }
     }
@@ -240,29 +272,36 @@ impl Parts<'_> {
     /// Zero and scale of a group.
     fn group(&self, group: usize, output: usize) -> (u8, f32) {
         let Packed { packer, outputs, ref scales, .. } = *self.packed;
+        let in_word = packer.in_word();
+        let place = match packer {
+            Packer::Awq => AWQ_ORDER.iter().position(|&known| known == output % in_word),
+            _ => Some(output % in_word),
+        };
+        let (Some(zeros), Some(place)) = (self.zeros, place) else {
+            let at = output * (self.packed.inputs / self.packed.group) + group;
+            return (packer.middle(), float(scales.dtype, self.scales, at));
+        };
         let at = group * outputs + output;
-        let packed = word(self.zeros, at / IN_WORD);
-        let zero = match packer {
-            Packer::Awq => {
-                let place = AWQ_ORDER.iter().position(|&known| known == output % IN_WORD);
-                number(packed, place.unwrap_or(0))
+        let stored = packer.number(word(zeros, at / in_word), place);
+        (packer.zero(stored), float(scales.dtype, self.scales, at))
+    }
+
+    /// A row of `Q8_0`: scale, and 32 signed bytes.
+    fn blocks(&self, output: usize, numbers: &[u8], out: &mut [u8]) {
+        let blocks = numbers.as_chunks::<BLOCK>().0.iter().zip(out.as_chunks_mut::<34>().0);
+        for (index, (numbers, out)) in blocks.enumerate() {
+            let (zero, scale) = self.group(index * BLOCK / self.packed.group, output);
+            out[..2].copy_from_slice(&f16::from_f32(scale).to_le_bytes());
+            for (out, number) in out[2..].iter_mut().zip(numbers) {
+                *out = number.wrapping_sub(zero);
             }
-            // The sum stays within 4 bits (TGI's `quant_linear.py`).
-            Packer::Gptq { zero } => (number(packed, output % IN_WORD) + zero) & 15,
-        };
-        let half = |at: usize| [self.scales[2 * at], self.scales[2 * at + 1]];
-        let scale = match scales.dtype {
-            Dtype::F16 => f16::from_le_bytes(half(at)).to_f32(),
-            Dtype::BF16 => bf16::from_le_bytes(half(at)).to_f32(),
-            _ => f32::from_bits(word(self.scales, at)),
-        };
-        (zero, scale)
+        }
     }
 
     /// A row of `Q4_1`: scale, offset, and 16 bytes with the first 16 numbers in their low halves.
-    fn blocks(&self, output: usize, numbers: &[u8], out: &mut [u8]) {
-        let blocks = numbers.as_chunks::<BLOCK>().0.iter();
-        for (index, (numbers, out)) in blocks.zip(out.chunks_exact_mut(BLOCK_BYTES)).enumerate() {
+    fn offset_blocks(&self, output: usize, numbers: &[u8], out: &mut [u8]) {
+        let blocks = numbers.as_chunks::<BLOCK>().0.iter().zip(out.as_chunks_mut::<20>().0);
+        for (index, (numbers, out)) in blocks.enumerate() {
             let (zero, scale) = self.group(index * BLOCK / self.packed.group, output);
             let scale = f16::from_f32(scale);
             let offset = f16::from_f32(-f32::from(zero) * scale.to_f32());
@@ -276,18 +315,32 @@ impl Parts<'_> {
     }
 
     /// A row of F16.
-    fn halves(&self, output: usize, numbers: &[u8], groups: &[u8], out: &mut [u8]) {
-        let inputs = numbers.iter().zip(words(groups)).zip(out.chunks_exact_mut(2));
-        for ((&number, group), out) in inputs {
-            let (zero, scale) = self.group(group as usize, output);
+    fn halves(&self, output: usize, numbers: &[u8], out: &mut [u8]) {
+        for (input, (&number, out)) in numbers.iter().zip(out.chunks_exact_mut(2)).enumerate() {
+            let group = match self.groups {
+                Some(groups) => word(groups, input) as usize,
+                None => input / self.packed.group,
+            };
+            let (zero, scale) = self.group(group, output);
             let weight = (f32::from(number) - f32::from(zero)) * scale;
             out.copy_from_slice(&f16::from_f32(weight).to_le_bytes());
         }
     }
 }
 
-fn bytes_of<'a, F: AsRef<[u8]>>(tensor: &Stored, files: &'a [F]) -> &'a [u8] {
+/// A tensor's bytes.
+pub(super) fn bytes_of<'a, F: AsRef<[u8]>>(tensor: &Stored, files: &'a [F]) -> &'a [u8] {
     &files[tensor.file].as_ref()[tensor.range.clone()]
+}
+
+/// Number `at` of a tensor of floats.
+pub(super) fn float(dtype: Dtype, bytes: &[u8], at: usize) -> f32 {
+    let half = |at: usize| [bytes[2 * at], bytes[2 * at + 1]];
+    match dtype {
+        Dtype::F16 => f16::from_le_bytes(half(at)).to_f32(),
+        Dtype::BF16 => bf16::from_le_bytes(half(at)).to_f32(),
+        _ => f32::from_bits(word(bytes, at)),
+    }
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -297,8 +350,4 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
     bytes.as_chunks().0.iter().map(|&word| u32::from_le_bytes(word))
-}
-
-fn number(word: u32, place: usize) -> u8 {
-    (word >> (4 * place)) as u8 & 15
 }

@@ -2,23 +2,40 @@
 
 use std::collections::BTreeMap;
 
+use candle_core::quantized::GgmlDType;
 use serde_json::{Map, Value};
 
 use super::header::Stored;
-use super::packed::{Packed, Packer};
+use super::method::Method;
+use super::packed::Packed;
+use super::packer::Packer;
+use super::product::Product;
+use super::scaled::Scaled;
 use crate::error::Defect;
 use crate::gguf::mapped::ModelFile;
 use crate::source::{Content, Tensor};
 
-/// What belongs to a packed `weight`, by the ends of the names.
-const PACKED_ENDS: [&str; 4] = ["qweight", "qzeros", "scales", "g_idx"];
+/// The shape of a packed weight, which its tensors tell.
+const PACKED_SHAPE: &str = "weight_shape";
+/// What belongs to a `weight` with scales, by the ends of the names.
+const SCALE_ENDS: [&str; 2] = ["weight_scale", "weight_scale_inv"];
+/// Scales of activations and of KV caches in 8 bits, which nothing here computes in.
+const UNUSED_SCALES: [&str; 7] = [
+    ".input_scale",
+    ".input_scale_ub",
+    ".output_scale",
+    ".q_scale",
+    ".k_scale",
+    ".v_scale",
+    ".prob_scale",
+];
 
 /// Tensors by name, and the files that hold them.
 pub(crate) struct Tensors {
     /// All tensors of all files.
     stored: BTreeMap<String, Stored>,
-    /// How weights of 4 bits are packed.
-    packer: Option<Packer>,
+    /// How weights of few bits are stored.
+    method: Option<Method>,
     /// The files, mapped.
     pub files: Vec<ModelFile>,
 }
@@ -30,14 +47,16 @@ impl Tensors {
         files: Vec<ModelFile>,
         quantization: Option<&Map<String, Value>>,
     ) -> Result<Self, Defect> {
-        Ok(Self { stored, packer: quantization.map(packer).transpose()?, files })
+        Ok(Self { stored, method: quantization.map(Method::read).transpose()?, files })
     }
 
     /// Names of all tensors that mean something, as an architecture knows them: a packed one is its
     /// `weight`.
     pub fn names(&self) -> impl Iterator<Item = String> + '_ {
-        let names = self.stored.iter().filter(|(name, stored)| !self.is_empty_bias(name, stored));
-        names.map(|(name, _)| match self.packed_stem(name) {
+        let names = self.stored.iter().filter(|(name, stored)| {
+            !self.is_empty_bias(name, stored) && !self.is_unused_scale(name)
+        });
+        names.map(|(name, _)| match self.stem(name) {
             Some(stem) => format!("{stem}weight"),
             None => name.clone(),
         })
@@ -45,7 +64,7 @@ impl Tensors {
 
     /// Whether it is a bias of zeros, which GPTQ writes to layers that have none.
     fn is_empty_bias(&self, name: &str, stored: &Stored) -> bool {
-        let packed = self.packer.and(name.strip_suffix("bias"));
+        let packed = self.method.and(name.strip_suffix("bias"));
         packed.is_some_and(|stem| self.stored.contains_key(&format!("{stem}qweight")))
             && self.files[stored.file][stored.range.clone()].iter().all(|&byte| byte == 0)
     }
@@ -55,21 +74,80 @@ impl Tensors {
         self.stored.contains_key(name)
     }
 
+    fn is_unused_scale(&self, name: &str) -> bool {
+        matches!(self.method, Some(Method::Scaled { .. }))
+            && UNUSED_SCALES.iter().any(|end| name.ends_with(end))
+    }
+
     /// The tensor of a name.
     pub fn get(&self, name: &str) -> Result<Option<Tensor>, Defect> {
-        if let Some(stored) = self.stored.get(name) {
-            return stored.floats(name).map(Some);
+        match (self.method, self.stored.get(name)) {
+            (Some(Method::Scaled { block }), Some(stored))
+                if Scaled::needs_scales(stored.dtype) =>
+            {
+                self.scaled(name, stored, block).map(Some)
+            }
+            (_, Some(stored)) => stored.floats(name).map(Some),
+            (Some(Method::Words(packer)), None) => self.packed(name, packer),
+            (_, None) => Ok(None),
         }
-        let (Some(packer), Some(stem)) = (self.packer, name.strip_suffix("weight")) else {
-            return Ok(None);
+    }
+
+    /// The rows of `table` times a matrix, `[inner, columns]` or transposed, as a tensor of `shape`.
+    pub fn product(
+        &self,
+        table: &str,
+        (matrix, transposed): (&str, bool),
+        shape: &[usize],
+    ) -> Result<Tensor, Defect> {
+        let [first, second] = [table, matrix].map(|name| {
+            let stored = self.stored.get(name);
+            let missing = || Defect::damaged(format!("tensor {name} is missing"));
+            stored.ok_or_else(missing).and_then(|stored| stored.floats(name).map(|_| stored))
+        });
+        let product = Product::new(first?, second?, transposed, shape).ok_or_else(|| {
+            Defect::damaged(format!("tensor {table} times {matrix} is none of shape {shape:?}"))
+        })?;
+        Ok(Tensor {
+            name: table.to_owned(),
+            dtype: GgmlDType::F32.into(),
+            shape: shape.to_vec(),
+            content: Content::Product(Box::new(product)),
+        })
+    }
+
+    fn scaled(
+        &self,
+        name: &str,
+        stored: &Stored,
+        block: Option<[usize; 2]>,
+    ) -> Result<Tensor, Defect> {
+        let stem = name.strip_suffix("weight").unwrap_or(name);
+        let scales = SCALE_ENDS.iter().find_map(|end| self.stored.get(&format!("{stem}{end}")));
+        let scales = scales.ok_or_else(|| {
+            Defect::damaged(format!("tensor {name} lacks its scales, {stem}weight_scale"))
+        })?;
+        let scaled = Scaled::new(name, stored, scales, block)?;
+        Ok(Tensor {
+            name: name.to_owned(),
+            dtype: GgmlDType::F16.into(),
+            shape: vec![scaled.outputs, scaled.inputs],
+            content: Content::Scaled(Box::new(scaled)),
+        })
+    }
+
+    fn packed(&self, name: &str, packer: Packer) -> Result<Option<Tensor>, Defect> {
+        let Some(stem) = name.strip_suffix("weight") else { return Ok(None) };
+        let ends = packer.ends();
+        let [weights, zeros, scales, index] =
+            ends.map(|end| self.stored.get(&format!("{stem}{end}")));
+        let Some(weights) = weights else { return Ok(None) };
+        let needs_zeros = !matches!(packer, Packer::Compressed { .. });
+        let (Some(scales), true) = (scales, zeros.is_some() || !needs_zeros) else {
+            let [first, second, third, _] = ends;
+            return Err(Defect::damaged(format!("tensor {stem}{first} lacks {second} or {third}")));
         };
-        let part = |end: &str| self.stored.get(&format!("{stem}{end}"));
-        let Some(weights) = part("qweight") else { return Ok(None) };
-        let [Some(zeros), Some(scales)] = ["qzeros", "scales"].map(part) else {
-            return Err(Defect::damaged(format!("tensor {stem}qweight lacks qzeros or scales")));
-        };
-        let tensors = [weights, zeros, scales];
-        let packed = Packed::new(packer, name, tensors, part("g_idx"), &self.files)?;
+        let packed = Packed::new(packer, name, (weights, zeros, scales), index, &self.files)?;
         Ok(Some(Tensor {
             name: name.to_owned(),
             dtype: packed.dtype(),
@@ -78,38 +156,16 @@ impl Tensors {
         }))
     }
 
-    fn packed_stem<'a>(&self, name: &'a str) -> Option<&'a str> {
-        self.packer?;
-        let mut stems = PACKED_ENDS.iter().filter_map(|end| name.strip_suffix(end));
-        stems.find(|stem| stem.ends_with('.'))
-    }
-}
-
-/// Who packed the weights, by `quantization_config` and its like.
-fn packer(settings: &Map<String, Value>) -> Result<Packer, Defect> {
-    let text = |key: &str| settings.get(key).and_then(Value::as_str).unwrap_or_default();
-    let refuse = |found: String| {
-        let fix = "take the model with float weights and quantize it by --quantize";
-        Err(Defect { found, fix })
-    };
-    let packer = match text("quant_method") {
-        "awq" => Packer::Awq,
-        "gptq" => Packer::Gptq { zero: u8::from(text("checkpoint_format") != "gptq_v2") },
-        other => {
-            return refuse(format!(
-                "its quantization is {other:?}, this version reads awq and gptq of 4 bits"
-            ));
+    /// What stands before `weight` in the name of the weight that a tensor belongs to.
+    fn stem<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let packed = |packer: Packer| packer.ends().into_iter().chain([PACKED_SHAPE]);
+        let find = |ends: &mut dyn Iterator<Item = &str>| {
+            let mut stems = ends.filter_map(|end| name.strip_suffix(end));
+            stems.find(|stem| stem.ends_with('.'))
+        };
+        match self.method? {
+            Method::Words(packer) => find(&mut packed(packer)),
+            Method::Scaled { .. } => find(&mut SCALE_ENDS.into_iter()),
         }
-    };
-    // AutoAWQ's own files say `w_bit`.
-    let bits = ["bits", "w_bit"].iter().find_map(|key| settings.get(*key));
-    if bits.and_then(Value::as_u64) != Some(4) {
-        let bits = bits.map_or("missing".to_owned(), Value::to_string);
-        return refuse(format!("its quantization has bits {bits}, this version reads 4"));
     }
-    let version = text("version");
-    if packer == Packer::Awq && !(version.is_empty() || version.eq_ignore_ascii_case("gemm")) {
-        return refuse(format!("its AWQ layout is {version:?}, this version reads \"gemm\""));
-    }
-    Ok(packer)
 }

@@ -26,11 +26,16 @@ pub struct Folder {
 impl Folder {
     /// A copy of a fixture.
     pub fn copy(name: &str) -> Self {
+        Self::copy_of(&fixture(name))
+    }
+
+    /// A copy of any folder.
+    pub fn copy_of(folder: &Path) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("tgi-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
-        for entry in fs::read_dir(fixture(name)).unwrap() {
+        for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
             fs::copy(entry.path(), path.join(entry.file_name())).unwrap();
         }
