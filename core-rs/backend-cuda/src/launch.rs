@@ -1,0 +1,25 @@
+//! From a kernel's argument to its launch.
+
+use tgi_cuda_kernels::signatures::{Kernel, Launch, Params};
+
+use crate::CudaError;
+use crate::device::Device;
+
+/// Launches a kernel with its argument; nothing when the grid is empty.
+pub(crate) fn launch<D: Device, P: Params>(
+    device: &mut D,
+    kernel: Kernel,
+    launch: Launch,
+    params: &P,
+) -> Result<(), CudaError> {
+    if launch.is_empty() {
+        return Ok(());
+    }
+    // SAFETY: `Params` are plain numbers without padding.
+    let bytes = unsafe {
+        std::slice::from_raw_parts(std::ptr::from_ref(params).cast::<u8>(), size_of::<P>())
+    };
+    // SAFETY: every address is that of a region of this device which was taken for the shapes that
+    // stand beside it, and steps are checked against them.
+    unsafe { device.launch(kernel, launch, bytes) }
+}
