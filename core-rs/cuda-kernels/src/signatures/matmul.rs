@@ -70,9 +70,9 @@ pub struct DequantizeParams {
 }
 
 impl DequantizeParams {
-    /// A thread a weight.
+    /// A thread for 8 weights.
     pub fn launch(&self) -> Launch {
-        Launch::new([parts(self.count, THREADS), 1, 1], THREADS, 0)
+        Launch::new([parts(self.count / 8, THREADS), 1, 1], THREADS, 0)
     }
 }
 

@@ -43,12 +43,10 @@ impl EmbeddingParams {
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormKind {
-    /// The residual stream as it is.
-    None = 0,
     /// `x / sqrt(mean(x^2) + epsilon) * weight`.
-    Rms = 1,
+    Rms = 0,
     /// `(x - mean) / sqrt(variance + epsilon) * weight + bias`.
-    Layer = 2,
+    Layer = 1,
 }
 
 /// `residual += delta_scale * (norm(delta) + second_delta); out = norm(residual)`.
@@ -67,7 +65,7 @@ pub struct AddNormParams {
     pub second_delta: u64,
     /// Weights of the norm on `delta`, `f32 [hidden]`, or 0 for no such norm.
     pub delta_weight: u64,
-    /// Weights of the norm, `f32 [hidden]`, any offset included; unused for [`NormKind::None`].
+    /// Weights of the norm, `f32 [hidden]`, any offset included, or 0 to take rows as they are.
     pub weight: u64,
     /// Bias of the norm, `f32 [hidden]`, or 0.
     pub bias: u64,
@@ -79,7 +77,7 @@ pub struct AddNormParams {
     pub rows: u32,
     /// Width of the residual stream.
     pub hidden: u32,
-    /// A [`NormKind`].
+    /// A [`NormKind`], of both norms.
     pub kind: u32,
     /// Factor on what is added.
     pub delta_scale: f32,
@@ -120,12 +118,14 @@ pub enum RopeLayout {
 
 /// Norms q and k, turns them by their positions, and writes k and v to their pages.
 ///
-/// q stays in `qkv`, changed in place; k and v there are left as they were.
+/// A row that only fills up a bucket has no q written.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RopeKvParams {
     /// Projections, `T [rows, stride]`: q of all heads, then k, then v.
     pub qkv: u64,
+    /// Queries, `T [rows, heads * head_size]`, written.
+    pub q: u64,
     /// Keys of the layer, `T [pages, kv_heads, 32, head_size]`.
     pub k_cache: u64,
     /// Values of the layer, likewise.
@@ -218,6 +218,6 @@ impl ActivationParams {
 params! {
     EmbeddingParams: 64,
     AddNormParams: 88,
-    RopeKvParams: 104,
+    RopeKvParams: 112,
     ActivationParams: 32,
 }
