@@ -20,6 +20,7 @@ pub(crate) struct Sizes {
     residual: usize,
     normed: usize,
     qkv: usize,
+    queries: usize,
     attended: usize,
     inner: usize,
     activated: usize,
@@ -49,6 +50,7 @@ impl Sizes {
             // Also the gathered rows before the head.
             normed: of(spec.hidden).max(options.logit_rows * spec.hidden * F32),
             qkv: of((heads + 2 * kv_heads) * size),
+            queries: of(heads * size),
             attended: of(heads * size),
             inner: of(projections * spec.mlp.intermediate),
             activated: of(spec.mlp.intermediate),
@@ -64,9 +66,9 @@ impl Sizes {
 
     /// All of them together.
     pub fn total(&self) -> usize {
-        let Self { residual, normed, qkv, attended, inner, activated, delta, .. } = self;
+        let Self { residual, normed, qkv, queries, attended, inner, activated, delta, .. } = self;
         let Self { second_delta, results, chunks, partials, scratch, input, .. } = self;
-        let stream = residual + normed + qkv + attended + inner + activated + delta;
+        let stream = residual + normed + qkv + queries + attended + inner + activated + delta;
         stream + second_delta + results + chunks + partials + scratch + input
     }
 }
@@ -74,8 +76,8 @@ impl Sizes {
 /// Most that a step's input takes: tokens, positions, slots, wanted rows, tiles, page tables.
 fn input_bytes(spec: &ModelSpec, options: &CudaOptions) -> usize {
     let rows = padded_rows(options.batch_tokens);
-    let pages = options.batch_tokens * spec.context.min(options.pages * PAGE_TOKENS)
-        .div_ceil(PAGE_TOKENS);
+    let pages =
+        options.batch_tokens * spec.context.min(options.pages * PAGE_TOKENS).div_ceil(PAGE_TOKENS);
     (3 * rows + options.logit_rows + 4 * (rows + 1) + pages) * size_of::<u32>()
 }
 
@@ -87,6 +89,8 @@ pub(crate) struct Arena {
     pub normed: Region,
     /// `T [rows, (heads + 2 kv_heads) head_size]`.
     pub qkv: Region,
+    /// `T [rows, heads head_size]`.
+    pub queries: Region,
     /// `T [rows, heads head_size]`.
     pub attended: Region,
     /// `T [rows, 2 intermediate]`, or half of it.
@@ -117,6 +121,7 @@ impl Arena {
             residual: take(sizes.residual)?,
             normed: take(sizes.normed)?,
             qkv: take(sizes.qkv)?,
+            queries: take(sizes.queries)?,
             attended: take(sizes.attended)?,
             inner: take(sizes.inner)?,
             activated: take(sizes.activated)?,

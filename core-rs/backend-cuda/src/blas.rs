@@ -101,7 +101,8 @@ impl Blas {
         stream: cudarc::driver::sys::CUstream,
     ) -> Result<bool, String> {
         let (library, plans) = (&self.library, &mut self.plans);
-        let plan = plans.entry(product.shape).or_insert_with(|| Plan::new(library, product.shape).ok());
+        let plan =
+            plans.entry(product.shape).or_insert_with(|| Plan::new(library, product.shape).ok());
         let Some(plan) = plan else { return Ok(false) };
         // SAFETY: the caller's promise, and the plan is for this shape.
         unsafe { plan.run(library, product, self.workspace, stream) }?;

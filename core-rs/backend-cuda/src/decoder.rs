@@ -173,20 +173,12 @@ impl Decoder {
     fn norm<D: Device>(
         &self,
         step: &mut Step<D>,
-        mut pending: Pending,
+        pending: Pending,
         norm: Option<Norm>,
         out: Region,
     ) -> Result<(), CudaError> {
         let (kernel, rows) = (Kernel::AddNorm(step.element), step.shape.rows);
-        if norm.is_none() && pending.norm.is_some() {
-            // The kernel has one kind of norm for what is added and for what comes out.
-            let params = self.add_norm(step, pending, None, rows);
-            let params = AddNormParams { kind: self.norm_kind as u32, ..params };
-            launch(step.device, kernel, params.launch(), &params)?;
-            pending = Pending::default();
-        }
-        let params =
-            AddNormParams { out: out.address, ..self.add_norm(step, pending, norm, rows) };
+        let params = AddNormParams { out: out.address, ..self.add_norm(step, pending, norm, rows) };
         launch(step.device, kernel, params.launch(), &params)
     }
 
@@ -199,7 +191,6 @@ impl Decoder {
         rows: usize,
     ) -> AddNormParams {
         let address = |region: Option<Region>| region.map_or(0, |region| region.address);
-        let kind = if norm.is_some() { self.norm_kind } else { NormKind::None };
         AddNormParams {
             residual: step.arena.residual.address,
             delta: address(pending.delta),
@@ -211,7 +202,7 @@ impl Decoder {
             out: 0,
             rows: rows as u32,
             hidden: self.hidden as u32,
-            kind: kind as u32,
+            kind: self.norm_kind as u32,
             delta_scale: self.residual_scale,
             epsilon: self.epsilon,
             reserved: 0,

@@ -9,8 +9,8 @@ use std::ffi::c_void;
 use std::path::Path;
 use std::sync::Arc;
 
-use cudarc::driver::sys::{CUgraph, CUgraphExec, CUgraphInstantiate_flags, CUresult, CUstream};
 use cudarc::driver::sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+use cudarc::driver::sys::{CUgraph, CUgraphExec, CUgraphInstantiate_flags, CUresult, CUstream};
 use cudarc::driver::{CudaContext, DriverError, result};
 use tgi_cuda_kernels::signatures::{Kernel, Launch};
 
@@ -151,10 +151,8 @@ impl Device for Driver {
     fn copy(&mut self, from: Region, to: Region) -> Result<(), CudaError> {
         let to = to.part(0, from.bytes);
         // SAFETY: both regions have as many bytes.
-        unsafe {
-            result::memcpy_dtod_async(to.address, from.address, from.bytes, self.stream)
-        }
-        .map_err(self.failed("copy on the GPU"))
+        unsafe { result::memcpy_dtod_async(to.address, from.address, from.bytes, self.stream) }
+            .map_err(self.failed("copy on the GPU"))
     }
 
     unsafe fn launch(
@@ -169,10 +167,8 @@ impl Device for Driver {
             self.kernels.function(kernel, shared).map_err(self.failed("prepare a kernel"))?;
         let mut argument = [params.as_ptr().cast_mut().cast::<c_void>()];
         // SAFETY: the caller's promise; the driver copies the one argument before it returns.
-        unsafe {
-            result::launch_kernel(function, grid, block, shared, self.stream, &mut argument)
-        }
-        .map_err(self.failed("start a kernel"))
+        unsafe { result::launch_kernel(function, grid, block, shared, self.stream, &mut argument) }
+            .map_err(self.failed("start a kernel"))
     }
 
     unsafe fn multiply(&mut self, product: &Product) -> Result<bool, CudaError> {
@@ -189,22 +185,21 @@ impl Device for Driver {
         &mut self,
         work: &mut dyn FnMut(&mut Self) -> Result<(), CudaError>,
     ) -> Result<Graph, CudaError> {
-        let failed = || self.failed("capture a graph");
+        let action = "capture a graph";
         // SAFETY: the stream is alive and captures nothing yet.
         unsafe { result::stream::begin_capture(self.stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) }
-            .map_err(failed())?;
+            .map_err(self.failed(action))?;
         let worked = work(self);
-        let failed = || self.failed("capture a graph");
         // SAFETY: the stream captures since above; it must be ended also when the work failed.
         let graph = unsafe { result::stream::end_capture(self.stream) };
         worked?;
-        let graph = graph.map_err(failed())?;
+        let graph = graph.map_err(self.failed(action))?;
         // SAFETY: the graph was just captured.
         let executable = unsafe { result::graph::instantiate(graph, CUgraphInstantiate_flags(0)) }
-            .map_err(failed())?;
+            .map_err(self.failed(action))?;
         self.graphs.push((graph, executable));
         // SAFETY: both are alive.
-        unsafe { result::graph::upload(executable, self.stream) }.map_err(failed())?;
+        unsafe { result::graph::upload(executable, self.stream) }.map_err(self.failed(action))?;
         Ok(Graph(self.graphs.len() - 1))
     }
 

@@ -39,7 +39,12 @@ impl KvPages {
     }
 
     /// Copies a page of all layers.
-    pub fn copy_page<D: Device>(&self, device: &mut D, from: u32, to: u32) -> Result<(), CudaError> {
+    pub fn copy_page<D: Device>(
+        &self,
+        device: &mut D,
+        from: u32,
+        to: u32,
+    ) -> Result<(), CudaError> {
         let params = CopyPageParams {
             base: self.all.address,
             chunk_stride: self.array_bytes as u64,

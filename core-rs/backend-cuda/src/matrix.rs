@@ -181,9 +181,10 @@ impl Multiplier {
 
     fn params(&self, matrix: &Matrix, part: &Part, rows: Rows) -> MatmulParams {
         let size = if rows.is_f32 { size_of::<f32>() } else { self.element.bytes() };
-        let bias = matrix.bias.as_ref().map_or(0, |bias| {
-            bias.float.address + (part.first * size_of::<f32>()) as u64
-        });
+        let bias = matrix
+            .bias
+            .as_ref()
+            .map_or(0, |bias| bias.float.address + (part.first * size_of::<f32>()) as u64);
         MatmulParams {
             weight: part.region.address,
             x: rows.x.address,

@@ -60,9 +60,7 @@ pub fn check_options(options: &CudaOptions) -> Result<(), CudaError> {
     }
     // What a grid has in y and z.
     let most = usize::from(u16::MAX);
-    for (what, number) in
-        [("tokens", options.batch_tokens), ("logit rows", options.logit_rows)]
-    {
+    for (what, number) in [("tokens", options.batch_tokens), ("logit rows", options.logit_rows)] {
         if number == 0 || number > most {
             return fail(format!("{number} {what} a step, expected 1 to {most}"));
         }

@@ -54,12 +54,7 @@ impl WeightSource for Model {
 pub struct RandomWeights;
 
 impl WeightSource for RandomWeights {
-    fn stored(
-        &self,
-        _: Role,
-        _: Option<usize>,
-        _: &[usize],
-    ) -> Result<Stored<'_>, ModelError> {
+    fn stored(&self, _: Role, _: Option<usize>, _: &[usize]) -> Result<Stored<'_>, ModelError> {
         Ok(Stored::Random)
     }
 }

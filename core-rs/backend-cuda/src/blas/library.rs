@@ -11,8 +11,8 @@ use cudarc::cublaslt::sys::{
     cublasLtMatmulAlgo_t as Algorithm, cublasLtMatmulDesc_t as Description,
     cublasLtMatmulDescAttributes_t as DescriptionAttribute,
     cublasLtMatmulHeuristicResult_t as Heuristic, cublasLtMatmulPreference_t as Preference,
-    cublasLtMatmulPreferenceAttributes_t as PreferenceAttribute,
-    cublasLtMatrixLayout_t as Layout, cudaDataType as DataType, cudaStream_t as Stream,
+    cublasLtMatmulPreferenceAttributes_t as PreferenceAttribute, cublasLtMatrixLayout_t as Layout,
+    cudaDataType as DataType, cudaStream_t as Stream,
 };
 
 /// `cublasStatus_t`: 0 is success. A number, since a later library may know more of them.

@@ -5,11 +5,11 @@ use std::mem::MaybeUninit;
 use std::ptr::{from_ref, null_mut};
 
 use cudarc::cublaslt::sys::{
-    cublasComputeType_t as ComputeType, cublasLtEpilogue_t as Epilogue, cublasLtMatmulDesc_t as Description,
-    cublasLtMatmulDescAttributes_t as DescriptionAttribute,
+    cublasComputeType_t as ComputeType, cublasLtEpilogue_t as Epilogue,
+    cublasLtMatmulDesc_t as Description, cublasLtMatmulDescAttributes_t as DescriptionAttribute,
     cublasLtMatmulHeuristicResult_t as Heuristic, cublasLtMatmulPreference_t as Preference,
-    cublasLtMatmulPreferenceAttributes_t as PreferenceAttribute,
-    cublasLtMatrixLayout_t as Layout, cublasOperation_t as Operation, cudaDataType_t as DataType,
+    cublasLtMatmulPreferenceAttributes_t as PreferenceAttribute, cublasLtMatrixLayout_t as Layout,
+    cudaDataType_t as DataType,
 };
 use cudarc::driver::sys::CUstream;
 use tgi_cuda_kernels::signatures::Element;
@@ -17,6 +17,9 @@ use tgi_cuda_kernels::signatures::Element;
 use super::library::{Library, check};
 use super::{Product, Shape, WORKSPACE_BYTES};
 use crate::device::Region;
+
+/// `CUBLAS_OP_T` (cublas_api.h).
+const TRANSPOSED: u32 = 1;
 
 /// Descriptors and the algorithm that the library's heuristic puts first.
 pub(super) struct Plan {
@@ -159,7 +162,7 @@ fn description(library: &Library, has_bias: bool) -> Result<Description, String>
     let status = unsafe { (library.description_create)(&raw mut description, sums, scale) };
     check("cublasLtMatmulDescCreate", status)?;
     let transposed = DescriptionAttribute::CUBLASLT_MATMUL_DESC_TRANSA;
-    set(library, description, transposed, &(Operation::CUBLAS_OP_T as u32))?;
+    set(library, description, transposed, &TRANSPOSED)?;
     if has_bias {
         let epilogue = DescriptionAttribute::CUBLASLT_MATMUL_DESC_EPILOGUE;
         set(library, description, epilogue, &(Epilogue::CUBLASLT_EPILOGUE_BIAS as u32))?;
@@ -190,7 +193,12 @@ fn preference(library: &Library) -> Result<Preference, String> {
     let bytes = WORKSPACE_BYTES;
     // SAFETY: the attribute is a `size_t`, which is copied.
     let status = unsafe {
-        (library.preference_set)(preference, attribute, from_ref(&bytes).cast(), size_of_val(&bytes))
+        (library.preference_set)(
+            preference,
+            attribute,
+            from_ref(&bytes).cast(),
+            size_of_val(&bytes),
+        )
     };
     check("cublasLtMatmulPreferenceSetAttribute", status).map(|()| preference)
 }

@@ -47,9 +47,12 @@ mod tests {
     #[test]
     fn what_is_named_goes_before_the_system_and_wheels_come_last() {
         let root = std::env::temp_dir().join(format!("tgi-cublas-{}", std::process::id()));
-        let places = ["a/libcublasLt.so.13", "b/nvidia/cu13/lib/libcublasLt.so.13",
+        let places = [
+            "a/libcublasLt.so.13",
+            "b/nvidia/cu13/lib/libcublasLt.so.13",
             "toolkit/lib64/libcublasLt.so.13",
-            "env/lib/python3.12/site-packages/nvidia/cu13/lib/libcublasLt.so.13"];
+            "env/lib/python3.12/site-packages/nvidia/cu13/lib/libcublasLt.so.13",
+        ];
         for place in places {
             create_dir_all(root.join(place).parent().unwrap()).unwrap();
             write(root.join(place), "").unwrap();

@@ -23,11 +23,8 @@ impl Decoder {
         let arena = step.arena;
         self.norm(step, pending, layer.attention_norm, arena.normed)?;
         self.attend(step, layer, number)?;
-        let attended = Pending {
-            delta: Some(arena.delta),
-            second: None,
-            norm: layer.post_attention_norm,
-        };
+        let attended =
+            Pending { delta: Some(arena.delta), second: None, norm: layer.post_attention_norm };
         if !layer.is_parallel {
             self.norm(step, attended, layer.mlp_norm, arena.normed)?;
             self.feed_forward(step, layer, arena.delta)?;
@@ -85,6 +82,7 @@ impl Decoder {
         let [k_cache, v_cache] = step.kv.layer(number).map(|region| region.address);
         let params = RopeKvParams {
             qkv: step.arena.qkv.address,
+            q: step.arena.queries.address,
             k_cache,
             v_cache,
             cos_sin: address(layer.rope),
@@ -115,7 +113,7 @@ impl Decoder {
         let (attention, shape) = (&self.attention, step.shape);
         let [k_cache, v_cache] = step.kv.layer(number).map(|region| region.address);
         AttentionParams {
-            q: step.arena.qkv.address,
+            q: step.arena.queries.address,
             k_cache,
             v_cache,
             page_table: step.input(step.layout.pages),
@@ -128,7 +126,7 @@ impl Decoder {
             heads: attention.heads as u32,
             kv_heads: attention.kv_heads as u32,
             head_size: attention.head_size as u32,
-            q_stride: layer.qkv.outputs as u32,
+            q_stride: (attention.heads * attention.head_size) as u32,
             window: layer.window.unwrap_or(0) as u32,
             splits: layer_splits(shape.splits, layer.window, shape.tile_rows),
             scale: attention.scale,

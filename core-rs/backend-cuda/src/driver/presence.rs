@@ -92,7 +92,10 @@ mod tests {
             self.version.clone()
         }
         fn count(&self) -> Result<usize, String> {
-            assert!(self.version.as_ref().is_ok_and(|&it| it >= NEEDED), "an old driver was started");
+            assert!(
+                self.version.as_ref().is_ok_and(|&it| it >= NEEDED),
+                "an old driver was started"
+            );
             self.count.clone()
         }
     }
