@@ -16,7 +16,7 @@ const MAX_SPECULATE: u32 = 64;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
-    /// `cpu`, `candle` or `scripted`.
+    /// `cpu`, `cuda`, `candle` or `scripted`.
     pub backend: String,
     /// A `.gguf` file, or a folder of safetensors; none for the scripted backend.
     pub model_path: Option<String>,
@@ -35,6 +35,11 @@ pub struct Config {
     pub quantize: Option<String>,
     /// Number format of the KV cache.
     pub kv_cache_dtype: Option<KvCacheDtype>,
+    /// Share of a GPU's memory that may be taken, 0 to 1; `None` is all of it.
+    pub cuda_memory_fraction: Option<f64>,
+    /// Whether a GPU must give a request the same bytes whatever else it computes.
+    #[serde(default)]
+    pub batch_invariant: bool,
     /// Threads that compute; one for each core unless given.
     pub threads: Option<u32>,
     /// Longest prompt, tokens.
@@ -156,11 +161,29 @@ impl Config {
         Ok(quantize.transpose()?.or(dtype.transpose()?))
     }
 
-    fn check(&self) -> Result<(), OpenError> {
-        let place = self.place()?;
-        if place != Place::Cpu && self.backend != "candle" {
-            return Err(OpenError::NotOnGpu(self.backend.clone()));
+    /// Each backend computes on the processor or on a GPU, by what the library is built with.
+    fn check_place(&self) -> Result<(), OpenError> {
+        let is_gpu = self.place()? != Place::Cpu;
+        let computes_there = match self.backend.as_str() {
+            "cuda" => is_gpu,
+            "candle" => !is_gpu || cfg!(feature = "candle-cuda"),
+            _ => !is_gpu,
+        };
+        match (computes_there, is_gpu) {
+            (true, _) => {}
+            (false, true) => return Err(OpenError::NotOnGpu(self.backend.clone())),
+            (false, false) => return Err(OpenError::OnlyOnGpu(self.backend.clone())),
         }
+        match self.cuda_memory_fraction {
+            Some(share) if !(share > 0.0 && share <= 1.0) => Err(OpenError::Argument(format!(
+                "`cuda_memory_fraction` must be above 0 and at most 1. Given: {share}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        self.check_place()?;
         self.weight_format()?;
         let positive = [
             ("max_concurrent_requests", Some(self.max_concurrent_requests)),

@@ -3,10 +3,12 @@
 use tgi_backend::PAGE_TOKENS;
 use tgi_cuda_kernels::signatures::{DevicePeak, Element, peak_chunks};
 use tgi_model::ModelSpec;
-use tgi_model::spec::Block;
+use tgi_model::spec::{Block, Position};
 
+use crate::blas::WORKSPACE_BYTES;
 use crate::buckets::{padded_rows, partial_bytes};
 use crate::device::{Device, Region};
+use crate::rope::distinct;
 use crate::{CudaError, CudaOptions};
 
 /// Unpacked weights that lie in memory at a time, elements, unless a row is longer.
@@ -147,7 +149,14 @@ pub fn kv_bytes_per_token(spec: &ModelSpec, element: Element) -> u64 {
     2 * (spec.layers * width * element.bytes()) as u64
 }
 
-/// Everything besides weights and pages, bytes.
+/// Everything besides weights and pages, bytes: activations, results, tables of rope, and the work of
+/// cuBLASLt.
 pub fn arena_bytes(spec: &ModelSpec, options: &CudaOptions, multiprocessors: usize) -> u64 {
-    Sizes::new(spec, options, multiprocessors).total() as u64
+    let tables = match &spec.position {
+        Position::Rope { dimensions, layers, .. } => {
+            distinct(layers.iter()).0.len() * spec.context * dimensions * F32
+        }
+        _ => 0,
+    };
+    (Sizes::new(spec, options, multiprocessors).total() + tables + WORKSPACE_BYTES) as u64
 }

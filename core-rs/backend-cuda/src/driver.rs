@@ -41,7 +41,7 @@ impl Driver {
     pub fn open(ordinal: usize, uses_blas: bool) -> Result<Self, CudaError> {
         let (gpu, context) = Gpu::open(ordinal)?;
         gpu.check()?;
-        let fatbin = tgi_cuda_kernels::FATBIN.ok_or(CudaError::NoKernels { ordinal })?;
+        let fatbin = fatbin(ordinal)?;
         let failed = |action, reason| CudaError::Driver { ordinal, action, reason };
         let kernels = Kernels::load(fatbin).map_err(|reason| failed("load the kernels", reason))?;
         let stream = result::stream::create(result::stream::StreamKind::NonBlocking)
@@ -79,6 +79,11 @@ impl Driver {
         // SAFETY: the stream is alive.
         unsafe { result::stream::synchronize(self.stream) }.map_err(self.failed(action))
     }
+}
+
+/// The compiled kernels.
+fn fatbin(ordinal: usize) -> Result<&'static [u8], CudaError> {
+    tgi_cuda_kernels::FATBIN.ok_or(CudaError::NoKernels { ordinal })
 }
 
 impl Device for Driver {

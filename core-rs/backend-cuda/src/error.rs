@@ -105,3 +105,17 @@ pub enum CudaError {
     #[error(transparent)]
     Model(#[from] ModelError),
 }
+
+impl CudaError {
+    /// Whether what shall compute is not there: driver, GPU or kernels.
+    pub fn is_about_the_device(&self) -> bool {
+        matches!(
+            self,
+            Self::NoDriver { .. }
+                | Self::OldDriver { .. }
+                | Self::NoKernels { .. }
+                | Self::NoGpu { .. }
+                | Self::OldGpu { .. }
+        )
+    }
+}

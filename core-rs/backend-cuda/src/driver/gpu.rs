@@ -11,6 +11,10 @@ use crate::CudaError;
 /// Least compute capability that the kernels are compiled for, times ten.
 const OLDEST: u32 = 80;
 
+/// Share of free memory that is planned with, as TGI's `TGI_WIGGLE_ROOM`
+/// (`server/text_generation_server/models/globals.py`).
+const USABLE: f64 = 0.93;
+
 /// A GPU of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gpu {
@@ -38,6 +42,24 @@ impl Gpu {
             return Ok(Vec::new());
         }
         (0..count(&Machine, 0)?).map(|ordinal| Ok(Self::open(ordinal)?.0)).collect()
+    }
+
+    /// One, if the kernels of this library run on it.
+    ///
+    /// # Errors
+    /// [`CudaError`]: no driver, one that is too old, no such GPU, no kernels for it.
+    pub fn look_at(ordinal: usize) -> Result<Self, CudaError> {
+        let (gpu, _) = Self::open(ordinal)?;
+        gpu.check()?;
+        super::fatbin(ordinal)?;
+        Ok(gpu)
+    }
+
+    /// What may be taken of it, bytes: `fraction` of all its memory less what others have, and of
+    /// that what the driver's own needs leave, such as those of graphs.
+    pub fn usable_bytes(&self, fraction: f64) -> u64 {
+        let kept = (1.0 - fraction) * self.total_bytes as f64;
+        ((self.free_bytes as f64 - kept).max(0.0) * USABLE) as u64
     }
 
     /// One, with its context.
@@ -96,6 +118,14 @@ mod tests {
         let (multiprocessors, free_bytes, total_bytes) = (40, 1, 2);
         let name = "NVIDIA T4".to_owned();
         Gpu { ordinal: 1, name, capability, multiprocessors, free_bytes, total_bytes }
+    }
+
+    #[test]
+    fn a_fraction_is_of_all_memory_and_what_others_have_counts_against_it() {
+        let gpu = Gpu { free_bytes: 800, total_bytes: 1000, ..gpu(90) };
+        assert_eq!(gpu.usable_bytes(1.0), 744);
+        assert_eq!(gpu.usable_bytes(0.5), 279);
+        assert_eq!(gpu.usable_bytes(0.1), 0);
     }
 
     #[test]
