@@ -1,7 +1,7 @@
 //! What a device must do: memory, copies, kernels, graphs. The rest of the backend knows no other
 //! way to it, so that all of it runs on an emulated one.
 
-use tgi_cuda_kernels::signatures::{Kernel, Launch};
+use tgi_cuda_kernels::signatures::{Kernel, Launch, Params};
 
 use crate::CudaError;
 use crate::blas::Product;
@@ -30,6 +30,11 @@ impl Region {
         Self { address: self.address + offset as u64, bytes }
     }
 }
+
+/// An argument of a kernel that may wait for its launch.
+pub trait Argument: Params + Send + 'static {}
+
+impl<P: Params + Send + 'static> Argument for P {}
 
 /// A captured sequence of launches and copies, by its place among those of its device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,16 +99,15 @@ pub trait Device: Send {
     /// Runs a kernel, in the order of the stream.
     ///
     /// # Safety
-    /// `params` are the bytes of the struct that the kernel takes, and every address in it is that of
-    /// a region large enough for what the kernel reads and writes with this geometry.
+    /// `params` is the argument of that kernel, and every address in it is that of a region large enough for what the kernel reads and writes with this geometry.
     ///
     /// # Errors
     /// [`CudaError::Driver`].
-    unsafe fn launch(
+    unsafe fn launch<P: Argument>(
         &mut self,
         kernel: Kernel,
         launch: Launch,
-        params: &[u8],
+        params: &P,
     ) -> Result<(), CudaError>;
 
     /// A matrix product by the vendor's library, in the order of the stream; false when there is no

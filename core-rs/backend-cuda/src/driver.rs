@@ -16,7 +16,7 @@ use tgi_cuda_kernels::signatures::{Kernel, Launch};
 
 use crate::CudaError;
 use crate::blas::{Blas, Product, WORKSPACE_BYTES, candidates};
-use crate::device::{Device, Graph, Region};
+use crate::device::{Argument, Device, Graph, Region};
 
 pub use gpu::Gpu;
 use kernels::Kernels;
@@ -160,17 +160,17 @@ impl Device for Driver {
             .map_err(self.failed("copy on the GPU"))
     }
 
-    unsafe fn launch(
+    unsafe fn launch<P: Argument>(
         &mut self,
         kernel: Kernel,
         launch: Launch,
-        params: &[u8],
+        params: &P,
     ) -> Result<(), CudaError> {
         let [grid, block] = [launch.grid, launch.block].map(|[x, y, z]| (x, y, z));
         let shared = launch.shared_bytes;
         let function =
             self.kernels.function(kernel, shared).map_err(self.failed("prepare a kernel"))?;
-        let mut argument = [params.as_ptr().cast_mut().cast::<c_void>()];
+        let mut argument = [std::ptr::from_ref(params).cast_mut().cast::<c_void>()];
         // SAFETY: the caller's promise; the driver copies the one argument before it returns.
         unsafe { result::launch_kernel(function, grid, block, shared, self.stream, &mut argument) }
             .map_err(self.failed("start a kernel"))

@@ -1,12 +1,12 @@
 //! From a kernel's argument to its launch.
 
-use tgi_cuda_kernels::signatures::{Kernel, Launch, Params};
+use tgi_cuda_kernels::signatures::{Kernel, Launch};
 
 use crate::CudaError;
-use crate::device::Device;
+use crate::device::{Argument, Device};
 
 /// Launches a kernel with its argument; nothing when the grid is empty.
-pub(crate) fn launch<D: Device, P: Params>(
+pub(crate) fn launch<D: Device, P: Argument>(
     device: &mut D,
     kernel: Kernel,
     launch: Launch,
@@ -15,11 +15,7 @@ pub(crate) fn launch<D: Device, P: Params>(
     if launch.is_empty() {
         return Ok(());
     }
-    // SAFETY: `Params` are plain numbers without padding.
-    let bytes = unsafe {
-        std::slice::from_raw_parts(std::ptr::from_ref(params).cast::<u8>(), size_of::<P>())
-    };
     // SAFETY: every address is that of a region of this device which was taken for the shapes that
     // stand beside it, and steps are checked against them.
-    unsafe { device.launch(kernel, launch, bytes) }
+    unsafe { device.launch(kernel, launch, params) }
 }

@@ -38,7 +38,7 @@ mod weights;
 
 pub use arena::{arena_bytes, kv_bytes_per_token};
 pub use backend::CudaBackend;
-pub use device::{Device, Graph, Region};
+pub use device::{Argument, Device, Graph, Region};
 pub use driver::{Driver, Gpu};
 pub use error::CudaError;
 pub use graphs::Progress;

@@ -59,16 +59,16 @@ impl Library {
     /// Loads a file, or what the system's linker finds under a bare name, and makes the handle for the
     /// context that is current.
     pub fn open(path: &Path) -> Result<Self, String> {
-        let failed = |reason: &dyn std::fmt::Display| format!("{}: {reason}", path.display());
+        let failed = |reason: String| format!("{}: {reason}", path.display());
         // SAFETY: the initializers of cuBLASLt are sound.
-        let library = unsafe { libloading::Library::new(path) }.map_err(|error| failed(&error))?;
+        let library = unsafe { libloading::Library::new(path) }.map_err(|error| failed(words(&error)))?;
         // SAFETY: the file's name says the version.
-        let mut library = unsafe { Self::bind(library) }.map_err(|error| failed(&error))?;
+        let mut library = unsafe { Self::bind(library) }.map_err(|error| failed(words(&error)))?;
         let mut handle = std::ptr::null_mut();
         // SAFETY: the pointer is that of a local.
         let status = unsafe { (library.create)(&raw mut handle) };
         library.handle = handle;
-        check("cublasLtCreate", status).map_err(|error| failed(&error))?;
+        check("cublasLtCreate", status).map_err(failed)?;
         Ok(library)
     }
 
@@ -87,6 +87,11 @@ impl Drop for Library {
             unsafe { (self.destroy)(self.handle) };
         }
     }
+}
+
+/// What the linker says, which is the cause of what the loader says.
+fn words(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// The file of a line of `/proc/self/maps` (proc(5)) when the address is in its range.
