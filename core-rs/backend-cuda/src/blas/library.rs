@@ -61,7 +61,8 @@ impl Library {
     pub fn open(path: &Path) -> Result<Self, String> {
         let failed = |reason: String| format!("{}: {reason}", path.display());
         // SAFETY: the initializers of cuBLASLt are sound.
-        let library = unsafe { libloading::Library::new(path) }.map_err(|error| failed(words(&error)))?;
+        let library =
+            unsafe { libloading::Library::new(path) }.map_err(|error| failed(words(&error)))?;
         // SAFETY: the file's name says the version.
         let mut library = unsafe { Self::bind(library) }.map_err(|error| failed(words(&error)))?;
         let mut handle = std::ptr::null_mut();
