@@ -2,6 +2,7 @@
 #include "activation.cu"
 #include "add_norm.cu"
 #include "attention.cu"
+#include "attention_mma.cu"
 #include "embedding.cu"
 #include "gemm.cu"
 #include "gemv.cu"

@@ -14,7 +14,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __restrict__
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 // Blocks of one launch run on one thread, launches of tests on many.
 #define __shared__ static thread_local
 

@@ -2,7 +2,7 @@
 
 use tgi_cuda_kernels::emulate::Order;
 use tgi_cuda_kernels::signatures::{
-    AttentionCombineParams, AttentionParams, AttentionTile, Element, Kernel, splits,
+    AttentionCombineParams, AttentionParams, AttentionTile, Element, Kernel, mma_tile_rows, splits,
 };
 
 use crate::buffers::{Buffer, assert_near, in_both_orders, noise, run, step, through};
@@ -226,20 +226,62 @@ fn rows_of_any_type_and_head_size_attend_to_what_they_may_see() {
 }
 
 #[test]
+fn tensor_cores_attend_to_the_same() {
+    for (element, size) in [
+        (Element::Bf16, 32),
+        (Element::F16, 64),
+        (Element::Bf16, 80),
+        (Element::F16, 96),
+        (Element::Bf16, 128),
+        (Element::F16, 256),
+    ] {
+        check_kinds(|heads, kv_heads| Layer { mma: true, ..plain(element, heads, kv_heads, size) });
+    }
+}
+
+#[test]
+fn tensor_cores_take_more_pairs_than_a_block_has() {
+    let layer = || Layer { mma: true, ..plain(Element::Bf16, 71, 1, 64) };
+    Case::new(layer(), &[(1, 40), (2, 0)]).check([1, 2]);
+    let layer = || Layer { mma: true, window: 5, ..plain(Element::Bf16, 6, 2, 32) };
+    Case::new(layer(), &[(70, 20)]).check([mma_tile_rows(6, 2) as usize, 64]);
+}
+
+#[test]
 fn long_texts_are_joined_from_their_splits() {
     let rows = [(1, 511), (1, 512), (3, 766), (1, 1023)];
-    Case::new(plain(Element::F32, 2, 1, 64), &rows).check([1, 2]);
-    Case::new(Layer { window: 300, ..plain(Element::F32, 2, 1, 64) }, &rows).check([1, 2]);
+    for mma in [false, true] {
+        let layer = || Layer { mma, ..plain(Element::F16, 2, 1, 64) };
+        Case::new(layer(), &rows).check([1, 2]);
+        Case::new(Layer { window: 300, ..layer() }, &rows).check([1, 2]);
+    }
 }
 
 #[test]
 fn a_row_gives_the_same_bytes_alone_and_among_64() {
-    let layer = || plain(Element::Bf16, 2, 1, 64);
     let mut sequences = vec![(1, 290), (4, 60)];
     sequences.extend((0..62).map(|index| (1, index)));
-    let all = Case::new(layer(), &sequences).run(4, true, Order::Forward);
-    let mut alone = Case::new(layer(), &sequences);
-    alone.sequences.truncate(1);
-    alone.q.truncate(128);
-    assert_eq!(alone.run(1, false, Order::Forward), all[..128]);
+    for mma in [false, true] {
+        let layer = || Layer { mma, ..plain(Element::Bf16, 2, 1, 64) };
+        let all = Case::new(layer(), &sequences).run(4, true, Order::Forward);
+        let mut alone = Case::new(layer(), &sequences);
+        alone.sequences.truncate(1);
+        alone.q.truncate(128);
+        assert_eq!(alone.run(1, false, Order::Forward), all[..128]);
+    }
+}
+
+#[test]
+fn what_lies_behind_a_text_in_its_last_page_is_not_read() {
+    for mma in [false, true] {
+        let layer = || Layer { mma, ..plain(Element::Bf16, 2, 1, 64) };
+        let clean = Case::new(layer(), &[(2, 36)]);
+        let mut dirty = Case::new(layer(), &[(2, 36)]);
+        let behind = (dirty.table[1] as usize * 32 + 6) * 64;
+        for cache in [&mut dirty.k, &mut dirty.v] {
+            cache[behind..][..26 * 64].fill(f32::NAN);
+        }
+        let [clean, dirty] = [clean, dirty].map(|case| case.run(2, false, Order::Forward));
+        assert_eq!(clean, dirty);
+    }
 }

@@ -129,11 +129,24 @@ fn a_gemv_of_blocks_is_the_product_with_what_they_stand_for() {
 }
 
 #[test]
+fn a_gemm_of_any_rows_and_width_is_the_product() {
+    for element in Element::ALL {
+        for (m, n, k) in [(1, 130, 576), (70, 9, 640), (64, 128, 32), (65, 129, 8), (3, 257, 104)] {
+            let mut product = Product::plain(Kernel::Gemm, element, (n, k));
+            product.check(m, false);
+            product.bias = Some(noise(5, n));
+            product.check(m, true);
+        }
+    }
+}
+
+#[test]
 fn a_row_gives_the_same_bytes_alone_and_among_64() {
     for element in Element::ALL {
         for k in [576, 896, 41] {
             Product::plain(Kernel::Gemv, element, (9, k)).check_invariance(64);
         }
+        Product::plain(Kernel::Gemm, element, (9, 896)).check_invariance(70);
         for blocks in Blocks::ALL {
             Product::blocks(blocks, element, (3, 1024)).check_invariance(64);
         }
