@@ -6,7 +6,7 @@ use tgi_model::ModelSpec;
 use tgi_model::spec::{Block, Position};
 
 use crate::blas::WORKSPACE_BYTES;
-use crate::buckets::{padded_rows, partial_bytes};
+use crate::buckets::{decode_buckets, padded_rows, partial_bytes};
 use crate::device::{Device, Region};
 use crate::rope::distinct;
 use crate::{CudaError, CudaOptions};
@@ -41,16 +41,16 @@ impl Sizes {
     pub fn new(spec: &ModelSpec, options: &CudaOptions, multiprocessors: usize) -> Self {
         let attention = &spec.attention;
         let (heads, kv_heads, size) = (attention.heads, attention.kv_heads, attention.head_size);
-        let rows = padded_rows(options.batch_tokens);
+        let Largest { rows, logits } = Largest::of(options);
         let of = |width: usize| rows * width * options.element.bytes();
         let is_parallel = matches!(spec.block, Block::Parallel { .. });
         let projections = if spec.mlp.gated { 2 } else { 1 };
-        let peak_bytes = options.logit_rows * size_of::<DevicePeak>();
+        let peak_bytes = logits * size_of::<DevicePeak>();
         let widest = spec.hidden.max(spec.mlp.intermediate).max(heads * size);
         Self {
             residual: rows * spec.hidden * F32,
             // Also the gathered rows before the head.
-            normed: of(spec.hidden).max(options.logit_rows * spec.hidden * F32),
+            normed: of(spec.hidden).max(logits * spec.hidden * F32),
             qkv: of((heads + 2 * kv_heads) * size),
             queries: of(heads * size),
             attended: of(heads * size),
@@ -58,7 +58,7 @@ impl Sizes {
             activated: of(spec.mlp.intermediate),
             delta: of(spec.hidden),
             second_delta: if is_parallel { of(spec.hidden) } else { 0 },
-            results: peak_bytes + options.logit_rows * spec.vocab * F32,
+            results: peak_bytes + logits * spec.vocab * F32,
             chunks: peak_bytes * peak_chunks(spec.vocab as u32) as usize,
             partials: partial_bytes(spec.context, multiprocessors, (heads, kv_heads, size)),
             scratch: SCRATCH.max(widest) * options.element.bytes(),
@@ -75,12 +75,29 @@ impl Sizes {
     }
 }
 
+/// Rows of the largest step, those that fill up included.
+struct Largest {
+    rows: usize,
+    logits: usize,
+}
+
+impl Largest {
+    fn of(options: &CudaOptions) -> Self {
+        let decoded = options.logit_rows.min(options.batch_tokens);
+        let bucket = decode_buckets(decoded).last().copied().unwrap_or(0);
+        Self {
+            rows: padded_rows(options.batch_tokens).max(bucket),
+            logits: options.logit_rows.max(bucket),
+        }
+    }
+}
+
 /// Most that a step's input takes: tokens, positions, slots, wanted rows, tiles, page tables.
 fn input_bytes(spec: &ModelSpec, options: &CudaOptions) -> usize {
-    let rows = padded_rows(options.batch_tokens);
+    let Largest { rows, logits } = Largest::of(options);
     let pages =
         options.batch_tokens * spec.context.min(options.pages * PAGE_TOKENS).div_ceil(PAGE_TOKENS);
-    (3 * rows + options.logit_rows + 4 * (rows + 1) + pages) * size_of::<u32>()
+    (3 * rows + logits + 4 * (rows + 1) + pages) * size_of::<u32>()
 }
 
 /// The regions.
