@@ -9,3 +9,4 @@
 #include "logits.cu"
 #include "memory.cu"
 #include "rope_kv.cu"
+#include "sample.cu"

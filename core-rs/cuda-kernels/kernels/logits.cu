@@ -12,30 +12,6 @@ TGI_KERNEL(tgi_scale_logits, ScaleLogitsParams, THREADS, {
   }
 })
 
-// The larger of two logits; of equal ones that with the lower id.
-__device__ __forceinline__ void keep_larger(float& logit, u32& id, float other, u32 other_id) {
-  if (other > logit || (other == logit && other_id < id)) {
-    logit = other;
-    id = other_id;
-  }
-}
-
-// The largest of the block's logits and its id, in every thread.
-__device__ __forceinline__ void block_largest(float& logit, u32& id) {
-  __shared__ float logits[THREADS / WARP];
-  __shared__ u32 ids[THREADS / WARP];
-  for (u32 step = WARP / 2; step > 0; step /= 2) {
-    const float other = __shfl_xor_sync(FULL_WARP, logit, step);
-    keep_larger(logit, id, other, __shfl_xor_sync(FULL_WARP, id, step));
-  }
-  if (lane() == 0) {
-    logits[warp()] = logit;
-    ids[warp()] = id;
-  }
-  __syncthreads();
-  for (u32 index = 0; index < THREADS / WARP; ++index) keep_larger(logit, id, logits[index], ids[index]);
-}
-
 // A block a chunk of a row. Comparisons leave NaN out.
 __device__ void peak_chunk(const PeakParams& p) {
   if (blockIdx.y >= p.rows) return;
@@ -43,7 +19,7 @@ __device__ void peak_chunk(const PeakParams& p) {
   const float* logits = at<const float>(p.logits) + row * p.vocab;
   const u32 first = blockIdx.x * PEAK_CHUNK, end = min(p.vocab, first + PEAK_CHUNK);
   float largest = NEG_INFINITY;
-  u32 id = 0xffffffffu;
+  u32 id = NO_TOKEN;
   for (u32 token = first + threadIdx.x; token < end; token += THREADS) {
     keep_larger(largest, id, logits[token], token);
   }
@@ -66,7 +42,7 @@ __device__ void peak_join(const PeakParams& p) {
   if (row >= p.rows) return;
   const u32 count = (p.vocab + PEAK_CHUNK - 1) / PEAK_CHUNK;
   const DevicePeak* chunks = at<const DevicePeak>(p.chunks) + row * count;
-  DevicePeak peak{0.0, NEG_INFINITY, 0xffffffffu};
+  DevicePeak peak{0.0, NEG_INFINITY, NO_TOKEN};
   for (u32 index = 0; index < count; ++index) keep_larger(peak.max, peak.id, chunks[index].max, chunks[index].id);
   if (peak.max > NEG_INFINITY && peak.max < INFINITY) {
     for (u32 index = 0; index < count; ++index) {

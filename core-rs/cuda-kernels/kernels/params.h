@@ -14,6 +14,7 @@ constexpr u32 MAX_HEAD_SIZE = 512;
 constexpr u32 MMA_PAIRS = 64;
 constexpr u32 PEAK_CHUNK = 4096;
 constexpr u32 GEMV_ROWS = 8;
+constexpr u32 NO_TOKEN = 0xffffffffu;
 
 enum NormKind : u32 { NORM_RMS = 0, NORM_LAYER = 1 };
 enum QkNorm : u32 { QK_NORM_NONE = 0, QK_NORM_HEAD = 1, QK_NORM_ROW = 2 };
@@ -102,6 +103,44 @@ struct HandOverParams {
   u32 count, reserved;
 };
 static_assert(sizeof(HandOverParams) == 40);
+
+struct SampleSettings {
+  u64 seed;
+  u32 row, position, sampling, top_k;
+  float temperature, top_p, min_p, repetition, frequency, presence;
+  u32 first_seen, seen;
+};
+static_assert(sizeof(SampleSettings) == 56);
+
+struct SeenToken {
+  u32 id, count;
+};
+static_assert(sizeof(SeenToken) == 8);
+
+struct DeviceSample {
+  double sum_exp;
+  float max, logprob;
+  u32 id, reserved;
+};
+static_assert(sizeof(DeviceSample) == 24);
+
+struct SampleParams {
+  u64 logits, settings, seen, out;
+  u32 rows, vocab;
+};
+static_assert(sizeof(SampleParams) == 40);
+
+struct DeviceTop {
+  u32 id;
+  float logit;
+};
+static_assert(sizeof(DeviceTop) == 8);
+
+struct TopParams {
+  u64 logits, row_list, out;
+  u32 rows, vocab, count, reserved;
+};
+static_assert(sizeof(TopParams) == 40);
 
 struct CopyPageParams {
   u64 base, chunk_stride, page_bytes;

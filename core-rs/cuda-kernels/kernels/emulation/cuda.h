@@ -153,3 +153,9 @@ inline u32 __float_as_uint(float value) { return emulation::word_of(value); }
 inline u32 min(u32 a, u32 b) { return a < b ? a : b; }
 inline u32 max(u32 a, u32 b) { return a > b ? a : b; }
 inline u32 __umulhi(u32 a, u32 b) { return u32(u64(a) * b >> 32); }
+// Fibers give way at barriers alone.
+inline u64 atomicAdd(u64* place, u64 value) {
+  const u64 before = *place;
+  *place += value;
+  return before;
+}

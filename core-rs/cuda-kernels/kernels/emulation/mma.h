@@ -33,35 +33,30 @@ inline void load_four(u32* to, const void* row, bool transposed) {
   exchange("end of ldmatrix", nullptr, 0);
 }
 
-// Element `half` of word `word` that a lane shows.
-template <typename T>
-float shown(const Slot& slot, u32 word, u32 half) {
-  float pair[2];
-  u32 bits;
-  std::memcpy(&bits, slot.bytes + 4 * word, 4);
-  unpack_pair<T>(bits, pair);
-  return pair[half];
-}
-
 }  // namespace emulation
 
 inline void load_matrices(u32* to, const void* row) { emulation::load_four(to, row, false); }
 inline void load_transposed(u32* to, const void* row) { emulation::load_four(to, row, true); }
 
-// Of `a` a lane has words (g, c), (g+8, c), (g, c+8), (g+8, c+8), of `b` (c, g), (c+8, g).
+// Of `a` a lane has words (g, c), (g+8, c), (g, c+8), (g+8, c+8), of `b` (c, g), (c+8, g), where a
+// word is two elements in the direction of the sum.
 template <typename T>
 void multiply_add(float* sums, const u32* a, const u32* b) {
-  const u32 words[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
-  const emulation::Slot* lanes = emulation::exchange("mma", words, sizeof words);
+  float own[12];
+  for (u32 word = 0; word < 4; ++word) unpack_pair<T>(a[word], own + 2 * word);
+  for (u32 word = 0; word < 2; ++word) unpack_pair<T>(b[word], own + 8 + 2 * word);
+  const emulation::Slot* lanes = emulation::exchange("mma", own, sizeof own);
   const u32 lane = threadIdx.x % 32;
   for (u32 index = 0; index < 4; ++index) {
     const u32 row = lane / 4 + index / 2 * 8, column = lane % 4 * 2 + index % 2;
     float sum = sums[index];
     for (u32 k = 0; k < 16; ++k) {
-      const emulation::Slot& left = lanes[row % 8 * 4 + k % 8 / 2];
-      const emulation::Slot& right = lanes[column * 4 + k % 8 / 2];
-      sum += emulation::shown<T>(left, row / 8 + k / 8 * 2, k % 2) *
-             emulation::shown<T>(right, 4 + k / 8, k % 2);
+      float left, right;
+      const size_t of_row = 4 * (k % 2 + 2 * (row / 8 + k / 8 * 2));
+      const size_t of_column = 4 * (k % 2 + 2 * (4 + k / 8));
+      std::memcpy(&left, lanes[row % 8 * 4 + k % 8 / 2].bytes + of_row, 4);
+      std::memcpy(&right, lanes[column * 4 + k % 8 / 2].bytes + of_column, 4);
+      sum += left * right;
     }
     sums[index] = sum;
   }

@@ -126,6 +126,10 @@ pub enum Kernel {
     PeakChunks,
     /// [`super::PeakParams`], second of two.
     PeakJoin,
+    /// [`super::SampleParams`].
+    Sample,
+    /// [`super::TopParams`].
+    Top,
     /// [`super::HandOverParams`].
     HandOver,
     /// [`super::CopyPageParams`].
@@ -158,6 +162,8 @@ impl Kernel {
             Self::ScaleLogits => "tgi_scale_logits".into(),
             Self::PeakChunks => "tgi_peak_chunks".into(),
             Self::PeakJoin => "tgi_peak_join".into(),
+            Self::Sample => "tgi_sample".into(),
+            Self::Top => "tgi_top".into(),
             Self::HandOver => "tgi_hand_over".into(),
             Self::CopyPage => "tgi_copy_page".into(),
             Self::Fill(element) => format!("tgi_fill_{}", element.name()),
@@ -170,6 +176,8 @@ impl Kernel {
             Self::ScaleLogits,
             Self::PeakChunks,
             Self::PeakJoin,
+            Self::Sample,
+            Self::Top,
             Self::HandOver,
             Self::CopyPage,
         ];

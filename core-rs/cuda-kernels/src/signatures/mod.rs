@@ -13,6 +13,7 @@ mod logits;
 mod matmul;
 mod memory;
 mod rows;
+mod sample;
 
 pub use attention::{
     AttentionCombineParams, AttentionParams, AttentionTile, MMA_HEAD_SIZES, MMA_PAIRS,
@@ -28,6 +29,7 @@ pub use rows::{
     ActivationKind, ActivationParams, AddNormParams, EmbeddingParams, NormKind, QkNorm,
     RopeKvParams, RopeLayout,
 };
+pub use sample::{DeviceSample, DeviceTop, SampleParams, SampleSettings, SeenToken, TopParams};
 
 /// Tokens in one KV page.
 pub const PAGE_TOKENS: u32 = 32;

@@ -12,6 +12,8 @@ impl Plain for u64 {}
 impl Plain for f32 {}
 impl Plain for tgi_cuda_kernels::signatures::AttentionTile {}
 impl Plain for tgi_cuda_kernels::signatures::DevicePeak {}
+impl Plain for tgi_cuda_kernels::signatures::SampleSettings {}
+impl Plain for tgi_cuda_kernels::signatures::SeenToken {}
 
 const GUARD: u8 = 0xC3;
 const GUARD_BYTES: usize = 256;

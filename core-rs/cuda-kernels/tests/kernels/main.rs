@@ -9,3 +9,4 @@ mod logits;
 mod matmul;
 mod memory;
 mod rows;
+mod sample;
