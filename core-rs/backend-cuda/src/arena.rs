@@ -60,7 +60,11 @@ impl Sizes {
             second_delta: if is_parallel { of(spec.hidden) } else { 0 },
             results: peak_bytes + logits * spec.vocab * F32,
             chunks: peak_bytes * peak_chunks(spec.vocab as u32) as usize,
-            partials: partial_bytes(spec.context, multiprocessors, (heads, kv_heads, size)),
+            partials: partial_bytes(
+                options.positions(spec),
+                multiprocessors,
+                (heads, kv_heads, size),
+            ),
             scratch: SCRATCH.max(widest) * options.element.bytes(),
             input: input_bytes(spec, options),
         }
@@ -95,8 +99,7 @@ impl Largest {
 /// Most that a step's input takes: tokens, positions, slots, wanted rows, tiles, page tables.
 fn input_bytes(spec: &ModelSpec, options: &CudaOptions) -> usize {
     let Largest { rows, logits } = Largest::of(options);
-    let pages =
-        options.batch_tokens * spec.context.min(options.pages * PAGE_TOKENS).div_ceil(PAGE_TOKENS);
+    let pages = options.batch_tokens * options.positions(spec).div_ceil(PAGE_TOKENS);
     (3 * rows + logits + 4 * (rows + 1) + pages) * size_of::<u32>()
 }
 
@@ -171,7 +174,7 @@ pub fn kv_bytes_per_token(spec: &ModelSpec, element: Element) -> u64 {
 pub fn arena_bytes(spec: &ModelSpec, options: &CudaOptions, multiprocessors: usize) -> u64 {
     let tables = match &spec.position {
         Position::Rope { dimensions, layers, .. } => {
-            distinct(layers.iter()).0.len() * spec.context * dimensions * F32
+            distinct(layers.iter()).0.len() * options.positions(spec) * dimensions * F32
         }
         _ => 0,
     };

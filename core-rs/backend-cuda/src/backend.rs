@@ -63,8 +63,11 @@ impl<D: Device> CudaBackend<D> {
         };
         let decoder = Decoder::load(spec, options, &mut loader, arena.scratch)?;
         let kv = KvPages::new(&mut device, spec, options.pages, options.element)?;
-        let split_rule =
-            SplitRule::new(spec.context, spec.attention.kv_heads, device.multiprocessors());
+        let split_rule = SplitRule::new(
+            options.positions(spec),
+            spec.attention.kv_heads,
+            device.multiprocessors(),
+        );
         let graphs = if options.has_graphs {
             // Every row of a decode step is wanted.
             let shapes = split_rule.shapes(options.logit_rows.min(options.batch_tokens));

@@ -36,7 +36,7 @@ pub fn bucket_of(buckets: &[usize], rows: usize) -> Option<usize> {
 pub fn padded_rows(rows: usize) -> usize {
     match rows {
         ..=8 => rows,
-        ..=256 => rows.next_multiple_of(8),
+        9..=256 => rows.next_multiple_of(8),
         _ => rows.next_multiple_of(64),
     }
 }
@@ -45,16 +45,11 @@ pub fn padded_rows(rows: usize) -> usize {
 /// is one block for all of them.
 pub fn split_classes(context: usize) -> Vec<u32> {
     let most = context.div_ceil(SPLIT_TOKENS as usize) as u32;
-    let mut classes = vec![0];
-    let mut class = 2;
-    while most > 1 {
-        classes.push(class);
-        if class >= most {
-            break;
-        }
-        class *= 4;
+    if most <= 1 {
+        return vec![0];
     }
-    classes
+    let grown = std::iter::successors(Some(2), |&class| (class < most).then_some(class * 4));
+    std::iter::once(0).chain(grown).collect()
 }
 
 /// The class for tiles that see up to `needed` splits, where `blocks` blocks do without any: 0 when

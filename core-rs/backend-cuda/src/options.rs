@@ -1,6 +1,8 @@
 //! What the caller decides.
 
+use tgi_backend::PAGE_TOKENS;
 use tgi_cuda_kernels::signatures::Element;
+use tgi_model::ModelSpec;
 
 /// Sizes and ways of a [`crate::CudaBackend`], fixed at load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,11 @@ pub struct CudaOptions {
 }
 
 impl CudaOptions {
+    /// Positions that a sequence can have: those that the model knows, as far as pages hold them.
+    pub(crate) fn positions(&self, spec: &ModelSpec) -> usize {
+        spec.context.min(self.pages * PAGE_TOKENS)
+    }
+
     /// bf16, cuBLASLt where there is one, graphs.
     pub fn new(pages: usize, batch_tokens: usize, logit_rows: usize) -> Self {
         Self {

@@ -1,14 +1,14 @@
 //! Bytes that a backend will take, known before anything is loaded.
 
 use tgi_cuda_kernels::signatures::Element;
-use tgi_model::{Model, ModelSpec, Role, tensor_shapes};
+use tgi_model::{Model, Role, TensorInfo};
 
 use crate::weights::{held_as, held_bytes};
 
 /// All weights as they will be held, bytes: norms, tables and biases in f32, biases a second time in
 /// the type of activations.
 pub fn weight_bytes(model: &Model, element: Element) -> u64 {
-    let bytes = |(role, info): (Role, tgi_model::TensorInfo)| {
+    let bytes = |(role, info): (Role, TensorInfo)| {
         let count: usize = info.shape.iter().product();
         match (role, info.shape.len()) {
             (Role::PositionEmbedding, _) => count * size_of::<f32>(),
@@ -17,11 +17,4 @@ pub fn weight_bytes(model: &Model, element: Element) -> u64 {
         }
     };
     model.tensors().map(bytes).sum::<usize>() as u64
-}
-
-/// The same for weights that are all plain, as made-up ones are.
-pub fn plain_weight_bytes(spec: &ModelSpec, element: Element) -> u64 {
-    let counts = tensor_shapes(spec).into_iter();
-    counts.map(|(.., shape)| shape.iter().product::<usize>() * element.bytes()).sum::<usize>()
-        as u64
 }

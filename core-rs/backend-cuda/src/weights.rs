@@ -31,7 +31,7 @@ pub trait WeightSource {
     ///
     /// # Errors
     /// [`ModelError`]: there is none.
-    fn stored(
+    fn weight(
         &self,
         role: Role,
         layer: Option<usize>,
@@ -40,22 +40,13 @@ pub trait WeightSource {
 }
 
 impl WeightSource for Model {
-    fn stored(
+    fn weight(
         &self,
         role: Role,
         layer: Option<usize>,
         _: &[usize],
     ) -> Result<Stored<'_>, ModelError> {
         Ok(Stored::Tensor(self.tensor(role, layer)?))
-    }
-}
-
-/// Random weights of any shape, for measuring.
-pub struct RandomWeights;
-
-impl WeightSource for RandomWeights {
-    fn stored(&self, _: Role, _: Option<usize>, _: &[usize]) -> Result<Stored<'_>, ModelError> {
-        Ok(Stored::Random)
     }
 }
 
@@ -105,7 +96,7 @@ impl<D: Device> Loader<'_, D> {
         inputs: usize,
     ) -> Result<Matrix, CudaError> {
         let stored = |&(role, rows): &(Role, usize)| {
-            Ok((self.source.stored(role, self.layer, &[rows, inputs])?, rows))
+            Ok((self.source.weight(role, self.layer, &[rows, inputs])?, rows))
         };
         let stored = roles.iter().map(stored).collect::<Result<Vec<_>, CudaError>>()?;
         let forms: Vec<_> = stored.iter().map(|(it, _)| self.form(it)).collect();
@@ -133,7 +124,9 @@ impl<D: Device> Loader<'_, D> {
     /// The weights of a norm, in f32, with the offset.
     pub fn norm(&mut self, role: Role, size: usize) -> Result<Region, CudaError> {
         let mut values = self.floats(role, &[size])?;
-        values.iter_mut().for_each(|value| *value += self.norm_offset);
+        for value in &mut values {
+            *value += self.norm_offset;
+        }
         self.put("a norm", &values)
     }
 
@@ -227,7 +220,7 @@ impl<D: Device> Loader<'_, D> {
 
     fn floats(&mut self, role: Role, shape: &[usize]) -> Result<Vec<f32>, CudaError> {
         let count = shape.iter().product();
-        let values = match self.source.stored(role, self.layer, shape)? {
+        let values = match self.source.weight(role, self.layer, shape)? {
             Stored::Tensor(view) => view.dequantize()?,
             Stored::Floats(values) => values,
             Stored::Random => vec![1.0; count],

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Sequence, emulated, forward, random_model};
+use common::{Sequence, forward, random, random_model};
 use tgi_backend::{Backend, Batch};
 use tgi_backend_cuda::{CudaOptions, Element};
 use tgi_model::ModelSpec;
@@ -13,7 +13,7 @@ fn text(length: usize, from: usize) -> Vec<u32> {
 
 /// Logits of a text of 20 tokens, one chunk of `chunk` tokens a step, among `others` sequences.
 fn among(spec: &ModelSpec, options: &CudaOptions, chunk: usize, others: usize) -> Vec<Vec<f32>> {
-    let mut backend = emulated(spec, options);
+    let mut backend = random(spec, options);
     assert!(backend.is_batch_invariant());
     let mut sequences: Vec<Sequence> =
         (0..=others as u32).map(|index| Sequence::new(index, 32)).collect();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{emulated, largest_difference, load, options, plain_pass, random_model};
+use common::{largest_difference, load, options, plain_pass, random, random_model};
 use tgi_backend_candle::{CandleBackend, CandleOptions};
 use tgi_backend_cuda::{CudaOptions, Element};
 use tgi_model::{Model, WeightFormat};
@@ -23,7 +23,7 @@ fn halves_are_near(element: Element, share: f32) {
         spec.attention.head_size = 32;
         let expected = plain_pass(&mut common::random_backend(&spec, 4), &TOKENS);
         let options = CudaOptions { element, ..options(4, 64) };
-        let found = plain_pass(&mut emulated(&spec, &options), &TOKENS);
+        let found = plain_pass(&mut random(&spec, &options), &TOKENS);
         let size = expected.iter().flatten().fold(0.0f32, |size, it| size.max(it.abs()));
         let off = largest_difference(&found, &expected) / size;
         assert!(off > 0.0 && off < share, "{} in {element:?}: {off}", spec.architecture);

@@ -3,17 +3,16 @@
 
 mod common;
 
-use common::emulated::Emulated;
 use common::ragged::{schedule, schedule_is_invisible, sharing_a_prefix_is_invisible};
-use common::{emulated, options, specs};
+use common::{Machine, options, random, specs};
 use proptest::prelude::*;
 use tgi_backend_cuda::CudaBackend;
 use tgi_model::ModelSpec;
 
 const TOLERANCE: f32 = 1e-4;
 
-fn backend(spec: &ModelSpec, pages: usize) -> CudaBackend<Emulated> {
-    emulated(spec, &options(pages, 512))
+fn backend(spec: &ModelSpec, pages: usize) -> CudaBackend<Machine> {
+    random(spec, &options(pages, 512))
 }
 
 proptest! {

@@ -12,9 +12,11 @@ use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_candle::{CandleBackend, CandleOptions};
 use tgi_model::ModelSpec;
 
-/// A folder of the repository's `tests/`.
+/// A folder of the repository's `tests/`, or of the copy of it that `TGI_TESTS` names where tests
+/// run away from it.
 pub fn repository_tests(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(folder)
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests");
+    std::env::var_os("TGI_TESTS").map_or_else(own, PathBuf::from).join(folder)
 }
 
 /// A real model's file, in the folder that `TGI_TEST_MODELS` names.

@@ -25,7 +25,7 @@ macro_rules! functions {
             $(pub $field: unsafe extern "C" fn($($argument),*) -> Status,)*
             pub handle: Handle,
             /// Keeps the functions where they are.
-            _library: libloading::Library,
+            _code: libloading::Library,
         }
 
         impl Library {
@@ -34,7 +34,7 @@ macro_rules! functions {
             unsafe fn bind(library: libloading::Library) -> Result<Self, libloading::Error> {
                 // SAFETY: the types are those of cublasLt.h.
                 $(let $field = unsafe { *library.get($symbol)? };)*
-                Ok(Self { $($field,)* handle: std::ptr::null_mut(), _library: library })
+                Ok(Self { $($field,)* handle: std::ptr::null_mut(), _code: library })
             }
         }
     };

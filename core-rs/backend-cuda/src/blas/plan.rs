@@ -18,7 +18,7 @@ use super::library::{Library, check};
 use super::{Product, Shape, WORKSPACE_BYTES};
 use crate::device::Region;
 
-/// `CUBLAS_OP_T` (cublas_api.h).
+/// `CUBLAS_OP_T` (`cublas_api.h`).
 const TRANSPOSED: u32 = 1;
 
 /// Descriptors and the algorithm that the library's heuristic puts first.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// The name under which CUDA 13 installs it.
 const FILE: &str = "libcublasLt.so.13";
-/// Below a folder that somebody names: as it is, a toolkit's, and a wheel's of PyPI.
+/// Below a folder that somebody names: as it is, a toolkit's, and a wheel's of `PyPI`.
 const BELOW: [&str; 4] = ["", "lib64", "lib", "nvidia/cu13/lib"];
 /// Where NVIDIA's packages put a toolkit.
 const INSTALLED: [&str; 2] = ["/usr/local/cuda", "/usr/local/cuda-13.0"];

@@ -1,6 +1,5 @@
 //! From a specification and weights to a decoder on the device.
 
-use tgi_backend::PAGE_TOKENS;
 use tgi_cuda_kernels::signatures as kernels;
 use tgi_cuda_kernels::signatures::{Element, Kernel, MMA_HEAD_SIZES, mma_tile_rows};
 use tgi_model::spec::{Activation, Block, NormKind, Position, QkNorm, RopeLayout};
@@ -28,13 +27,11 @@ impl Decoder {
         let embedding = embedding(loader, spec)?;
         let head = head(loader, spec, &embedding)?;
         let norm = norm(loader, spec, (Role::OutputNorm, Role::OutputNormBias))?;
-        let positions = spec.context.min(options.pages * PAGE_TOKENS);
-        let ropes = ropes(loader, spec, positions)?;
+        let ropes = ropes(loader, spec, options.positions(spec))?;
         let mut layers = Vec::with_capacity(spec.layers);
-        for number in 0..spec.layers {
+        for (number, place) in ropes.into_iter().zip(&spec.attention.windows).enumerate() {
             loader.layer = Some(number);
-            let window = spec.attention.windows[number];
-            layers.push(layer(loader, spec, (ropes[number], window))?);
+            layers.push(layer(loader, spec, (place.0, *place.1))?);
         }
         loader.layer = None;
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use tgi_backend_cuda::blas::Product;
 use tgi_backend_cuda::{Argument, CudaError, Device, Graph, Kernel, Launch, Region};
-use tgi_cuda_kernels::emulate::{self, Order};
+use tgi_cuda_kernels::emulate::{self, EmulationError, Order};
 
 /// Alignment of what is taken, bytes, as the driver's.
 const ALIGNMENT: usize = 256;
@@ -19,8 +19,7 @@ pub struct Emulated {
     order: Order,
     graphs: Vec<Vec<Work>>,
     capturing: Option<Vec<Work>>,
-    /// Launches since the start, those of graphs included; replays of graphs.
-    pub launches: usize,
+    /// Replays of graphs.
     pub replays: usize,
     /// Copies to and from the host.
     pub copies: usize,
@@ -37,20 +36,14 @@ impl Emulated {
             order,
             graphs: Vec::new(),
             capturing: None,
-            launches: 0,
             replays: 0,
             copies: 0,
         }
     }
 
     fn run(&mut self, mut work: Work) -> Result<(), CudaError> {
-        match &mut self.capturing {
-            Some(captured) => captured.push(work),
-            None => {
-                self.launches += 1;
-                work()?;
-            }
-        }
+        let Some(captured) = &mut self.capturing else { return work() };
+        captured.push(work);
         Ok(())
     }
 }
@@ -59,7 +52,8 @@ fn bytes(region: Region) -> *mut u8 {
     region.address as *mut u8
 }
 
-fn failed(reason: impl ToString) -> CudaError {
+#[expect(clippy::needless_pass_by_value, reason = "the argument of map_err")]
+fn failed(reason: EmulationError) -> CudaError {
     CudaError::Driver { ordinal: 0, action: "emulate", reason: reason.to_string() }
 }
 

@@ -1,18 +1,18 @@
-//! What the tests of this crate share: models on an emulated device.
+//! What the tests of this crate share: models on a device.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 #[path = "../../../backend-cpu/tests/common/checkpoints.rs"]
 pub mod checkpoints;
+pub mod decoding;
+#[cfg(not(feature = "gpu"))]
 pub mod emulated;
 #[path = "../../../backend-candle/tests/common/ragged.rs"]
 pub mod ragged;
 #[path = "../../../backend-candle/tests/common/mod.rs"]
 mod reference;
 
-use emulated::Emulated;
 pub use reference::*;
 use tgi_backend_cuda::{CudaBackend, CudaError, CudaOptions, Element, Stored, WeightSource};
-use tgi_cuda_kernels::emulate::Order;
 use tgi_model::{ModelError, ModelSpec, Role};
 
 /// f32, without graphs.
@@ -20,16 +20,31 @@ pub fn options(pages: usize, rows: usize) -> CudaOptions {
     CudaOptions { element: Element::F32, has_graphs: false, ..CudaOptions::new(pages, rows, rows) }
 }
 
+/// What the suite runs on: a GPU with the feature `gpu`, else the emulated device.
+#[cfg(feature = "gpu")]
+pub type Machine = tgi_backend_cuda::Driver;
+
+/// What the suite runs on: a GPU with the feature `gpu`, else the emulated device.
+#[cfg(not(feature = "gpu"))]
+pub type Machine = emulated::Emulated;
+
+/// The first GPU, with cuBLASLt where it is found.
+#[cfg(feature = "gpu")]
+pub fn device() -> Machine {
+    tgi_backend_cuda::Driver::open(0, true).unwrap()
+}
+
 /// A device on which a few rows leave most multiprocessors idle.
-pub fn device() -> Emulated {
-    Emulated::new(132, Order::Forward)
+#[cfg(not(feature = "gpu"))]
+pub fn device() -> Machine {
+    emulated::Emulated::new(132, tgi_cuda_kernels::emulate::Order::Forward)
 }
 
 /// The weights of [`random_model::weights`].
 pub struct RandomModel;
 
 impl WeightSource for RandomModel {
-    fn stored(
+    fn weight(
         &self,
         role: Role,
         layer: Option<usize>,
@@ -39,17 +54,17 @@ impl WeightSource for RandomModel {
     }
 }
 
-/// A model on an emulated device.
+/// A model on the device.
 pub fn load(
     spec: &ModelSpec,
     source: &dyn WeightSource,
     options: &CudaOptions,
-) -> Result<CudaBackend<Emulated>, CudaError> {
+) -> Result<CudaBackend<Machine>, CudaError> {
     CudaBackend::load(device(), spec, source, options, &mut |_| {})
 }
 
-/// A random model, emulated.
-pub fn emulated(spec: &ModelSpec, options: &CudaOptions) -> CudaBackend<Emulated> {
+/// A random model on the device.
+pub fn random(spec: &ModelSpec, options: &CudaOptions) -> CudaBackend<Machine> {
     load(spec, &RandomModel, options).unwrap()
 }
 
