@@ -1,12 +1,10 @@
 //! A tiny checkpoint of each architecture against Hugging Face transformers in f32: `scripts/goldens`
 //! builds them. The kernels are emulated.
 
-mod common;
-
 use std::path::Path;
 
-use common::checkpoints::{CHECKPOINTS, compare, folders, golden};
-use common::{load, options};
+use crate::common::checkpoints::{CHECKPOINTS, compare, folders, golden};
+use crate::common::{load, options};
 use tgi_backend_cuda::check_spec;
 use tgi_model::Model;
 

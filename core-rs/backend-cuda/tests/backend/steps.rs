@@ -1,16 +1,14 @@
 //! Graphs, buckets and peaks change how a step is computed, and no byte of its result.
 
-mod common;
-
-use common::decoding::{decode, text, with_graphs};
-use common::{device, forward, options, random, random_model};
+use crate::common::decoding::{decode, text, with_graphs};
+use crate::common::{device, forward, options, random, random_model};
 use tgi_backend::{Backend, Batch};
 use tgi_backend_cuda::{CudaBackend, CudaOptions, Progress};
 
 #[test]
 fn a_graph_of_a_larger_bucket_gives_the_bytes_of_plain_launches() {
     let options = CudaOptions { logit_rows: 9, is_batch_invariant: true, ..options(16, 160) };
-    for spec in common::specs() {
+    for spec in crate::common::specs() {
         let lengths = [3, 40, 1, 33, 9, 2, 5, 8, 31];
         let mut graphs = with_graphs(&spec, options);
         let expected = decode(&mut random(&spec, &options), &lengths);
@@ -32,7 +30,7 @@ fn a_peak_is_that_of_the_logits_it_stands_for() {
     for row in [0, 2] {
         let peak = found.peak(row).unwrap();
         let logits = &logits[row];
-        assert_eq!(peak.id, common::greedy(logits));
+        assert_eq!(peak.id, crate::common::greedy(logits));
         let largest = logits[peak.id as usize];
         let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
         assert!((peak.sum_exp / sum - 1.0).abs() < 1e-5, "{} {sum}", peak.sum_exp);
@@ -54,7 +52,7 @@ fn every_graph_is_captured_at_load_and_counted() {
     let mut seen = Vec::new();
     let options = CudaOptions { has_graphs: true, logit_rows: 6, ..options(4, 64) };
     let spec = random_model::llama();
-    let source = &common::RandomModel;
+    let source = &crate::common::RandomModel;
     CudaBackend::load(device(), &spec, source, &options, &mut |it| seen.push(it)).unwrap();
     assert_eq!(seen.first(), Some(&Progress { captured: 0, graphs: 6 }));
     assert_eq!(seen.last(), Some(&Progress { captured: 6, graphs: 6 }));

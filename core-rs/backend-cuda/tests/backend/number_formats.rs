@@ -1,8 +1,6 @@
 //! Halves and blocks against the reference in f32: near, by what their rounding costs.
 
-mod common;
-
-use common::{largest_difference, load, options, plain_pass, random, random_model};
+use crate::common::{largest_difference, load, options, plain_pass, random, random_model};
 use tgi_backend_candle::{CandleBackend, CandleOptions};
 use tgi_backend_cuda::{CudaOptions, Element};
 use tgi_model::{Model, WeightFormat};
@@ -18,10 +16,10 @@ const TOKENS: [u32; 37] = {
 };
 
 fn halves_are_near(element: Element, share: f32) {
-    for mut spec in common::specs() {
+    for mut spec in crate::common::specs() {
         // A head size that has a kernel on tensor cores.
         spec.attention.head_size = 32;
-        let expected = plain_pass(&mut common::random_backend(&spec, 4), &TOKENS);
+        let expected = plain_pass(&mut crate::common::random_backend(&spec, 4), &TOKENS);
         let options = CudaOptions { element, ..options(4, 64) };
         let found = plain_pass(&mut random(&spec, &options), &TOKENS);
         let size = expected.iter().flatten().fold(0.0f32, |size, it| size.max(it.abs()));
@@ -43,7 +41,7 @@ fn bfloat16_is_near() {
 /// Compares a tiny checkpoint whose matrices are quantized at load.
 fn blocks_are_near(format: &str, checkpoint: &str) {
     let model = || {
-        let path = common::repository_tests("fixtures").join(checkpoint);
+        let path = crate::common::repository_tests("fixtures").join(checkpoint);
         let model = Model::open(&path).unwrap();
         model.with_format(WeightFormat::quantized(format).unwrap()).unwrap()
     };

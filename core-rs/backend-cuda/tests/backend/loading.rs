@@ -1,8 +1,6 @@
 //! What a load refuses.
 
-mod common;
-
-use common::{RandomModel, load, options, random_model};
+use crate::common::{RandomModel, load, options, random_model};
 use tgi_backend::Backend;
 use tgi_backend_cuda::{CudaOptions, Stored, WeightSource};
 use tgi_model::{ModelError, ModelSpec, Role};
@@ -45,7 +43,7 @@ impl WeightSource for MadeUp {
 fn random_weights_are_made_on_the_device_and_computed_with() {
     let spec = random_model::llama();
     let mut backend = load(&spec, &MadeUp, &options(4, 64)).unwrap();
-    let logits = common::plain_pass(&mut backend, &[1, 2, 3]);
+    let logits = crate::common::plain_pass(&mut backend, &[1, 2, 3]);
     assert!(logits.iter().flatten().all(|logit| logit.is_finite()));
     assert_ne!(logits[1], logits[2]);
     assert_eq!(backend.name(), "cuda");

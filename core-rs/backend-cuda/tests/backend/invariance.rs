@@ -1,8 +1,6 @@
 //! With fixed ways for products a request gets the same bytes alone, among others, and in any chunks.
 
-mod common;
-
-use common::{Sequence, forward, random, random_model};
+use crate::common::{Sequence, forward, random, random_model};
 use tgi_backend::{Backend, Batch};
 use tgi_backend_cuda::{CudaOptions, Element};
 use tgi_model::ModelSpec;

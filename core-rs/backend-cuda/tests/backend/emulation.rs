@@ -1,11 +1,8 @@
 //! What only an emulated device can show: full memory, counted copies, any order of blocks.
-#![cfg(not(feature = "gpu"))]
 
-mod common;
-
-use common::decoding::{decode, with_graphs};
-use common::emulated::Emulated;
-use common::{RandomModel, device, load, options, random, random_model, repository_tests};
+use crate::common::decoding::{decode, with_graphs};
+use crate::common::emulated::Emulated;
+use crate::common::{RandomModel, device, load, options, random, random_model, repository_tests};
 use tgi_backend_cuda::{
     CudaBackend, CudaError, CudaOptions, Device, Element, arena_bytes, kv_bytes_per_token,
     weight_bytes,
@@ -36,7 +33,7 @@ fn long_texts_are_split_and_joined_to_the_same_bytes() {
 #[test]
 fn the_order_of_blocks_and_threads_is_invisible() {
     let options = options(16, 64);
-    for spec in common::specs() {
+    for spec in crate::common::specs() {
         let of = |order| {
             let mut backend = load_on(Emulated::new(132, order), &spec, &options);
             decode(&mut backend, &[3, 40, 9])

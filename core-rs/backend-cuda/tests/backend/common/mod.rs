@@ -1,14 +1,14 @@
 //! What the tests of this crate share: models on a device.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-#[path = "../../../backend-cpu/tests/common/checkpoints.rs"]
+#[path = "../../../../backend-cpu/tests/common/checkpoints.rs"]
 pub mod checkpoints;
 pub mod decoding;
 #[cfg(not(feature = "gpu"))]
 pub mod emulated;
-#[path = "../../../backend-candle/tests/common/ragged.rs"]
+#[path = "../../../../backend-candle/tests/common/ragged.rs"]
 pub mod ragged;
-#[path = "../../../backend-candle/tests/common/mod.rs"]
+#[path = "../../../../backend-candle/tests/common/mod.rs"]
 mod reference;
 
 pub use reference::*;

@@ -1,10 +1,8 @@
 //! Whatever shares a step, however a prompt is cut, wherever its pages lie: the logits are those of
 //! one plain pass.
 
-mod common;
-
-use common::ragged::{schedule, schedule_is_invisible, sharing_a_prefix_is_invisible};
-use common::{Machine, options, random, specs};
+use crate::common::ragged::{schedule, schedule_is_invisible, sharing_a_prefix_is_invisible};
+use crate::common::{Machine, options, random, specs};
 use proptest::prelude::*;
 use tgi_backend_cuda::CudaBackend;
 use tgi_model::ModelSpec;
