@@ -5,7 +5,7 @@
  */
 
 import { basename, join } from "node:path";
-import { type CommandLine, cargo, print, ROOT, run, say, step, TARGET } from "./steps.ts";
+import { cargo, type CommandLine, print, ROOT, run, say, step, TARGET } from "./steps.ts";
 import { walkFiles } from "./walk.ts";
 
 const HELP = `Usage: deno task test:gpu [--carry FOLDER] [SHAPE...]
@@ -22,7 +22,7 @@ const CHECKPOINTS = ["goldens/architectures", "fixtures/tiny-llama", "fixtures/t
 
 /** Builds everything and lays it out; false when a build failed, which has been said. */
 export async function layOut(folder: string): Promise<boolean> {
-  const tests = await step("tests of the cuda backend", () => run(testPrograms(), true));
+  const tests = await step("tests of the cuda backend", () => run(testPrograms(), "unseen"));
   const program = testProgram(tests.output);
   if (!tests.success || program === null) return false;
   const bench = cargo("build", "--release", "--locked", "--package", "tgi-bench");
@@ -33,7 +33,9 @@ export async function layOut(folder: string): Promise<boolean> {
     if (!(await run(strip(from, join(folder, name)))).success) return false;
   }
   await Deno.copyFile(join(ROOT, "scripts/cuda/run_gpu_suite.sh"), join(folder, "run.sh"));
-  for (const path of CHECKPOINTS) await copy(join(ROOT, "tests", path), join(folder, "tests", path));
+  for (const path of CHECKPOINTS) {
+    await copy(join(ROOT, "tests", path), join(folder, "tests", path));
+  }
   return true;
 }
 
@@ -92,7 +94,11 @@ if (import.meta.main) {
   if (!await layOut(folder)) Deno.exit(1);
   say(`${folder}: ${((await size(folder)) / 2 ** 20).toFixed(1)} MiB`);
   if (carried !== undefined) Deno.exit(0);
-  const suite = { program: join(folder, "run.sh"), args, missing: `${basename(folder)} has no run.sh` };
+  const suite = {
+    program: join(folder, "run.sh"),
+    args,
+    missing: `${basename(folder)} has no run.sh`,
+  };
   const { success } = await step("GPU suite", () => run(suite));
   Deno.exit(success ? 0 : 1);
 }
