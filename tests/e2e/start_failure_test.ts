@@ -80,6 +80,14 @@ Deno.test("a model that is missing or is no GGUF is one sentence and exit code 3
   assert.match(await failure(3, ["--model-id", broken]), /broken\.gguf/);
 });
 
+Deno.test("a GPU that cannot be had is one sentence and exit code 4", async () => {
+  const args = ["--model-id", "tests/fixtures/tiny-llama.gguf", "--device", "cuda:1"];
+  assert.match(
+    await failure(4, args, { env: { CUDA_VISIBLE_DEVICES: "" } }),
+    /^Cannot compute on cuda:1: (this machine has no NVIDIA driver \(libcuda|the driver shows 0 GPUs)/,
+  );
+});
+
 Deno.test("a GPU without candle's library, or with one for the processor, is one sentence", async () => {
   const args = [
     ...["--model-id", "tests/fixtures/tiny-llama.gguf", "--device", "cuda:1"],

@@ -120,10 +120,9 @@ pub fn load(config: &Config) -> Result<Loaded, OpenError> {
     let model = open_model(config)?;
     let site = Site::open(config, &model)?;
     let plan = plan(config, &site.needs(&model), site.available())?;
-    let step = LargestStep { pages: plan.pages, ..plan.largest_step() };
     let driver = Driver::open(site.gpu.ordinal, !site.is_batch_invariant)?;
     let isa_reason = site.reason(&driver);
-    let options = site.options(step);
+    let options = CudaOptions { pages: plan.pages, ..site.options(plan.largest_step()) };
     let backend = CudaBackend::load(driver, &model.spec, &model, &options, &mut |_| {})?;
     Ok(Loaded {
         backend: Box::new(backend),

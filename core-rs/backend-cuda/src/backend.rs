@@ -26,6 +26,8 @@ pub struct CudaBackend<D: Device> {
     split_rule: SplitRule,
     capacity: Capacity,
     is_batch_invariant: bool,
+    /// Of any sequence, tokens.
+    longest: usize,
     /// The next step's input, host side.
     input: D::Pinned,
     /// The last step's results, host side: peaks, then logits.
@@ -89,6 +91,7 @@ impl<D: Device> CudaBackend<D> {
                 adapters: 0,
             },
             is_batch_invariant: options.is_batch_invariant,
+            longest: options.positions(spec),
             input: device.pinned(arena.input.bytes)?,
             results: device.pinned(arena.results.bytes)?,
             peaks: Vec::with_capacity(options.logit_rows),
@@ -137,7 +140,8 @@ impl<D: Device> CudaBackend<D> {
         }
         self.peaks.clear();
         if shape.logits == 0 {
-            return Ok(());
+            // The next step writes where this one's input is still read.
+            return self.device.wait();
         }
         let mut rows = rows_of_logits(batch);
         self.receive(shape, rows)?;
@@ -207,6 +211,12 @@ impl<D: Device> Backend for CudaBackend<D> {
         if batch.is_empty() {
             self.peaks.clear();
             return Ok(Logits::new(&mut [], vocab));
+        }
+        let longest = self.longest;
+        let ends = batch.sequences.iter().map(|span| span.kv_len + span.tokens.len());
+        if let Some(end) = ends.max().filter(|&end| end > longest) {
+            let text = format!("a sequence of {end} tokens, planned for {longest}");
+            return Err(BackendError::Batch(text));
         }
         self.device.enter().map_err(failed)?;
         let shape = self.shape(batch);

@@ -90,11 +90,11 @@ pub trait Device: Send {
     /// [`CudaError::Driver`], also of any kernel before.
     fn receive(&mut self, from: Region, into: &mut Self::Pinned) -> Result<(), CudaError>;
 
-    /// Copies between regions of equal length that do not overlap, in the order of the stream.
+    /// Waits until everything that was asked for is done.
     ///
     /// # Errors
-    /// [`CudaError::Driver`].
-    fn copy(&mut self, from: Region, to: Region) -> Result<(), CudaError>;
+    /// [`CudaError::Driver`], also of any kernel before.
+    fn wait(&mut self) -> Result<(), CudaError>;
 
     /// Runs a kernel, in the order of the stream.
     ///

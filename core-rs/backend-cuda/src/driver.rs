@@ -75,7 +75,7 @@ impl Driver {
         move |error| CudaError::Driver { ordinal, action, reason: error.to_string() }
     }
 
-    fn wait(&self, action: &'static str) -> Result<(), CudaError> {
+    fn synchronize(&self, action: &'static str) -> Result<(), CudaError> {
         // SAFETY: the stream is alive.
         unsafe { result::stream::synchronize(self.stream) }.map_err(self.failed(action))
     }
@@ -134,7 +134,7 @@ impl Device for Driver {
         // SAFETY: the region has as many bytes, and they are waited for while `from` is borrowed.
         unsafe { result::memcpy_htod_async(to.address, from, self.stream) }
             .map_err(self.failed("copy to the GPU"))?;
-        self.wait("copy to the GPU")
+        self.synchronize("copy to the GPU")
     }
 
     fn send(&mut self, from: &Pinned, to: Region) -> Result<(), CudaError> {
@@ -150,14 +150,11 @@ impl Device for Driver {
         // SAFETY: the region has as many bytes, and they are waited for while `into` is borrowed.
         unsafe { result::memcpy_dtoh_async(bytes, from.address, self.stream) }
             .map_err(self.failed("copy from the GPU"))?;
-        self.wait("compute")
+        self.synchronize("compute")
     }
 
-    fn copy(&mut self, from: Region, to: Region) -> Result<(), CudaError> {
-        let to = to.part(0, from.bytes);
-        // SAFETY: both regions have as many bytes.
-        unsafe { result::memcpy_dtod_async(to.address, from.address, from.bytes, self.stream) }
-            .map_err(self.failed("copy on the GPU"))
+    fn wait(&mut self) -> Result<(), CudaError> {
+        self.synchronize("compute")
     }
 
     unsafe fn launch<P: Argument>(
@@ -218,7 +215,7 @@ impl Device for Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        if self.enter().is_err() || self.wait("end").is_err() {
+        if self.enter().is_err() || self.synchronize("end").is_err() {
             // The context is broken: what it holds ends with the process.
             return;
         }

@@ -44,7 +44,8 @@ impl Graphs {
             progress(Progress { captured, graphs: shapes.len() });
             let mut work = |device: &mut D| decoder.run(device, (arena, kv), shape);
             // Once for real: the driver loads a kernel when it is first launched, which a capture
-            // does not allow. The input is all zeros, so nothing is written.
+            // does not allow. The input is all zeros: only page 0 is written, which holds nothing
+            // yet.
             work(device)?;
             graphs.insert(*shape, device.capture(&mut work)?);
         }

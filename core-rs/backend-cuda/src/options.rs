@@ -13,6 +13,8 @@ pub struct CudaOptions {
     pub batch_tokens: usize,
     /// Most wanted logit rows in one step.
     pub logit_rows: usize,
+    /// Longest sequence, tokens.
+    pub longest: usize,
     /// Type of activations, KV and plain weights. Sums, the residual stream, norms, soft-max and
     /// logits are f32 whatever it is.
     pub element: Element,
@@ -24,17 +26,19 @@ pub struct CudaOptions {
 }
 
 impl CudaOptions {
-    /// Positions that a sequence can have: those that the model knows, as far as pages hold them.
+    /// Positions that a sequence can have: those that the model knows, as far as it may have them
+    /// and pages hold them.
     pub(crate) fn positions(&self, spec: &ModelSpec) -> usize {
-        spec.context.min(self.pages * PAGE_TOKENS)
+        spec.context.min(self.longest).min(self.pages * PAGE_TOKENS)
     }
 
-    /// bf16, cuBLASLt where there is one, graphs.
+    /// Sequences as long as the pages, bf16, cuBLASLt where there is one, graphs.
     pub fn new(pages: usize, batch_tokens: usize, logit_rows: usize) -> Self {
         Self {
             pages,
             batch_tokens,
             logit_rows,
+            longest: pages * PAGE_TOKENS,
             element: Element::Bf16,
             is_batch_invariant: false,
             has_graphs: true,

@@ -62,7 +62,10 @@ pub fn check_options(options: &CudaOptions) -> Result<(), CudaError> {
     let most = usize::from(u16::MAX);
     for (what, number) in [("tokens", options.batch_tokens), ("logit rows", options.logit_rows)] {
         if number == 0 || number > most {
-            return fail(format!("{number} {what} a step, expected 1 to {most}"));
+            return fail(format!(
+                "{number} {what} a step, expected 1 to {most}; lower --max-batch-prefill-tokens or \
+                 --max-batch-size"
+            ));
         }
     }
     Ok(())

@@ -39,9 +39,14 @@ fn a_peak_is_that_of_the_logits_it_stands_for() {
 
 #[test]
 fn a_broken_batch_is_refused_and_an_empty_one_is_not() {
-    let mut backend = random(&random_model::llama(), &options(4, 64));
+    let options = CudaOptions { longest: 40, ..options(4, 64) };
+    let mut backend = random(&random_model::llama(), &options);
     let mut batch = Batch::default();
     assert_eq!(backend.forward(&batch).unwrap().rows(), 0);
+    batch.push_sequence(&text(41), &[0, 1], 0);
+    let message = backend.forward(&batch).unwrap_err().to_string();
+    assert!(message.ends_with("a sequence of 41 tokens, planned for 40"), "{message}");
+    batch.clear();
     batch.push_sequence(&[random_model::VOCAB as u32], &[0], 0);
     assert!(backend.forward(&batch).unwrap_err().to_string().contains("token id 40"));
     assert!(backend.copy_page(4, 0).unwrap_err().to_string().contains("page 4, pages 4"));
