@@ -15,7 +15,7 @@ use std::process::Command;
 const ARCHS: &str = "sm_80,sm_86,sm_89,sm_90,sm_100,compute_90";
 
 /// Products and sums are rounded one by one unless a kernel writes `fmaf`: the same everywhere.
-const FLAGS: [&str; 3] = ["-std=c++20", "-fmad=false", "--threads=0"];
+const FLAGS: [&str; 4] = ["-std=c++20", "-fmad=false", "--threads=0", "--compress-mode=size"];
 
 fn main() {
     println!("cargo::rerun-if-changed=kernels");

@@ -134,6 +134,16 @@ fn rows_are_added_and_normed_in_every_combination() {
 }
 
 #[test]
+fn wide_rows_are_normed() {
+    for width in [4097, 8200, AddNormParams::MAX_HIDDEN as usize] {
+        let with = [true, false, false, true];
+        let (residual, out) = add_norm(Element::F32, (NormKind::Rms, 1, width), None, with);
+        let expected = norm(NormKind::Rms, &wide(&residual), &noise(5, width), &vec![0.0; width]);
+        assert_near(&out, &expected, 1e-5, "a wide row");
+    }
+}
+
+#[test]
 fn gathered_rows_are_those_of_all_rows_to_the_byte() {
     let shape = (NormKind::Rms, 70, 896);
     let with = [true, false, true, true];
