@@ -196,7 +196,8 @@ __device__ __forceinline__ void write_rows(const AttentionParams& p, const Pair*
 #pragma unroll
   for (u32 row = 0; row < LANE_ROWS; ++row) {
     const Pair& pair = pairs[row];
-    if (!pair.exists || tile.largest[row] == NEG_INFINITY) continue;
+    const bool elsewhere = p.splits != 0 && tile.largest[row] == NEG_INFINITY;
+    if (!pair.exists || elsewhere) continue;
     T* out = at<T>(p.out) + (pair.row * p.heads + pair.head) * SIZE;
     float* left = p.splits == 0
                       ? nullptr
