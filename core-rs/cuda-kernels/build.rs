@@ -1,11 +1,12 @@
 //! Compiles the kernels: to one fatbin where nvcc is, and for the host with the feature `emulate`.
 //!
-//! `TGI_CUDA_ARCHS` narrows the fatbin to some GPUs (`sm_90,compute_90`) while kernels are worked
+//! A toolkit that is too old for the list below is left alone with a warning, as is none; kernels that
+//! do not compile fail the build. `TGI_CUDA_ARCHS` narrows the fatbin to some GPUs (`sm_90,compute_90`) while kernels are worked
 //! on; `none` leaves it out.
 
 use std::collections::hash_map::DefaultHasher;
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::process::Command;
 const ARCHS: &str = "sm_80,sm_86,sm_89,sm_90,sm_100,compute_90";
 
 /// Products and sums are rounded one by one unless a kernel writes `fmaf`: the same everywhere.
-const FLAGS: [&str; 3] = ["-std=c++20", "-fmad=false", "--threads=0"];
+const FLAGS: [&str; 4] = ["-std=c++20", "-fmad=false", "--threads=0", "--compress-mode=size"];
 
 fn main() {
     println!("cargo::rerun-if-changed=kernels");
@@ -57,9 +58,11 @@ fn fatbin() -> Result<(), String> {
     let key = digest(&nvcc, &archs).map_err(failed)?;
     // Beside the folders of all build scripts: the library and its tests share what it took.
     let shared = out.ancestors().nth(3).unwrap_or(&out).join("cuda-kernels");
+    fs::create_dir_all(&shared).map_err(failed)?;
+    let lock = File::create(shared.join("lock")).map_err(failed)?;
+    lock.lock().map_err(failed)?;
     let kept = shared.join(format!("{key:016x}.fatbin"));
     if !kept.is_file() {
-        fs::create_dir_all(&shared).map_err(failed)?;
         compile(&nvcc, &archs, &out.join("fresh.fatbin"))?;
         fs::rename(out.join("fresh.fatbin"), &kept).map_err(failed)?;
     }
@@ -78,8 +81,13 @@ fn compile(nvcc: &Path, archs: &str, to: &Path) -> Result<(), String> {
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let first = words.lines().find(|line| line.contains("error")).unwrap_or("no message");
-    Err(format!("{} failed: {first}", nvcc.display()))
+    let first = |part| words.lines().find(|line| line.contains(part));
+    if let Some(line) = first("error") {
+        println!(
+            "cargo::error=Cannot compile the kernels (TGI_CUDA_ARCHS=none goes without): {line}"
+        );
+    }
+    Err(format!("{} failed: {}", nvcc.display(), first("fatal").unwrap_or_default()))
 }
 
 /// `CUDA_HOME`, `PATH`, then the toolkit that `deno task cuda-toolkit` puts together.

@@ -1,67 +1,88 @@
-// Residual additions and norms of rows.
+// Residual additions and norms of rows. A row lies in the registers of its block: what is read is
+// on its way at once, and nothing is read twice.
 
 #include "element.h"
 #include "warp.h"
 
-// What is taken off each element, and the factor on the rest.
-struct Moments {
-  float center, factor;
+constexpr u32 NORM_THREADS = 1024;
+
+// A thread's elements of a row, NORM_THREADS apart.
+template <u32 COUNT>
+struct Share {
+  float values[COUNT];
+
+  // Calls `work(value, column)` for each that is in the row.
+  template <typename F>
+  __device__ __forceinline__ void each(u32 width, F work) {
+#pragma unroll
+    for (u32 index = 0; index < COUNT; ++index) {
+      const u32 column = threadIdx.x + NORM_THREADS * index;
+      if (column < width) work(values[index], column);
+    }
+  }
+
+  template <typename T>
+  __device__ __forceinline__ void load(const T* from, u32 width) {
+    each(width, [=](float& value, u32 column) { value = to_float(from[column]); });
+  }
+
+  // Norms the row, but for the bias; all threads must call it.
+  __device__ __forceinline__ void norm(const AddNormParams& p, const float* weight) {
+    const u32 width = p.hidden;
+    float center = 0.f;
+    if (p.kind == NORM_LAYER) {
+      float sum = 0.f;
+      each(width, [&](float value, u32) { sum += value; });
+      center = block_sum(sum) / float(width);
+    }
+    float squares = 0.f;
+    each(width, [&](float value, u32) { squares = fmaf(value - center, value - center, squares); });
+    const float factor = 1.f / sqrtf(block_sum(squares) / float(width) + p.epsilon);
+    each(width, [=](float& value, u32 column) {
+      value = (value - center) * factor * weight[column];
+    });
+  }
 };
 
-// The moments of `width` elements, of which `element(column)` is one; all threads must call it.
-template <typename F>
-__device__ __forceinline__ Moments moments(u32 kind, float epsilon, u32 width, F element) {
-  float center = 0.f;
-  if (kind == NORM_LAYER) {
-    float sum = 0.f;
-    for (u32 column = threadIdx.x; column < width; column += blockDim.x) sum += element(column);
-    center = block_sum(sum) / float(width);
+template <typename T, u32 COUNT>
+__device__ __forceinline__ void add_norm_row(const AddNormParams& p) {
+  const u64 row = p.gather == 0 ? blockIdx.x : at<const u32>(p.gather)[blockIdx.x];
+  float* residual = at<float>(p.residual) + row * p.hidden;
+  Share<COUNT> x;
+  x.load(residual, p.hidden);
+  if (p.delta != 0) {
+    Share<COUNT> delta, second;
+    delta.load(at<const T>(p.delta) + row * p.hidden, p.hidden);
+    if (p.second_delta != 0) second.load(at<const T>(p.second_delta) + row * p.hidden, p.hidden);
+    if (p.delta_weight != 0) delta.norm(p, at<const float>(p.delta_weight));
+#pragma unroll
+    for (u32 index = 0; index < COUNT; ++index) {
+      if (p.second_delta != 0) delta.values[index] += second.values[index];
+      x.values[index] = fmaf(p.delta_scale, delta.values[index], x.values[index]);
+    }
+    x.each(p.hidden, [=](float value, u32 column) { residual[column] = value; });
   }
-  float squares = 0.f;
-  for (u32 column = threadIdx.x; column < width; column += blockDim.x) {
-    const float x = element(column) - center;
-    squares = fmaf(x, x, squares);
-  }
-  return {center, 1.f / sqrtf(block_sum(squares) / float(width) + epsilon)};
+  if (p.out == 0) return;
+  if (p.weight != 0) x.norm(p, at<const float>(p.weight));
+  const float* bias = p.bias == 0 ? nullptr : at<const float>(p.bias);
+  T* out = at<T>(p.out) + u64(blockIdx.x) * p.hidden;
+  x.each(p.hidden, [=](float value, u32 column) {
+    out[column] = from_float<T>(bias == nullptr ? value : value + bias[column]);
+  });
 }
 
-// Every thread reads what it wrote itself, so that the row needs no barrier of its own.
 template <typename T>
 __device__ void add_norm(const AddNormParams& p) {
   if (blockIdx.x >= p.rows) return;
-  const u64 row = p.gather == 0 ? blockIdx.x : at<const u32>(p.gather)[blockIdx.x];
-  float* x = at<float>(p.residual) + row * p.hidden;
-  if (p.delta != 0) {
-    const T* delta = at<const T>(p.delta) + row * p.hidden;
-    const T* second = p.second_delta == 0 ? nullptr : at<const T>(p.second_delta) + row * p.hidden;
-    const float* weight = p.delta_weight == 0 ? nullptr : at<const float>(p.delta_weight);
-    Moments own{0.f, 1.f};
-    if (weight != nullptr) {
-      own = moments(p.kind, p.epsilon, p.hidden, [=](u32 column) { return to_float(delta[column]); });
-    }
-    for (u32 column = threadIdx.x; column < p.hidden; column += blockDim.x) {
-      float value = to_float(delta[column]);
-      if (weight != nullptr) value = (value - own.center) * own.factor * weight[column];
-      if (second != nullptr) value += to_float(second[column]);
-      x[column] = fmaf(p.delta_scale, value, x[column]);
-    }
-  }
-  if (p.out == 0) return;
-  T* out = at<T>(p.out) + u64(blockIdx.x) * p.hidden;
-  const float* weight = p.weight == 0 ? nullptr : at<const float>(p.weight);
-  const float* bias = p.bias == 0 ? nullptr : at<const float>(p.bias);
-  Moments own{0.f, 1.f};
-  if (weight != nullptr) {
-    own = moments(p.kind, p.epsilon, p.hidden, [=](u32 column) { return x[column]; });
-  }
-  for (u32 column = threadIdx.x; column < p.hidden; column += blockDim.x) {
-    float value = x[column];
-    if (weight != nullptr) value = (value - own.center) * own.factor * weight[column];
-    if (bias != nullptr) value += bias[column];
-    out[column] = from_float<T>(value);
+  if (p.hidden <= 4 * NORM_THREADS) {
+    add_norm_row<T, 4>(p);
+  } else if (p.hidden <= 8 * NORM_THREADS) {
+    add_norm_row<T, 8>(p);
+  } else if (p.hidden <= 16 * NORM_THREADS) {
+    add_norm_row<T, 16>(p);
   }
 }
 
-TGI_KERNEL(tgi_add_norm_bf16, AddNormParams, THREADS, add_norm<bf16>(p))
-TGI_KERNEL(tgi_add_norm_f16, AddNormParams, THREADS, add_norm<f16>(p))
-TGI_KERNEL(tgi_add_norm_f32, AddNormParams, THREADS, add_norm<float>(p))
+TGI_KERNEL(tgi_add_norm_bf16, AddNormParams, NORM_THREADS, add_norm<bf16>(p))
+TGI_KERNEL(tgi_add_norm_f16, AddNormParams, NORM_THREADS, add_norm<f16>(p))
+TGI_KERNEL(tgi_add_norm_f32, AddNormParams, NORM_THREADS, add_norm<float>(p))

@@ -1,13 +1,18 @@
-// Attention over pages on tensor cores: a block has up to 64 pairs of a row and a query head that
-// share a KV head, a warp 16 of them. Prefill and decode are the same work.
+// Attention over pages on tensor cores: a block has pairs of a row and a query head that share a KV
+// head, a warp 16 of them. Prefill and decode are the same work. Heads that are too wide for a warp's
+// registers have two warps: both find the scores, and each sums half of every value.
 
 #include "mma.h"
 #include "softmax.h"
 #include "warp.h"
 
-constexpr u32 MMA_WARPS = 4, WARP_PAIRS = MMA_PAIRS / MMA_WARPS;
+constexpr u32 MMA_WARPS = 4, WARP_PAIRS = 16;
 constexpr u32 SPLIT_PAGES = SPLIT_TOKENS / PAGE_TOKENS;
 constexpr u32 TOKEN_TILES = PAGE_TOKENS / 8;
+
+// Warps that share 16 pairs, and the elements of a value that each sums.
+__host__ __device__ constexpr u32 sharers(u32 size) { return size > 128 ? 2 : 1; }
+__host__ __device__ constexpr u32 value_size(u32 size) { return size / sharers(size); }
 
 // Of the 16 rows of a product a lane has `lane / 4` and the one 8 below.
 constexpr u32 LANE_ROWS = 2;
@@ -19,15 +24,15 @@ struct Stage {
   T values[PAGE_TOKENS][SIZE + 8];
 };
 
-// A row's running soft-max, as a lane has it.
-template <u32 SIZE>
+// A row's running soft-max over values of so many elements, as a lane has it.
+template <u32 VALUES>
 struct Tile {
-  float values[SIZE / 8][4];
+  float values[VALUES / 8][4];
   float largest[LANE_ROWS], sum[LANE_ROWS];
 
   __device__ __forceinline__ void clear() {
 #pragma unroll
-    for (u32 index = 0; index < SIZE / 8 * 4; ++index) values[index / 4][index % 4] = 0.f;
+    for (u32 index = 0; index < VALUES / 8 * 4; ++index) values[index / 4][index % 4] = 0.f;
     for (u32 row = 0; row < LANE_ROWS; ++row) {
       largest[row] = NEG_INFINITY;
       sum[row] = 0.f;
@@ -62,7 +67,7 @@ __device__ __forceinline__ void copy_page(const AttentionParams& p, const Attent
   constexpr u32 EIGHTS = SIZE / 8;
   const T* keys = page_of<T>(p, p.k_cache, tile.pages + page, kv_head);
   const T* values = page_of<T>(p, p.v_cache, tile.pages + page, kv_head);
-  for (u32 index = threadIdx.x; index < PAGE_TOKENS * EIGHTS; index += MMA_WARPS * WARP) {
+  for (u32 index = threadIdx.x; index < PAGE_TOKENS * EIGHTS; index += blockDim.x) {
     const u32 token = index / EIGHTS, column = index % EIGHTS * 8;
     const bool zero = page * PAGE_TOKENS + token > last_position;
     copy_async(&to.keys[token][column], keys + token * SIZE + column, zero);
@@ -105,9 +110,9 @@ __device__ __forceinline__ void score_page(const u32 (*queries)[4], const Stage<
 }
 
 // From scores to the weights of the soft-max; the factor of what came before is left in `factors`.
-template <u32 SIZE>
+template <u32 VALUES>
 __device__ __forceinline__ void weigh(const AttentionParams& p, const Pair* pairs, u32 page,
-                                      float (*scores)[4], Tile<SIZE>& part, float* factors) {
+                                      float (*scores)[4], Tile<VALUES>& part, float* factors) {
   float largest[LANE_ROWS] = {part.largest[0], part.largest[1]}, sums[LANE_ROWS] = {};
 #pragma unroll
   for (u32 index = 0; index < TOKEN_TILES * 4; ++index) {
@@ -142,12 +147,13 @@ __device__ __forceinline__ void weigh(const AttentionParams& p, const Pair* pair
   }
 }
 
-// Adds the weighted values of a page.
+// Adds the weighted values of a page, their elements from `first` on.
 template <typename T, u32 SIZE>
 __device__ __forceinline__ void add_values(const Stage<T, SIZE>& stage, const float (*weights)[4],
-                                           const float* factors, Tile<SIZE>& part) {
+                                           const float* factors, u32 first,
+                                           Tile<value_size(SIZE)>& part) {
 #pragma unroll
-  for (u32 index = 0; index < SIZE / 8 * 4; ++index) {
+  for (u32 index = 0; index < value_size(SIZE) / 8 * 4; ++index) {
     part.values[index / 4][index % 4] *= factors[index % 4 / 2];
   }
 #pragma unroll
@@ -158,46 +164,47 @@ __device__ __forceinline__ void add_values(const Stage<T, SIZE>& stage, const fl
       left[index] = pack_pair<T>(pair[0], pair[1]);
     }
 #pragma unroll
-    for (u32 column = 0; column < SIZE; column += 16) {
+    for (u32 column = 0; column < value_size(SIZE); column += 16) {
       u32 values[4];
       const u32 token = 16 * step + lane() / 8 % 2 * 8 + lane() % 8;
-      load_transposed(values, &stage.values[token][column + lane() / 16 * 8]);
+      load_transposed(values, &stage.values[token][first + column + lane() / 16 * 8]);
       multiply_add<T>(part.values[column / 8], left, values);
       multiply_add<T>(part.values[column / 8 + 1], left, values + 2);
     }
   }
 }
 
-template <u32 SIZE>
-__device__ __forceinline__ void join_tiles(Tile<SIZE>& whole, const Tile<SIZE>& part) {
+template <u32 VALUES>
+__device__ __forceinline__ void join_tiles(Tile<VALUES>& whole, const Tile<VALUES>& part) {
 #pragma unroll
   for (u32 row = 0; row < LANE_ROWS; ++row) {
     // A split of which the row sees nothing.
     if (part.largest[row] == NEG_INFINITY) continue;
     const Join factors = join(whole.largest[row], whole.sum[row], part.largest[row], part.sum[row]);
 #pragma unroll
-    for (u32 index = 0; index < SIZE / 8 * 2; ++index) {
+    for (u32 index = 0; index < VALUES / 8 * 2; ++index) {
       float& value = whole.values[index / 2][2 * row + index % 2];
       value = joined(factors, value, part.values[index / 2][2 * row + index % 2]);
     }
   }
 }
 
-// Writes the rows: the result, or what a split leaves.
+// Writes the rows, their elements from `first` on: the result, or what a split leaves.
 template <typename T, u32 SIZE>
-__device__ __forceinline__ void write_rows(const AttentionParams& p, const Pair* pairs,
-                                           const Tile<SIZE>& tile, u32 split) {
+__device__ __forceinline__ void write_rows(const AttentionParams& p, const Pair* pairs, u32 first,
+                                           const Tile<value_size(SIZE)>& tile, u32 split) {
 #pragma unroll
   for (u32 row = 0; row < LANE_ROWS; ++row) {
     const Pair& pair = pairs[row];
-    if (!pair.exists || tile.largest[row] == NEG_INFINITY) continue;
+    const bool elsewhere = p.splits != 0 && tile.largest[row] == NEG_INFINITY;
+    if (!pair.exists || elsewhere) continue;
     T* out = at<T>(p.out) + (pair.row * p.heads + pair.head) * SIZE;
     float* left = p.splits == 0
                       ? nullptr
                       : partial(p.partials, pair.row, p.heads, pair.head, p.splits, split, SIZE);
 #pragma unroll
-    for (u32 index = 0; index < SIZE / 8; ++index) {
-      const u32 column = 8 * index + lane() % 4 * 2;
+    for (u32 index = 0; index < value_size(SIZE) / 8; ++index) {
+      const u32 column = first + 8 * index + lane() % 4 * 2;
       const float* values = &tile.values[index][2 * row];
       if (left != nullptr) {
         left[column] = values[0];
@@ -207,7 +214,7 @@ __device__ __forceinline__ void write_rows(const AttentionParams& p, const Pair*
             pack_pair<T>(values[0] / tile.sum[row], values[1] / tile.sum[row]);
       }
     }
-    if (left != nullptr && lane() % 4 == 0) {
+    if (left != nullptr && first == 0 && lane() % 4 == 0) {
       left[SIZE] = tile.largest[row];
       left[SIZE + 1] = tile.sum[row];
     }
@@ -221,9 +228,10 @@ __device__ void attention_mma(const AttentionParams& p) {
   const u32 chunks = gridDim.y / p.kv_heads, kv_head = blockIdx.y / chunks;
   if (blockIdx.x >= p.tiles || kv_head >= p.kv_heads || p.head_size != SIZE) return;
   const AttentionTile tile = at<const AttentionTile>(p.tile_list)[blockIdx.x];
-  const u32 group = p.heads / p.kv_heads, first_pair = blockIdx.y % chunks * MMA_PAIRS;
+  const u32 group = p.heads / p.kv_heads, block_warps = blockDim.x / WARP / sharers(SIZE);
+  const u32 block_pairs = block_warps * WARP_PAIRS, first_pair = blockIdx.y % chunks * block_pairs;
   if (first_pair >= tile.rows * group) return;
-  const u32 last_row = (min(first_pair + MMA_PAIRS, tile.rows * group) - 1) / group;
+  const u32 last_row = (min(first_pair + block_pairs, tile.rows * group) - 1) / group;
   const u32 last_position = tile.first_position + last_row;
   u32 first_page = span_of(tile.first_position + first_pair / group, p.window).first / PAGE_TOKENS;
   u32 last_page = last_position / PAGE_TOKENS;
@@ -234,13 +242,14 @@ __device__ void attention_mma(const AttentionParams& p) {
     if (first_page > last_page) return;
   }
 
-  const u32 own_pair = first_pair + warp() * WARP_PAIRS;
+  const u32 own_pair = first_pair + warp() % block_warps * WARP_PAIRS;
+  const u32 first_value = warp() / block_warps * value_size(SIZE);
   const bool working = own_pair < tile.rows * group;
   const Pair pairs[LANE_ROWS] = {pair_at(p, tile, kv_head, own_pair + lane() / 4),
                                  pair_at(p, tile, kv_head, own_pair + lane() / 4 + 8)};
   u32 queries[SIZE / 16][4];
   load_queries<T, SIZE>(p, pairs, queries);
-  Tile<SIZE> whole, part;
+  Tile<value_size(SIZE)> whole, part;
   whole.clear();
   part.clear();
   copy_page<T, SIZE>(p, tile, stages[first_page % 2], first_page, last_position, kv_head);
@@ -256,23 +265,24 @@ __device__ void attention_mma(const AttentionParams& p) {
       const Stage<T, SIZE>& stage = stages[page % 2];
       float scores[TOKEN_TILES][4], factors[LANE_ROWS];
       score_page<T, SIZE>(queries, stage, scores);
-      weigh<SIZE>(p, pairs, page, scores, part, factors);
-      add_values<T, SIZE>(stage, scores, factors, part);
+      weigh(p, pairs, page, scores, part, factors);
+      add_values<T, SIZE>(stage, scores, factors, first_value, part);
       if (page == last_page || page % SPLIT_PAGES == SPLIT_PAGES - 1) {
-        join_tiles<SIZE>(whole, part);
+        join_tiles(whole, part);
         part.clear();
       }
     }
     // The next turn overwrites this page.
     __syncthreads();
   }
-  if (working) write_rows<T, SIZE>(p, pairs, whole, blockIdx.z);
+  if (working) write_rows<T, SIZE>(p, pairs, first_value, whole, blockIdx.z);
 }
 
+#define MMA_THREADS(SIZE) MMA_WARPS* sharers(SIZE) * WARP
 #define INSTANCE(SIZE)                                                                     \
-  TGI_KERNEL(tgi_attention_mma_##SIZE##_bf16, AttentionParams, MMA_WARPS * WARP,           \
+  TGI_KERNEL(tgi_attention_mma_##SIZE##_bf16, AttentionParams, MMA_THREADS(SIZE),          \
              attention_mma<bf16, SIZE>(p))                                                 \
-  TGI_KERNEL(tgi_attention_mma_##SIZE##_f16, AttentionParams, MMA_WARPS * WARP,            \
+  TGI_KERNEL(tgi_attention_mma_##SIZE##_f16, AttentionParams, MMA_THREADS(SIZE),           \
              attention_mma<f16, SIZE>(p))
 INSTANCE(32)
 INSTANCE(64)
@@ -281,3 +291,4 @@ INSTANCE(96)
 INSTANCE(128)
 INSTANCE(256)
 #undef INSTANCE
+#undef MMA_THREADS

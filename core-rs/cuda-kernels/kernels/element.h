@@ -35,11 +35,15 @@ __device__ __forceinline__ u32 bits_of(f16 x) { return __half_as_ushort(x); }
 __device__ __forceinline__ uint4 load_16_bytes(const void* from) {
   return *static_cast<const uint4*>(from);
 }
+__device__ __forceinline__ void store_16_bytes(void* to, uint4 words) {
+  *static_cast<uint4*>(to) = words;
+}
 #else
 using emulation::bits_of;
 using emulation::from_float;
 using emulation::half_bits_to_float;
 using emulation::load_16_bytes;
+using emulation::store_16_bytes;
 using emulation::to_float;
 #endif
 
@@ -80,5 +84,20 @@ __device__ __forceinline__ void load8<float>(const float* from, float* out) {
     out[4 * half + 1] = __uint_as_float(words.y);
     out[4 * half + 2] = __uint_as_float(words.z);
     out[4 * half + 3] = __uint_as_float(words.w);
+  }
+}
+
+// Eight numbers to a 16-byte aligned place.
+template <typename T>
+__device__ __forceinline__ void store8(T* to, const float* numbers) {
+  store_16_bytes(to, {pack_pair<T>(numbers[0], numbers[1]), pack_pair<T>(numbers[2], numbers[3]),
+                      pack_pair<T>(numbers[4], numbers[5]), pack_pair<T>(numbers[6], numbers[7])});
+}
+template <>
+__device__ __forceinline__ void store8<float>(float* to, const float* numbers) {
+  for (u32 first = 0; first < 8; first += 4) {
+    store_16_bytes(to + first,
+                   {__float_as_uint(numbers[first]), __float_as_uint(numbers[first + 1]),
+                    __float_as_uint(numbers[first + 2]), __float_as_uint(numbers[first + 3])});
   }
 }

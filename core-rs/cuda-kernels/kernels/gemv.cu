@@ -16,6 +16,8 @@ __device__ __forceinline__ void gemv_rows(const MatmulParams& p, u32 first_row, 
     sums[row] = 0.f;
   }
   if (Source::eights(p.k) && p.x_stride % 8 == 0) {
+    // Enough weights on their way to hide how long they take.
+#pragma unroll ROWS <= 2 ? 4 : ROWS <= 4 ? 2 : 1
     for (u32 k = lane() * 8; k < p.k; k += WARP * 8) {
       float weight[8];
       weights.eight(column, k, weight);

@@ -6,8 +6,7 @@ TGI_KERNEL(tgi_copy_page, CopyPageParams, THREADS, {
   const u64 place = global_thread() * 16;
   if (place < p.page_bytes && blockIdx.y < p.chunks) {
     u8* array = at<u8>(p.base) + blockIdx.y * p.chunk_stride + place;
-    *reinterpret_cast<uint4*>(array + p.to * p.page_bytes) =
-        load_16_bytes(array + p.from * p.page_bytes);
+    store_16_bytes(array + p.to * p.page_bytes, load_16_bytes(array + p.from * p.page_bytes));
   }
 })
 

@@ -9,9 +9,8 @@ using u32 = uint32_t;
 using u64 = uint64_t;
 
 constexpr u32 PAGE_TOKENS = 32;
-constexpr u32 SPLIT_TOKENS = 256;
+constexpr u32 SPLIT_TOKENS = 128;
 constexpr u32 MAX_HEAD_SIZE = 512;
-constexpr u32 MMA_PAIRS = 64;
 constexpr u32 PEAK_CHUNK = 4096;
 constexpr u32 GEMV_ROWS = 8;
 constexpr u32 NO_TOKEN = 0xffffffffu;

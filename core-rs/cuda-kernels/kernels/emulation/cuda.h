@@ -127,6 +127,11 @@ inline uint4 load_16_bytes(const void* from) {
   return words;
 }
 
+inline void store_16_bytes(void* to, uint4 words) {
+  check_aligned(to, 16);
+  std::memcpy(to, &words, 16);
+}
+
 template <typename T>
 T lane_of(const char* operation, T value, u32 lane) {
   T result;

@@ -8,13 +8,19 @@
 use super::{Launch, WARP, params};
 
 /// Positions of a split.
-pub const SPLIT_TOKENS: u32 = 256;
+pub const SPLIT_TOKENS: u32 = 128;
 
 /// Head sizes that have a kernel on tensor cores.
 pub const MMA_HEAD_SIZES: [u32; 6] = [32, 64, 80, 96, 128, 256];
 
-/// Pairs of row and head in a block of the kernel on tensor cores: four warps of 16.
-pub const MMA_PAIRS: u32 = 64;
+/// Pairs of row and head in a full block of the kernel on tensor cores: four warps of 16.
+pub const MMA_PAIRS: u32 = WARPS * WARP_PAIRS;
+
+/// Pairs that a warp has, the rows of a product.
+const WARP_PAIRS: u32 = 16;
+
+/// Largest head whose values a warp sums alone; beyond it two warps share the work.
+const WARP_HEAD_SIZE: u32 = 128;
 
 /// Warps of a block.
 const WARPS: u32 = 4;
@@ -90,13 +96,16 @@ impl AttentionParams {
     }
 
     /// Of [`super::Kernel::AttentionMma`]: the same for every [`MMA_PAIRS`] pairs of row and head.
+    /// Where a tile has fewer, as in decode, blocks are smaller and more of them share a processor.
     pub fn launch_mma(&self) -> Launch {
         let pairs = self.tile_rows * (self.heads / self.kv_heads.max(1));
-        let chunks = pairs.div_ceil(MMA_PAIRS);
+        let warps = pairs.div_ceil(WARP_PAIRS).clamp(1, WARPS);
+        let chunks = pairs.div_ceil(warps * WARP_PAIRS);
         let grid = [self.tiles, self.kv_heads * chunks, self.splits.max(1)];
         // Two stages of keys and values, rows padded by 16 bytes against bank conflicts.
         let shared = 4 * MMA_TOKENS * (self.head_size + 8) * 2;
-        Launch::new(grid, WARPS * WARP, shared)
+        let sharers = if self.head_size > WARP_HEAD_SIZE { 2 } else { 1 };
+        Launch::new(grid, warps * sharers * WARP, shared)
     }
 }
 
@@ -161,10 +170,24 @@ mod tests {
     fn a_tile_sees_the_splits_of_its_window() {
         let tile = |first_position, rows| AttentionTile { rows, first_position, ..<_>::default() };
         assert_eq!(splits(&tile(0, 0), 0), 0);
-        assert_eq!(splits(&tile(255, 1), 0), 1);
-        assert_eq!(splits(&tile(255, 2), 0), 2);
-        assert_eq!(splits(&tile(1000, 1), 0), 4);
-        assert_eq!(splits(&tile(1000, 1), 233), 1);
-        assert_eq!(splits(&tile(1000, 1), 234), 2);
+        assert_eq!(splits(&tile(127, 1), 0), 1);
+        assert_eq!(splits(&tile(127, 2), 0), 2);
+        assert_eq!(splits(&tile(1000, 1), 0), 8);
+        assert_eq!(splits(&tile(1000, 1), 105), 1);
+        assert_eq!(splits(&tile(1000, 1), 106), 2);
+    }
+
+    #[test]
+    fn a_decode_on_tensor_cores_has_blocks_of_one_warp() {
+        let of = |heads, tile_rows| {
+            let (tiles, kv_heads, head_size) = (3, 8, 128);
+            let params =
+                AttentionParams { tiles, tile_rows, heads, kv_heads, head_size, ..<_>::default() };
+            let launch = params.launch_mma();
+            (launch.grid, launch.block[0])
+        };
+        assert_eq!(of(32, 1), ([3, 8, 1], 32));
+        assert_eq!(of(32, mma_tile_rows(32, 8)), ([3, 8, 1], 128));
+        assert_eq!(of(8 * 65, 1), ([3, 16, 1], 128));
     }
 }

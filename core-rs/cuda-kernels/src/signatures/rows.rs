@@ -75,7 +75,7 @@ pub struct AddNormParams {
     pub out: u64,
     /// Rows.
     pub rows: u32,
-    /// Width of the residual stream.
+    /// Width of the residual stream, at most [`AddNormParams::MAX_HIDDEN`].
     pub hidden: u32,
     /// A [`NormKind`], of both norms.
     pub kind: u32,
@@ -87,10 +87,16 @@ pub struct AddNormParams {
     pub reserved: u32,
 }
 
+/// Threads of a block of [`AddNormParams`], and how many elements each can hold.
+const NORM_THREADS: u32 = 1024;
+
 impl AddNormParams {
+    /// Widest residual stream that the kernel takes.
+    pub const MAX_HIDDEN: u32 = 16 * NORM_THREADS;
+
     /// A block a row.
     pub fn launch(&self) -> Launch {
-        Launch::new([self.rows, 1, 1], THREADS, 0)
+        Launch::new([self.rows, 1, 1], NORM_THREADS, 0)
     }
 }
 
@@ -193,9 +199,9 @@ pub enum ActivationKind {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ActivationParams {
-    /// `T [rows, 2 * width]`, gate before up, or `T [rows, width]`.
+    /// `T [rows, 2 * width]`, gate before up, or `T [rows, width]`; 16-byte aligned.
     pub input: u64,
-    /// `T [rows, width]`; may be `input` where it is not gated.
+    /// `T [rows, width]`, 16-byte aligned; may be `input` where it is not gated.
     pub out: u64,
     /// Tokens of the step.
     pub rows: u32,
@@ -208,9 +214,9 @@ pub struct ActivationParams {
 }
 
 impl ActivationParams {
-    /// A thread an element.
+    /// A thread for 8 elements.
     pub fn launch(&self) -> Launch {
-        let blocks = parts(u64::from(self.width), THREADS);
+        let blocks = parts(u64::from(self.width), 8 * THREADS);
         Launch::new([self.rows, blocks, 1], THREADS, 0)
     }
 }

@@ -1,5 +1,7 @@
 //! Buffers with guards, numbers, and runs of kernels in both orders.
 
+use std::cell::RefCell;
+
 use half::{bf16, f16};
 use tgi_cuda_kernels::emulate::{self, Order};
 use tgi_cuda_kernels::signatures::{Element, Kernel, Launch, Params};
@@ -14,6 +16,18 @@ impl Plain for tgi_cuda_kernels::signatures::AttentionTile {}
 impl Plain for tgi_cuda_kernels::signatures::DevicePeak {}
 impl Plain for tgi_cuda_kernels::signatures::SampleSettings {}
 impl Plain for tgi_cuda_kernels::signatures::SeenToken {}
+
+/// Keeps what a kernel reads until its run is over, and then checks the guards.
+#[derive(Default)]
+pub struct Memory(RefCell<Vec<Buffer>>);
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.borrow().iter().for_each(Buffer::check);
+        }
+    }
+}
 
 const GUARD: u8 = 0xC3;
 const GUARD_BYTES: usize = 256;
@@ -49,9 +63,11 @@ impl Buffer {
         self.words.as_mut_ptr() as u64 + GUARD_BYTES as u64
     }
 
-    /// The address of the first byte of memory that lives as long as the test program.
-    pub fn leak(self) -> u64 {
-        Box::leak(Box::new(self)).pointer()
+    /// The address of the first byte, of memory that lives as long as `memory`.
+    pub fn keep(mut self, memory: &Memory) -> u64 {
+        let pointer = self.pointer();
+        memory.0.borrow_mut().push(self);
+        pointer
     }
 
     /// The content.
@@ -59,11 +75,14 @@ impl Buffer {
     /// # Panics
     /// When a kernel wrote before or behind it.
     pub fn bytes(&self) -> &[u8] {
-        let all = bytes_of(&self.words);
-        let (front, rest) = all.split_at(GUARD_BYTES);
-        let (content, back) = rest.split_at(self.bytes);
-        assert!(front.iter().chain(back).all(|&byte| byte == GUARD), "a write beyond a buffer");
-        content
+        self.check();
+        &bytes_of(&self.words)[GUARD_BYTES..GUARD_BYTES + self.bytes]
+    }
+
+    fn check(&self) {
+        let (front, rest) = bytes_of(&self.words).split_at(GUARD_BYTES);
+        let guards = front.iter().chain(&rest[self.bytes..]);
+        assert!(guards.copied().all(|byte| byte == GUARD), "a write beyond a buffer");
     }
 
     /// The content as numbers of `element`.
@@ -126,7 +145,7 @@ pub fn step(element: Element) -> f64 {
     }
 }
 
-/// Numbers between -1 and 1 that depend on the seed alone (SplitMix64).
+/// Numbers between -1 and 1 that depend on the seed alone (`SplitMix64`).
 pub fn noise(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x2545_F491_4F6C_DD1D).wrapping_add(77);
     let mut next = || {

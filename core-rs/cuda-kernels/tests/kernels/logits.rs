@@ -4,18 +4,19 @@ use tgi_cuda_kernels::signatures::{
     DevicePeak, HandOverParams, Kernel, PEAK_CHUNK, PeakParams, ScaleLogitsParams, peak_chunks,
 };
 
-use crate::buffers::{Buffer, assert_near, in_both_orders, noise, run};
+use crate::buffers::{Buffer, Memory, assert_near, in_both_orders, noise, run};
 
 /// Peaks of some rows.
 fn peaks(logits: &[f32], vocab: usize, rows: Option<&[u32]>) -> Vec<(u32, f32, f64)> {
     let count = rows.map_or(logits.len() / vocab, <[u32]>::len);
     in_both_orders(|order| {
+        let memory = Memory::default();
         let chunks = vec![DevicePeak::default(); count * peak_chunks(vocab as u32) as usize];
         let mut out = Buffer::new(&vec![DevicePeak::default(); count]);
         let params = PeakParams {
-            logits: Buffer::new(logits).leak(),
-            row_list: rows.map_or(0, |rows| Buffer::new(rows).leak()),
-            chunks: Buffer::new(&chunks).leak(),
+            logits: Buffer::new(logits).keep(&memory),
+            row_list: rows.map_or(0, |rows| Buffer::new(rows).keep(&memory)),
+            chunks: Buffer::new(&chunks).keep(&memory),
             out: out.pointer(),
             rows: count as u32,
             vocab: vocab as u32,
@@ -97,11 +98,12 @@ fn logits_are_scaled_and_capped() {
 fn tokens_are_handed_over_to_their_places() {
     let peak = |id| DevicePeak { id, ..DevicePeak::default() };
     let found = in_both_orders(|order| {
+        let memory = Memory::default();
         let mut tokens = Buffer::new(&[9u32; 4]);
         let params = HandOverParams {
-            peaks: Buffer::new(&[peak(50), peak(51), peak(52)]).leak(),
-            sources: Buffer::new(&[2u32, 0]).leak(),
-            targets: Buffer::new(&[1u32, 3]).leak(),
+            peaks: Buffer::new(&[peak(50), peak(51), peak(52)]).keep(&memory),
+            sources: Buffer::new(&[2u32, 0]).keep(&memory),
+            targets: Buffer::new(&[1u32, 3]).keep(&memory),
             tokens: tokens.pointer(),
             count: 2,
             reserved: 0,

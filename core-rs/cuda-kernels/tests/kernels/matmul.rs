@@ -6,7 +6,7 @@ use tgi_cuda_kernels::signatures::{
 };
 
 use crate::blocks::{quantized, unpacked};
-use crate::buffers::{Buffer, assert_near, in_both_orders, noise, run, step, through};
+use crate::buffers::{Buffer, Memory, assert_near, in_both_orders, noise, run, step, through};
 
 /// A product: its kernel, the bytes of its weights, and what these stand for.
 struct Product {
@@ -36,15 +36,16 @@ impl Product {
     /// The rows of `out`, which lie in wider ones, from those of `x`.
     fn run(&self, x: &[f32], out_f32: bool, order: Order) -> Vec<f32> {
         let (stride, wider) = (self.k + 16, self.n + 3);
+        let memory = Memory::default();
         let m = x.len() / self.k;
         let padded: Vec<f32> =
             x.chunks(self.k).flat_map(|row| row.iter().copied().chain([f32::NAN; 16])).collect();
         let kind = if out_f32 { Element::F32 } else { self.element };
         let mut out = Buffer::rounded(kind, &vec![-3.0; m * wider]);
         let params = MatmulParams {
-            weight: Buffer::of_bytes(&self.weight).leak(),
-            x: Buffer::rounded(self.element, &padded).leak(),
-            bias: self.bias.as_ref().map_or(0, |bias| Buffer::new(bias).leak()),
+            weight: Buffer::of_bytes(&self.weight).keep(&memory),
+            x: Buffer::rounded(self.element, &padded).keep(&memory),
+            bias: self.bias.as_ref().map_or(0, |bias| Buffer::new(bias).keep(&memory)),
             out: out.pointer(),
             m: m as u32,
             n: self.n as u32,
@@ -160,9 +161,10 @@ fn blocks_are_unpacked_to_any_type() {
         let numbers = unpacked(blocks, &packed);
         for element in Element::ALL {
             let found = in_both_orders(|order| {
+                let memory = Memory::default();
                 let mut out = Buffer::rounded(element, &vec![0.0; numbers.len()]);
                 let params = DequantizeParams {
-                    blocks: Buffer::of_bytes(&packed).leak(),
+                    blocks: Buffer::of_bytes(&packed).keep(&memory),
                     out: out.pointer(),
                     count: numbers.len() as u64,
                 };
@@ -183,10 +185,11 @@ fn an_embedding_reads_blocks() {
         let packed = quantized(blocks, 9, vocab * hidden);
         let tokens = [4u32, 1];
         let found = in_both_orders(|order| {
+            let memory = Memory::default();
             let mut out = Buffer::new(&vec![0f32; tokens.len() * hidden]);
             let params = EmbeddingParams {
-                tokens: Buffer::new(&tokens).leak(),
-                table: Buffer::of_bytes(&packed).leak(),
+                tokens: Buffer::new(&tokens).keep(&memory),
+                table: Buffer::of_bytes(&packed).keep(&memory),
                 out: out.pointer(),
                 rows: tokens.len() as u32,
                 hidden: hidden as u32,

@@ -1,6 +1,6 @@
 //! Embedding, norms, rope and activation against plain sums in `f64`.
 
-use crate::buffers::{Buffer, assert_near, in_both_orders, noise, run, step, through};
+use crate::buffers::{Buffer, Memory, assert_near, in_both_orders, noise, run, step, through};
 use tgi_cuda_kernels::signatures::{
     ActivationKind, ActivationParams, AddNormParams, Element, EmbeddingParams, Kernel, NormKind,
     QkNorm, RopeKvParams, RopeLayout, Weights,
@@ -19,12 +19,13 @@ fn an_embedding_is_scaled_and_has_its_position_added() {
         let table = noise(1, vocab * hidden);
         let learned = noise(2, 7 * hidden);
         let found = in_both_orders(|order| {
+            let memory = Memory::default();
             let mut out = Buffer::new(&vec![9f32; tokens.len() * hidden]);
             let params = EmbeddingParams {
-                tokens: Buffer::new(&tokens).leak(),
-                positions: Buffer::new(&positions).leak(),
-                table: Buffer::rounded(element, &table).leak(),
-                position_table: Buffer::new(&learned).leak(),
+                tokens: Buffer::new(&tokens).keep(&memory),
+                positions: Buffer::new(&positions).keep(&memory),
+                table: Buffer::rounded(element, &table).keep(&memory),
+                position_table: Buffer::new(&learned).keep(&memory),
                 out: out.pointer(),
                 rows: tokens.len() as u32,
                 hidden: hidden as u32,
@@ -70,10 +71,11 @@ fn add_norm(
 ) -> (Vec<f32>, Vec<f32>) {
     let [delta, second, post, pre] = with;
     in_both_orders(|order| {
+        let memory = Memory::default();
         let mut residual = Buffer::new(&noise(1, rows * width));
         let taken = gather.map_or(rows, <[u32]>::len);
         let mut out = Buffer::rounded(element, &vec![7.0; taken * width]);
-        let some = |with: bool, buffer: Buffer| if with { buffer.leak() } else { 0 };
+        let some = |with: bool, buffer: Buffer| if with { buffer.keep(&memory) } else { 0 };
         let params = AddNormParams {
             residual: residual.pointer(),
             delta: some(delta, Buffer::rounded(element, &noise(2, rows * width))),
@@ -81,7 +83,7 @@ fn add_norm(
             delta_weight: some(post, Buffer::new(&noise(4, width))),
             weight: some(pre, Buffer::new(&noise(5, width))),
             bias: some(pre && kind == NormKind::Layer, Buffer::new(&noise(6, width))),
-            gather: gather.map_or(0, |rows| Buffer::new(rows).leak()),
+            gather: gather.map_or(0, |rows| Buffer::new(rows).keep(&memory)),
             out: out.pointer(),
             rows: taken as u32,
             hidden: width as u32,
@@ -130,6 +132,16 @@ fn rows_are_added_and_normed_in_every_combination() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn wide_rows_are_normed() {
+    for width in [4097, 8200, AddNormParams::MAX_HIDDEN as usize] {
+        let with = [true, false, false, true];
+        let (residual, out) = add_norm(Element::F32, (NormKind::Rms, 1, width), None, with);
+        let expected = norm(NormKind::Rms, &wide(&residual), &noise(5, width), &vec![0.0; width]);
+        assert_near(&out, &expected, 1e-5, "a wide row");
     }
 }
 
@@ -197,20 +209,21 @@ fn check_rope(element: Element, case: &RopeCase) {
     let pages = 4;
     let cache = vec![-5f32; pages * kv_heads * 32 * size];
     let [q, k, v] = in_both_orders(|order| {
+        let memory = Memory::default();
         let mut q = Buffer::rounded(element, &vec![-5.0; rows * heads * size]);
         let mut k = Buffer::rounded(element, &cache);
         let mut v = Buffer::rounded(element, &cache);
         let normed = qk_norm != QkNorm::None;
         let params = RopeKvParams {
-            qkv: Buffer::rounded(element, &qkv).leak(),
+            qkv: Buffer::rounded(element, &qkv).keep(&memory),
             q: q.pointer(),
             k_cache: k.pointer(),
             v_cache: v.pointer(),
-            cos_sin: if dims == 0 { 0 } else { Buffer::new(&table).leak() },
-            positions: Buffer::new(&positions).leak(),
-            slots: Buffer::new(&slots).leak(),
-            q_norm: if normed { Buffer::new(&q_weight).leak() } else { 0 },
-            k_norm: if normed { Buffer::new(&k_weight).leak() } else { 0 },
+            cos_sin: if dims == 0 { 0 } else { Buffer::new(&table).keep(&memory) },
+            positions: Buffer::new(&positions).keep(&memory),
+            slots: Buffer::new(&slots).keep(&memory),
+            q_norm: if normed { Buffer::new(&q_weight).keep(&memory) } else { 0 },
+            k_norm: if normed { Buffer::new(&k_weight).keep(&memory) } else { 0 },
             rows: rows as u32,
             heads: heads as u32,
             kv_heads: kv_heads as u32,
@@ -307,9 +320,10 @@ fn activations_follow_their_formulas() {
                 let from = if gated { 2 * width } else { width };
                 let input: Vec<f32> = noise(7, rows * from).iter().map(|x| 5.0 * x).collect();
                 let found = in_both_orders(|order| {
+                    let memory = Memory::default();
                     let mut out = Buffer::rounded(element, &vec![0.0; rows * width]);
                     let params = ActivationParams {
-                        input: Buffer::rounded(element, &input).leak(),
+                        input: Buffer::rounded(element, &input).keep(&memory),
                         out: out.pointer(),
                         rows: rows as u32,
                         width: width as u32,

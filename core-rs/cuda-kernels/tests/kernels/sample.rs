@@ -3,7 +3,7 @@
 use tgi_cuda_kernels::emulate::Order;
 use tgi_cuda_kernels::signatures::{Kernel, SampleParams, SampleSettings, SeenToken, TopParams};
 
-use crate::buffers::{Buffer, in_both_orders, noise, run};
+use crate::buffers::{Buffer, Memory, in_both_orders, noise, run};
 
 /// A choice: token, log-probability, and the row after it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,12 +20,13 @@ fn choose_in(
     settings: &[SampleSettings],
     seen: &[SeenToken],
 ) -> Vec<Choice> {
+    let memory = Memory::default();
     let mut rows = Buffer::new(logits);
     let mut out = Buffer::of_bytes(&vec![0; settings.len() * 24]);
     let params = SampleParams {
         logits: rows.pointer(),
-        settings: Buffer::new(settings).leak(),
-        seen: Buffer::new(seen).leak(),
+        settings: Buffer::new(settings).keep(&memory),
+        seen: Buffer::new(seen).keep(&memory),
         out: out.pointer(),
         rows: settings.len() as u32,
         vocab: vocab as u32,
@@ -197,10 +198,11 @@ fn the_best_tokens_come_in_order_and_equal_ones_by_id() {
         logits[vocab] = f32::NAN;
         logits[vocab + 1] = f32::NEG_INFINITY;
         let found = in_both_orders(|order| {
+            let memory = Memory::default();
             let mut out = Buffer::of_bytes(&vec![0; 8 * count]);
             let params = TopParams {
-                logits: Buffer::new(&logits).leak(),
-                row_list: Buffer::new(&[1u32]).leak(),
+                logits: Buffer::new(&logits).keep(&memory),
+                row_list: Buffer::new(&[1u32]).keep(&memory),
                 out: out.pointer(),
                 rows: 1,
                 vocab: vocab as u32,
