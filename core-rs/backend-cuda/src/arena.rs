@@ -3,12 +3,11 @@
 use tgi_backend::PAGE_TOKENS;
 use tgi_cuda_kernels::signatures::{DevicePeak, Element, peak_chunks};
 use tgi_model::ModelSpec;
-use tgi_model::spec::{Block, Position};
+use tgi_model::spec::{Block, Position, distinct};
 
 use crate::blas::WORKSPACE_BYTES;
 use crate::buckets::{decode_buckets, padded_rows, partial_bytes};
 use crate::device::{Device, Region};
-use crate::rope::distinct;
 use crate::{CudaError, CudaOptions};
 
 /// Unpacked weights that lie in memory at a time, elements, unless a row is longer.

@@ -228,10 +228,7 @@ impl<D: Device> Backend for CudaBackend<D> {
     }
 
     fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
-        let pages = self.capacity.pages;
-        if let Some(page) = [from, to].into_iter().find(|&page| page as usize >= pages) {
-            return Err(BackendError::Batch(format!("page {page}, pages {pages}")));
-        }
+        self.capacity.check_pages(&[from, to])?;
         if from == to {
             return Ok(());
         }

@@ -17,21 +17,6 @@ pub(crate) fn table(rope: &Rope, dimensions: usize, positions: usize) -> Vec<f32
     values
 }
 
-/// The items that differ, and for each item its place among them.
-pub(crate) fn distinct<'a, T: PartialEq>(
-    items: impl Iterator<Item = &'a T>,
-) -> (Vec<&'a T>, Vec<usize>) {
-    let mut different: Vec<&T> = Vec::new();
-    let place = |item| {
-        different.iter().position(|known| *known == item).unwrap_or_else(|| {
-            different.push(item);
-            different.len() - 1
-        })
-    };
-    let places = items.map(place).collect();
-    (different, places)
-}
-
 #[cfg(test)]
 mod tests {
     use tgi_model::spec::RopeScaling;
@@ -44,10 +29,5 @@ mod tests {
         let values = table(&rope, 4, 3);
         assert_eq!((values.len(), &values[..4]), (12, &[1.0, 0.0, 1.0, 0.0][..]));
         assert!((values[8] - 1f32.cos()).abs() < 1e-6 && (values[9] - 1f32.sin()).abs() < 1e-6);
-    }
-
-    #[test]
-    fn equal_items_share_a_place() {
-        assert_eq!(distinct([7, 7, 9, 7].iter()), (vec![&7, &9], vec![0, 0, 1, 0]));
     }
 }

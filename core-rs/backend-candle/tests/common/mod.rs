@@ -12,6 +12,17 @@ use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_candle::{CandleBackend, CandleOptions};
 use tgi_model::ModelSpec;
 
+/// A text of a random model.
+pub const TOKENS: [u32; 37] = {
+    let mut tokens = [0; 37];
+    let mut index = 0;
+    while index < tokens.len() {
+        tokens[index] = (index as u32 * 7 + 3) % random_model::VOCAB as u32;
+        index += 1;
+    }
+    tokens
+};
+
 /// A folder of the repository's `tests/`, or of the copy of it that `TGI_TESTS` names where tests
 /// run away from it.
 pub fn repository_tests(folder: &str) -> PathBuf {

@@ -2,13 +2,13 @@
 
 use tgi_cuda_kernels::signatures as kernels;
 use tgi_cuda_kernels::signatures::{Element, Kernel, MMA_HEAD_SIZES, mma_tile_rows};
-use tgi_model::spec::{Activation, Block, NormKind, Position, QkNorm, RopeLayout};
+use tgi_model::spec::{Activation, Block, NormKind, Position, QkNorm, RopeLayout, distinct};
 use tgi_model::{ModelSpec, Role, alibi};
 
 use super::{Attention, Decoder, Embedding, Head, Layer, Mlp, Norm};
 use crate::device::{Device, Region};
 use crate::matrix::{Matrix, Multiplier};
-use crate::rope::{distinct, table};
+use crate::rope::table;
 use crate::weights::Loader;
 use crate::{CudaError, CudaOptions};
 

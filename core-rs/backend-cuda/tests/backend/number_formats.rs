@@ -1,19 +1,9 @@
 //! Halves and blocks against the reference in f32: near, by what their rounding costs.
 
-use crate::common::{largest_difference, load, options, plain_pass, random, random_model};
+use crate::common::{TOKENS, largest_difference, load, options, plain_pass, random};
 use tgi_backend_candle::{CandleBackend, CandleOptions};
 use tgi_backend_cuda::{CudaOptions, Element};
 use tgi_model::{Model, WeightFormat};
-
-const TOKENS: [u32; 37] = {
-    let mut tokens = [0; 37];
-    let mut index = 0;
-    while index < tokens.len() {
-        tokens[index] = (index as u32 * 7 + 3) % random_model::VOCAB as u32;
-        index += 1;
-    }
-    tokens
-};
 
 fn halves_are_near(element: Element, share: f32) {
     for mut spec in crate::common::specs() {
