@@ -97,7 +97,7 @@ const CASES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
   async "a full folder for temporary files is exit code 4 and names TMPDIR"(scene) {
     assert.match(
       await failure(scene, 4, [scene.tgiSmollm2, ...FLAGS], { temporary: "size=1m" }),
-      /^Cannot write the core into .*full.*; set TMPDIR to a folder with 16 MB free, or put /,
+      /^Cannot write the core into .*full.*; set TMPDIR to a folder with 32 MB free, or put /,
     );
   },
   async "a library that is not there is exit code 4"(scene) {

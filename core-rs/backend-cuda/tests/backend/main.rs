@@ -7,5 +7,7 @@ mod emulation;
 mod invariance;
 mod loading;
 mod number_formats;
+#[cfg(not(feature = "gpu"))]
+mod products;
 mod ragged;
 mod steps;

@@ -1,6 +1,6 @@
 //! A device without a GPU: host memory, and the kernels' own sources compiled for the host.
 
-use tgi_backend_cuda::blas::Product;
+use tgi_backend_cuda::blas::{Blas, Product};
 use tgi_backend_cuda::{Argument, CudaError, Device, Graph, Kernel, Launch, Region};
 use tgi_cuda_kernels::emulate::{self, EmulationError, Order};
 
@@ -23,6 +23,10 @@ pub struct Emulated {
     pub replays: usize,
     /// Copies to and from the host.
     pub copies: usize,
+    /// Multiplies instead of own kernels.
+    pub blas: Option<Blas>,
+    /// Products that it did.
+    pub products: usize,
 }
 
 impl Emulated {
@@ -38,6 +42,8 @@ impl Emulated {
             capturing: None,
             replays: 0,
             copies: 0,
+            blas: None,
+            products: 0,
         }
     }
 
@@ -125,8 +131,18 @@ impl Device for Emulated {
         }))
     }
 
-    unsafe fn multiply(&mut self, _: &Product) -> Result<bool, CudaError> {
-        Ok(false)
+    unsafe fn multiply(&mut self, product: &Product) -> Result<bool, CudaError> {
+        let Some(blas) = &mut self.blas else { return Ok(false) };
+        assert!(self.capturing.is_none());
+        // SAFETY: the caller's promise; the stand-in for the library has no streams.
+        let done = unsafe { blas.multiply(product, std::ptr::null_mut()) };
+        let done = done.map_err(|reason| CudaError::Driver {
+            ordinal: 0,
+            action: "multiply matrices",
+            reason,
+        })?;
+        self.products += usize::from(done);
+        Ok(done)
     }
 
     fn capture(
