@@ -85,6 +85,8 @@ pub fn partial_bytes(
 mod tests {
     use super::*;
 
+    const SPLIT: usize = SPLIT_TOKENS as usize;
+
     #[test]
     fn buckets_are_dense_where_a_row_counts_and_end_with_the_batch() {
         let expected = [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64];
@@ -114,14 +116,15 @@ mod tests {
 
     #[test]
     fn classes_of_splits_reach_the_whole_context() {
-        assert_eq!(split_classes(200), [0]);
-        assert_eq!(split_classes(8192), [0, 2, 8, 32]);
-        assert_eq!(split_classes(131_072), [0, 2, 8, 32, 128, 512]);
+        assert_eq!(split_classes(SPLIT), [0]);
+        assert_eq!(split_classes(2 * SPLIT), [0, 2]);
+        assert_eq!(split_classes(32 * SPLIT), [0, 2, 8, 32]);
+        assert_eq!(split_classes(33 * SPLIT), [0, 2, 8, 32, 128]);
     }
 
     #[test]
     fn a_few_long_sequences_are_split_and_many_are_not() {
-        let classes = split_classes(8192);
+        let classes = split_classes(32 * SPLIT);
         assert_eq!(split_class(&classes, 1, 8, 132), 0);
         assert_eq!(split_class(&classes, 5, 8, 132), 8);
         assert_eq!(split_class(&classes, 5, 264, 132), 0);
@@ -130,7 +133,8 @@ mod tests {
     #[test]
     fn a_window_needs_no_more_splits_than_it_covers() {
         assert_eq!(layer_splits(32, None, 1), 32);
-        assert_eq!(layer_splits(32, Some(512), 1), 4);
-        assert_eq!(layer_splits(0, Some(512), 1), 0);
+        assert_eq!(layer_splits(32, Some(2 * SPLIT - 1), 1), 3);
+        assert_eq!(layer_splits(32, Some(2 * SPLIT), 1), 4);
+        assert_eq!(layer_splits(0, Some(2 * SPLIT), 1), 0);
     }
 }

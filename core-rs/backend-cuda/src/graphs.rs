@@ -102,11 +102,16 @@ impl SplitRule {
 
 #[cfg(test)]
 mod tests {
+    use tgi_cuda_kernels::signatures::SPLIT_TOKENS;
+
     use super::*;
+
+    /// 32 splits at most.
+    const CONTEXT: usize = 32 * SPLIT_TOKENS as usize;
 
     #[test]
     fn every_decode_step_has_a_shape_that_was_captured() {
-        let rule = SplitRule::new(8192, 8, 132);
+        let rule = SplitRule::new(CONTEXT, 8, 132);
         let shapes = rule.shapes(64);
         let buckets = decode_buckets(64);
         for rows in 1..=64 {
@@ -121,7 +126,7 @@ mod tests {
 
     #[test]
     fn steps_that_fill_the_device_are_captured_without_splits_alone() {
-        let rule = SplitRule::new(8192, 8, 132);
+        let rule = SplitRule::new(CONTEXT, 8, 132);
         let of = |rows| rule.shapes(64).iter().filter(|shape| shape.rows == rows).count();
         assert_eq!((of(1), of(32), of(48)), (4, 4, 1));
     }

@@ -145,6 +145,8 @@ pub(crate) fn write(batch: &Batch, shape: &StepShape, input: &mut [u32]) -> usiz
 
 #[cfg(test)]
 mod tests {
+    use tgi_cuda_kernels::signatures::SPLIT_TOKENS;
+
     use super::*;
 
     fn batch() -> Batch {
@@ -204,7 +206,8 @@ mod tests {
     fn tiles_and_splits_are_counted_as_they_are_written() {
         assert_eq!(count_tiles(&batch(), 4), (3, 1));
         let mut long = Batch::default();
-        long.push_sequence(&[1], &[0; 32], 1000);
+        let done = 3 * SPLIT_TOKENS as usize;
+        long.push_sequence(&[1], &vec![0; done / PAGE_TOKENS + 1], done);
         assert_eq!(count_tiles(&long, 4), (1, 4));
         assert!(!is_decode(&batch()));
     }
