@@ -197,10 +197,11 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "cuda")]
     fn an_unknown_backend_is_refused_with_those_that_there_are() {
         assert_eq!(
             refusal(&json!({"backend": "tpu"})),
-            "Cannot open backend \"tpu\": this library has `cpu`, `candle` and `scripted`; set --backend"
+            "Cannot open backend \"tpu\": this library has `cpu`, `cuda`, `candle` and `scripted`; set --backend"
         );
     }
 

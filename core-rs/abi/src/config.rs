@@ -297,12 +297,32 @@ pub(crate) mod tests {
     }
 
     #[test]
-    #[cfg(not(feature = "candle-cuda"))]
-    fn a_library_for_the_processor_refuses_a_gpu() {
+    #[cfg(all(feature = "cuda", not(feature = "candle-cuda")))]
+    fn candle_computes_on_a_gpu_in_its_own_library_alone() {
         assert_eq!(
             refusal(&serde_json::json!({"backend": "candle", "device": "cuda:1"})),
-            "Cannot compute on \"cuda:1\": this library computes on `cpu`; set --device"
+            "Cannot compute on a GPU with backend \"candle\": only `cuda` does; set --backend or --device"
         );
+    }
+
+    #[test]
+    #[cfg(feature = "cuda")]
+    fn the_cuda_backend_computes_on_a_gpu_and_nowhere_else() {
+        let cuda = |device, share: f64| {
+            serde_json::json!({"backend": "cuda", "device": device, "cudaMemoryFraction": share,
+                "batchInvariant": true})
+        };
+        let config = config(&cuda("cuda:1", 0.5));
+        assert_eq!(config.place().unwrap(), Place::Cuda(1));
+        assert_eq!((config.cuda_memory_fraction, config.batch_invariant), (Some(0.5), true));
+        assert_eq!(
+            refusal(&cuda("cpu", 1.0)),
+            "Cannot compute on the processor with backend \"cuda\"; set --device to cuda"
+        );
+        for share in [0.0, 1.1] {
+            let message = refusal(&cuda("cuda", share));
+            assert!(message.starts_with("`cuda_memory_fraction` must be above 0 "), "{message}");
+        }
     }
 
     #[test]

@@ -209,8 +209,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_without_a_shape_or_a_type_is_refused_with_the_known_ones() {
-        assert_eq!(RandomModel::named("qwen2.5-0.5b").unwrap_err(), "give SHAPE:TYPE");
+    fn a_shape_alone_is_in_bf16() {
+        let (alone, named) = ("qwen2.5-0.5b", "qwen2.5-0.5b:bf16");
+        let bytes = |name| RandomModel::named(name).unwrap().tensor_bytes();
+        assert_eq!(bytes(alone), bytes(named));
+        assert_eq!(RandomModel::named(alone).unwrap().element(), Element::Bf16);
+    }
+
+    #[test]
+    fn a_name_of_no_shape_or_no_type_is_refused_with_the_known_ones() {
         let message = RandomModel::named("gpt-5:q4_0").unwrap_err();
         assert!(message.starts_with("the shapes are smollm2-135m, "), "{message}");
         let message = RandomModel::named("smollm2-135m:q9").unwrap_err();
