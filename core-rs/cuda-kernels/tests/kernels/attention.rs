@@ -299,7 +299,7 @@ proptest! {
     ) {
         for mma in [false, true] {
             let layer = plain(Element::F16, group * kv_heads, kv_heads, size);
-            Case::new(Layer { mma, window, ..layer }, &sequences).check([1, height]);
+            Case::new(Layer { window, mma, ..layer }, &sequences).check([1, height]);
         }
     }
 }
