@@ -10,9 +10,9 @@
 #include <cuda_fp16.h>
 
 // Defines the kernel NAME of one argument `p`; the rest is its body.
-#define TGI_KERNEL(NAME, PARAMS, THREADS, ...)                                   \
-  extern "C" __global__ void __launch_bounds__(THREADS) NAME(const PARAMS p) {   \
-    __VA_ARGS__;                                                                 \
+#define TGI_KERNEL(NAME, PARAMS, THREADS, ...)                                                     \
+  extern "C" __global__ void __launch_bounds__(THREADS) NAME(const __grid_constant__ PARAMS p) {   \
+    __VA_ARGS__;                                                                                   \
   }
 
 // The block's dynamic shared memory, 16-byte aligned.

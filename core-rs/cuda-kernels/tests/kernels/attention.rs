@@ -1,5 +1,6 @@
 //! Attention over pages against plain soft-max sums in `f64`.
 
+use proptest::prelude::*;
 use tgi_cuda_kernels::emulate::Order;
 use tgi_cuda_kernels::signatures::{
     AttentionCombineParams, AttentionParams, AttentionTile, Element, Kernel, mma_tile_rows, splits,
@@ -282,5 +283,23 @@ fn what_lies_behind_a_text_in_its_last_page_is_not_read() {
         let [clean, dirty] = [clean, dirty].map(|case| case.run(2, false, Order::Forward));
         assert!(clean.iter().all(|value| value.abs() < 1.0));
         assert_eq!(clean, dirty);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..<_>::default() })]
+
+    #[test]
+    fn any_ragged_batch_is_right_on_both_kernels(
+        sequences in prop::collection::vec((1usize..20, 0usize..200), 1..4),
+        (group, kv_heads) in (1usize..6, 1usize..4),
+        size in prop::sample::select(vec![32, 64, 80]),
+        window in prop::sample::select(vec![0, 1, 31, 32, 33, 129]),
+        height in 1usize..9,
+    ) {
+        for mma in [false, true] {
+            let layer = plain(Element::F16, group * kv_heads, kv_heads, size);
+            Case::new(Layer { window, mma, ..layer }, &sequences).check([1, height]);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Products with plain weights and with blocks of ggml.
 
+use proptest::prelude::*;
 use tgi_cuda_kernels::emulate::Order;
 use tgi_cuda_kernels::signatures::{
     Blocks, DequantizeParams, Element, EmbeddingParams, Kernel, MatmulParams, Weights,
@@ -205,5 +206,20 @@ fn an_embedding_reads_blocks() {
         let rows = tokens.iter().flat_map(|&token| &numbers[token as usize * hidden..][..hidden]);
         let expected: Vec<_> = rows.map(|&number| 2.0 * f64::from(number)).collect();
         assert_near(&found, &expected, 1e-6, blocks.name());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..<_>::default() })]
+
+    #[test]
+    fn products_of_any_shape_are_right(
+        (m, n, eights) in (1usize..71, 1usize..140, 1usize..40),
+        element in prop::sample::select(&Element::ALL),
+        out_f32: bool,
+    ) {
+        let shape = (n, 8 * eights);
+        Product::plain(Kernel::Gemm, element, shape).check(m, out_f32);
+        Product::plain(Kernel::Gemv, element, shape).check(m.min(10), out_f32);
     }
 }
