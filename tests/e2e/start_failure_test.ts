@@ -34,7 +34,7 @@ Deno.test("--help and --version print on standard output and end well", async ()
     version.stdout,
     /^Core: \/.*libtgi_core\.so \((built by cargo|embedded in the executable)\)$/m,
   );
-  assert.match(version.stdout, /^Device: cpu \(.*\)$/m);
+  assert.match(version.stdout, /^Device: cpu, cuda \(.*\)$/m);
   assert.match(
     version.stdout,
     /^Core for --device cuda --backend candle: (\/.* \(.*\)|none\. Cannot compute on .*)$/m,

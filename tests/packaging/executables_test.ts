@@ -69,7 +69,7 @@ const CASES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     assert.ok(deno !== undefined, stdout);
     say(`The executables run on Deno ${deno}; the tests on ${Deno.version.deno}`);
     assert.match(stdout, /^Core: \/.*libtgi_core\.so \(embedded in the executable\)$/m);
-    assert.match(stdout, /^Device: cpu \(/m);
+    assert.match(stdout, /^Device: cpu, cuda \(/m);
     assert.match(stdout, /^Instruction sets: .*portable \(the fastest is found at load\)$/m);
     assert.ok(stdout.includes(`Model: ${DEFAULT_MODEL_ID}, `), stdout);
   },
