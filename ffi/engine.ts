@@ -1,5 +1,6 @@
 /** The core behind `TextEngine`: jobs in by plain calls, records out by one long poll. */
 
+import { ExitCode } from "../server/commands/exit_code.ts";
 import {
   GenerationError,
   OverloadedError,
@@ -50,10 +51,14 @@ export class Engine implements TextEngine {
    */
   static async open(config: EngineConfig, library: CoreLibrary = openLibrary()): Promise<Engine> {
     const json = new TextEncoder().encode(JSON.stringify(config));
-    if (await library.symbols.tgi_open(json, json.length) !== 0) {
+    const opened = await library.symbols.tgi_open(json, json.length);
+    if (opened !== 0) {
       const message = lastError(library.symbols);
       library.close();
-      throw new StartError(message);
+      throw new StartError(
+        message,
+        opened === -Errno.noDevice ? ExitCode.library : ExitCode.failure,
+      );
     }
     const info = readText((buffer, cap) => library.symbols.tgi_stats(buffer, cap));
     return new Engine(library, JSON.parse(info) as EngineInfo);

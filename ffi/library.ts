@@ -28,9 +28,10 @@ export interface LibraryChoice {
   readonly gpu?: string;
 }
 
-/** What shall compute. */
+/** What shall compute, and who. */
 export interface Wanted {
   readonly device: string;
+  readonly backend?: string;
 }
 
 /** What the choice depends on. */
@@ -51,18 +52,19 @@ export interface CoreLibrary extends LibraryChoice {
 
 /**
  * The library named by `TGI_CORE_LIB`; else, in a compiled executable, the one beside it or the one
- * embedded in it; else the one that cargo built. A GPU has a library of its own.
+ * embedded in it; else the one that cargo built. candle on a GPU has a library of its own.
  *
  * @throws StartError when that one is in none of these places.
  */
 export function chooseLibrary(
   { variable, standalone, executable, exists }: Surroundings,
-  { device }: Wanted = { device: "cpu" },
+  { device, backend }: Wanted = { device: "cpu" },
 ): LibraryChoice {
-  const gpu = device === "cpu" ? {} : { gpu: device };
+  const isCandle = device !== "cpu" && backend === "candle";
+  const gpu = isCandle ? { gpu: device } : {};
   if (variable) return { path: variable, reason: `named by ${VARIABLE}`, ...gpu };
-  const file = device === "cpu" ? CORE : CANDLE_CUDA;
-  const built = fileURLToPath(new URL(file, device === "cpu" ? BUILT : BUILT_CANDLE_CUDA));
+  const file = isCandle ? CANDLE_CUDA : CORE;
+  const built = fileURLToPath(new URL(file, isCandle ? BUILT_CANDLE_CUDA : BUILT));
   const beside = join(dirname(executable), file);
   if (standalone && exists(beside)) {
     return { path: beside, reason: "beside the executable", ...gpu };
@@ -74,11 +76,11 @@ export function chooseLibrary(
   }
   if (!standalone && exists(built)) return { path: built, reason: "built by cargo", ...gpu };
   throw new StartError(
-    `Cannot compute on ${device}: ` +
+    `Cannot compute on ${device} with candle: ` +
       (standalone
         ? `there is no ${beside}; put that library there, `
         : `there is no ${built}; build it with \`deno task build:candle-cuda\`, `) +
-      `name one by ${VARIABLE}, or give --device cpu.`,
+      `name one by ${VARIABLE}, or give --backend cuda.`,
   );
 }
 

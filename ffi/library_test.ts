@@ -28,27 +28,31 @@ Deno.test("a compiled executable takes the library beside it, else the embedded 
   equal(embedded.reason, "embedded in the executable");
 });
 
-Deno.test("a GPU has a library of its own, beside the executable or built by cargo", () => {
+Deno.test("candle on a GPU has a library of its own, beside the executable or built by cargo", () => {
+  const backend = "candle";
   for (const device of ["cuda", "cuda:3"]) {
-    const beside = chooseLibrary({ ...CHECKOUT, standalone: true }, { device });
+    const beside = chooseLibrary({ ...CHECKOUT, standalone: true }, { device, backend });
     deepEqual(beside, {
       path: "/opt/tgi/libtgi_core_candle_cuda.so",
       reason: "beside the executable",
       gpu: device,
     });
-    const built = chooseLibrary(CHECKOUT, { device });
+    const built = chooseLibrary(CHECKOUT, { device, backend });
     match(built.path, /target\/candle-cuda\/release\/libtgi_core_candle_cuda\.so$/);
-    const named = chooseLibrary({ ...CHECKOUT, variable: "/a.so" }, { device });
+    const named = chooseLibrary({ ...CHECKOUT, variable: "/a.so" }, { device, backend });
     deepEqual(named, { path: "/a.so", reason: "named by TGI_CORE_LIB", gpu: device });
   }
-  match(chooseLibrary(CHECKOUT, { device: "cpu" }).path, /release\/libtgi_core\.so$/);
+  const others = [{ device: "cpu", backend }, { device: "cuda", backend: "cuda" }];
+  for (const other of others) {
+    match(chooseLibrary(CHECKOUT, other).path, /release\/libtgi_core\.so$/);
+  }
 });
 
-Deno.test("a GPU without its library is one sentence with the ways out", () => {
+Deno.test("candle on a GPU without its library is one sentence with the ways out", () => {
   const bare = { ...CHECKOUT, exists: () => false };
   const refusal = (surroundings: Surroundings) => {
     try {
-      return chooseLibrary(surroundings, { device: "cuda" }).path;
+      return chooseLibrary(surroundings, { device: "cuda", backend: "candle" }).path;
     } catch (error) {
       ok(error instanceof StartError);
       return error.message;
@@ -56,12 +60,12 @@ Deno.test("a GPU without its library is one sentence with the ways out", () => {
   };
   equal(
     refusal({ ...bare, standalone: true }),
-    "Cannot compute on cuda: there is no /opt/tgi/libtgi_core_candle_cuda.so; put that library " +
-      "there, name one by TGI_CORE_LIB, or give --device cpu.",
+    "Cannot compute on cuda with candle: there is no /opt/tgi/libtgi_core_candle_cuda.so; put that " +
+      "library there, name one by TGI_CORE_LIB, or give --backend cuda.",
   );
   match(
     refusal(bare),
-    /^Cannot compute on cuda: there is no \/.*; build it with `deno task build:candle-cuda`, name /,
+    /^Cannot compute on cuda with candle: there is no \/.*; build it with `deno task build:candle-cuda`, name /,
   );
 });
 

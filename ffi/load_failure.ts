@@ -46,7 +46,7 @@ function embeddedText({ temporary, message }: LoadFailure): string {
   }
   if (/failed to write|no space|read-only|permission denied|no such file/i.test(message)) {
     return `Cannot write the core into ${temporary}: the folder is full, missing or read-only; set ` +
-      `TMPDIR to a folder with 16 MB free, ${fix}`;
+      `TMPDIR to a folder with 32 MB free, ${fix}`;
   }
   return `Cannot load the core that is embedded in the executable: ${
     oneLine(message)

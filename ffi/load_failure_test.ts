@@ -24,7 +24,7 @@ Deno.test("a full or read-only folder for temporary files is named, with TMPDIR 
   const message = "Failed to write native addon (Deno FFI/Node API) '/t/a.so' to '/t/b.so'.";
   match(
     loadFailureText({ ...EMBEDDED, message }),
-    /^Cannot write the core into \/t: .*full.*; set TMPDIR .*16 MB/,
+    /^Cannot write the core into \/t: .*full.*; set TMPDIR .*32 MB/,
   );
 });
 

@@ -68,7 +68,7 @@ export const SYMBOLS = {
 export type CoreSymbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /** `errno.h` numbers that results carry, negated. */
-export const Errno = { again: 11, invalid: 22, closed: 32 } as const;
+export const Errno = { again: 11, noDevice: 19, invalid: 22, closed: 32 } as const;
 
 /** Values of `tgi_flow`. */
 export const Flow = { resume: 0, pause: 1 } as const;

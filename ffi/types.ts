@@ -199,7 +199,7 @@ export type Device = "cpu" | "cuda" | `cuda:${number}`;
 
 /** How to open the core; null takes the default that the plan finds. */
 export interface EngineConfig {
-  backend: "candle" | "scripted" | "cpu";
+  backend: "candle" | "scripted" | "cpu" | "cuda";
   /** A `.gguf` file, or a folder of safetensors; null for the scripted backend. */
   modelPath: string | null;
   /** First byte of the model in that file, a multiple of 4,096; null is the whole file. */
@@ -215,6 +215,10 @@ export interface EngineConfig {
   quantize?: string | null;
   /** Number format of the KV cache. */
   kvCacheDtype: "auto" | "f16" | "int8" | null;
+  /** Share of a GPU's memory that may be taken, above 0 to 1; null is all of it. */
+  cudaMemoryFraction?: number | null;
+  /** Whether a GPU must give a request the same bytes whatever else it computes. */
+  batchInvariant?: boolean;
   /** Threads that compute. */
   threads: number | null;
   maxInputTokens: number | null;

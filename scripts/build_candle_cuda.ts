@@ -63,7 +63,10 @@ export async function buildCandleCuda({ home }: Toolkit): Promise<boolean> {
 }
 
 function compilation(home: string): CommandLine {
-  const cdylib = ["--package", "tgi-core", "--features", "candle-cuda", "--crate-type", "cdylib"];
+  const cdylib = [
+    ...["--package", "tgi-core", "--no-default-features", "--features", "candle-cuda"],
+    ...["--crate-type", "cdylib"],
+  ];
   const link = ["--", "-C", `link-arg=-Wl,-rpath,${RUN_PATH}`];
   return {
     ...cargo("rustc", "--release", "--locked", ...cdylib, ...link),

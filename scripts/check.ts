@@ -29,7 +29,8 @@ const CHECKS: Readonly<Record<string, CommandLine>> = {
   ),
   "cargo clippy of candle on CUDA, with a stand-in for nvcc": withStandIn(cargo(
     ...["clippy", "--release", "--locked", "--package", "tgi-core", "--package"],
-    ...["tgi-backend-candle", "--features", "tgi-core/candle-cuda", "--all-targets"],
+    ...["tgi-backend-candle", "--no-default-features", "--features", "tgi-core/candle-cuda"],
+    ...["--all-targets"],
     ...["--", "-D", "warnings"],
   )),
 };

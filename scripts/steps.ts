@@ -54,9 +54,12 @@ export function deno(...args: readonly string[]): CommandLine {
 /**
  * Runs a command from the project's folder; what it prints is shown as it comes.
  *
- * @param keep also keep its standard output.
+ * @param keep also keep its standard output; `unseen` keeps it without showing it.
  */
-export async function run(command: CommandLine, keep = false): Promise<Ended> {
+export async function run(
+  command: CommandLine,
+  keep: boolean | "unseen" = false,
+): Promise<Ended> {
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(command.program, {
@@ -64,7 +67,7 @@ export async function run(command: CommandLine, keep = false): Promise<Ended> {
       cwd: ROOT,
       env: { DENO_NO_UPDATE_CHECK: "1", ...command.env },
       stdin: "null",
-      stdout: keep ? "piped" : "inherit",
+      stdout: keep === false ? "inherit" : "piped",
       stderr: "inherit",
     }).spawn();
   } catch (error) {
@@ -72,7 +75,7 @@ export async function run(command: CommandLine, keep = false): Promise<Ended> {
     say(command.missing ?? `${command.program} was not found.`);
     return { success: false, output: "" };
   }
-  const output = keep ? await showAndKeep(child.stdout) : "";
+  const output = keep === false ? "" : await keepOutput(child.stdout, keep !== "unseen");
   return { success: (await child.status).success, output };
 }
 
@@ -85,11 +88,11 @@ export async function step<T>(name: string, work: () => Promise<T>): Promise<T> 
   return result;
 }
 
-async function showAndKeep(stream: ReadableStream<Uint8Array>): Promise<string> {
+async function keepOutput(stream: ReadableStream<Uint8Array>, isShown: boolean): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of stream) {
-    Deno.stdout.writeSync(chunk);
+    if (isShown) Deno.stdout.writeSync(chunk);
     text += decoder.decode(chunk, { stream: true });
   }
   return text;

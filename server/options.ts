@@ -67,23 +67,33 @@ function finish({ values, given }: CommandLine, warnings: string[]): FlagValues 
   }
   return {
     ...values,
-    backend: backendFor({ values, given }),
+    ...placeOf({ values, given }),
     hostname: listenAddress({ values, given }, warnings),
     maxInputTokens: values.maxInputTokens ?? values.maxInputLength,
     prefixCaching: values.prefixCaching && !values.disablePrefixCaching,
   };
 }
 
-/** Only candle computes on a GPU: asked for a GPU and no backend, it is candle. */
-function backendFor(
+/** Asked for a GPU and no backend, it is cuda; asked for cuda and no device, it is the first GPU. */
+function placeOf(
   { values, given }: Pick<CommandLine, "values" | "given">,
-): FlagValues["backend"] {
+): Pick<FlagValues, "backend" | "device"> {
   const { backend, device } = values;
-  if (device === "cpu" || backend === "candle") return backend;
-  if (!given.has("backend")) return "candle";
+  if (backend === "candle") return { backend, device };
+  if (device === "cpu") {
+    if (backend !== "cuda") return { backend, device };
+    if (!given.has("device")) return { backend, device: "cuda" };
+    throw usageError(
+      `${given.get("backend")} cuda computes on a GPU, not on ${given.get("device")} cpu: give ` +
+        "--device cuda, or --backend cpu.",
+    );
+  }
+  if (backend === "cuda" || !given.has("backend")) return { backend: "cuda", device };
   throw usageError(
-    `${given.get("device")} ${device} needs --backend candle, not ${backend}: give that, or ` +
-      "--device cpu.",
+    `${
+      given.get("device")
+    } ${device} needs --backend cuda or candle, not ${backend}: give one of ` +
+      "these, or --device cpu.",
   );
 }
 

@@ -32,14 +32,14 @@ function coreLines(): string[] {
   }
 }
 
-/** Where the library for a GPU is; it is not loaded, for that would wake the GPU. */
+/** Where candle's library for a GPU is; it is not loaded, for that would wake the GPU. */
 function gpuLine(): string {
   try {
-    const { path, reason } = libraryFor({ device: "cuda" });
-    return `Core for --device cuda: ${path} (${reason})`;
+    const { path, reason } = libraryFor({ device: "cuda", backend: "candle" });
+    return `Core for --device cuda --backend candle: ${path} (${reason})`;
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    return `Core for --device cuda: none. ${error.message}`;
+    return `Core for --device cuda --backend candle: none. ${error.message}`;
   }
 }
 

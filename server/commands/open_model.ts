@@ -90,12 +90,13 @@ export async function openForOne(
   return await openEngine({ ...values, ...one }, model, adapters);
 }
 
-/** Does the work; when it fails to start the process ends with this code. */
+/** Does the work; when it fails to start the process ends with this code, or the failure's own. */
 export async function withExitCode<T>(code: number, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    throw new StartError(error.message, code, { cause: error });
+    const own = error.exitCode === ExitCode.failure ? code : error.exitCode;
+    throw new StartError(error.message, own, { cause: error });
   }
 }

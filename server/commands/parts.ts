@@ -26,6 +26,8 @@ export function engineConfig(
     dtype: values.dtype === "auto" ? null : values.dtype,
     quantize: quantization(values.quantize).format,
     kvCacheDtype: kvCacheDtype(values),
+    cudaMemoryFraction: values.cudaMemoryFraction,
+    batchInvariant: values.batchInvariant,
     threads: values.threads,
     maxInputTokens: values.maxInputTokens,
     maxTotalTokens: values.maxTotalTokens,

@@ -93,17 +93,30 @@ const MODEL = {
   }),
   backend: choice({
     group: "model",
-    choices: ["cpu", "candle", "scripted"],
+    choices: ["cpu", "cuda", "candle", "scripted"],
     fallback: "cpu",
-    shownDefault: "cpu; candle with --device cuda",
-    help: "cpu computes the model in int8 by kernels of its own; candle in f32, the slow " +
-      "reference; scripted invents text at a set pace, for tests.",
+    shownDefault: "cpu; cuda with --device cuda",
+    help:
+      "cpu computes the model in int8 by kernels of its own; cuda by kernels of its own on an " +
+      "NVIDIA GPU; candle in f32, the slow reference; scripted invents text at a set pace, for tests.",
   }),
   device: device({
     group: "model",
     help:
-      "What computes. cuda is the first GPU, cuda:1 the second; both need --backend candle and " +
-      "libtgi_core_candle_cuda.so beside the executable, or named by TGI_CORE_LIB (docs/cuda.md).",
+      "What computes. cuda is the first GPU, cuda:1 the second (docs/cuda.md); --backend candle needs " +
+      "libtgi_core_candle_cuda.so for it, beside the executable or named by TGI_CORE_LIB.",
+  }),
+  cudaMemoryFraction: decimal({
+    group: "model",
+    fallback: 1,
+    min: 0.01,
+    max: 1,
+    help: "Share of a GPU's memory that --backend cuda may take; what others have there counts.",
+  }),
+  batchInvariant: toggle({
+    group: "model",
+    help: "With --backend cuda a request gets the same bytes whatever else is computed, at the " +
+      "price of slower products. --backend cpu always gives the same bytes.",
   }),
   cpuIsa: choice({
     group: "model",
@@ -126,8 +139,8 @@ const MODEL = {
     choices: ["auto", "float32", "float16", "bfloat16"],
     fallback: "auto",
     help: "What weights are rounded to at load that the model has as floats; auto keeps them as " +
-      "they are stored. A GPU computes in it, too; auto is float32 there. Not together with " +
-      "--quantize.",
+      "they are stored. A GPU computes in it, too; auto is the model's own half or bfloat16 there, " +
+      "float32 with --backend candle. Not together with --quantize.",
   }),
   quantize: choice({
     group: "model",
@@ -415,9 +428,8 @@ const IGNORED = {
   ropeScaling: ignored(GGUF, "KIND"),
   ropeFactor: ignored(GGUF, "FACTOR"),
   trustRemoteCode: ignored("Models never bring code.", null),
-  disableCustomKernels: ignored("It concerns CUDA.", null),
-  cudaGraphs: ignored("It concerns CUDA.", "SIZES"),
-  cudaMemoryFraction: ignored("It concerns CUDA.", "FRACTION"),
+  disableCustomKernels: ignored("Own kernels are all that computes on a GPU.", null),
+  cudaGraphs: ignored("Every decode step on a GPU has a graph.", "SIZES"),
   enablePrefillLogprobs: ignored("Prompt logprobs are there for every request.", null),
   usageStats: ignored("Nothing is ever sent anywhere.", "KIND"),
   prometheusPort: ignored("Metrics are at /metrics of the one port.", "PORT"),

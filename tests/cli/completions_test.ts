@@ -42,7 +42,7 @@ Deno.test("bash completes commands, flags and values", async () => {
   };
   deepEqual(await complete("tgi", ""), [...COMMAND_NAMES]);
   deepEqual(await complete("tgi", "gen"), ["generate"]);
-  deepEqual(await complete("tgi", "--backend", ""), ["cpu", "candle", "scripted"]);
+  deepEqual(await complete("tgi", "--backend", ""), ["cpu", "cuda", "candle", "scripted"]);
   deepEqual(await complete("tgi", "chat", "--temp"), ["--temperature"]);
   deepEqual(await complete("tgi", "models", "f"), ["fetch"]);
   deepEqual(await complete("tgi", "completions", "z"), ["zsh"]);
@@ -63,8 +63,8 @@ Deno.test({
     deepEqual(words.toSorted(), [...COMMAND_NAMES].toSorted());
     deepEqual(
       await complete("tgi --backend "),
-      ["candle", "cpu", "scripted"].map((word) =>
-        `${word}\tcpu computes the model in int8 by kernels of its own; candle in f32, the slow reference; scripted invents text at a set pace, for tests.`
+      ["candle", "cpu", "cuda", "scripted"].map((word) =>
+        `${word}\tcpu computes the model in int8 by kernels of its own; cuda by kernels of its own on an NVIDIA GPU; candle in f32, the slow reference; scripted invents text at a set pace, for tests.`
       ),
     );
     match((await complete("tgi chat --temp"))[0] ?? "", /^--temperature\tAbove 1/);

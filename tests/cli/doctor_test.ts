@@ -90,10 +90,10 @@ Deno.test("without a library the rest is checked all the same", async () => {
 Deno.test("a GPU that is asked for is looked at, with the library that would compute on it", async () => {
   const gpu = ["doctor", "--device", "cuda", "--port", "0"];
   const core = `${ROOT}core-rs/target/release/libtgi_core.so`;
-  const { code, of } = await findings(gpu, { TGI_CORE_LIB: core });
+  const { code, of } = await findings(gpu, { TGI_CORE_LIB: core, CUDA_VISIBLE_DEVICES: "" });
   equal(code, 1);
   equal(of("library")?.found, `${core} (named by TGI_CORE_LIB)`);
-  equal(of("gpu")?.found, "this library computes on cpu alone");
+  equal(of("gpu")?.found, "there is no cuda:0 (there are 0 GPUs)");
   const missing = await findings(gpu, { TGI_CORE_LIB: "/nowhere/lib.so" });
   equal(missing.of("library")?.advice, "See above; docs/cuda.md lists what a GPU needs.");
   equal(missing.of("gpu"), undefined);

@@ -34,10 +34,10 @@ Deno.test("--help and --version print on standard output and end well", async ()
     version.stdout,
     /^Core: \/.*libtgi_core\.so \((built by cargo|embedded in the executable)\)$/m,
   );
-  assert.match(version.stdout, /^Device: cpu \(.*\)$/m);
+  assert.match(version.stdout, /^Device: cpu, cuda \(.*\)$/m);
   assert.match(
     version.stdout,
-    /^Core for --device cuda: (\/.* \(.*\)|none\. Cannot compute on .*)$/m,
+    /^Core for --device cuda --backend candle: (\/.* \(.*\)|none\. Cannot compute on .*)$/m,
   );
   assert.match(version.stdout, /^Instruction sets: .*portable \(the fastest is found at load\)$/m);
 });
@@ -80,19 +80,30 @@ Deno.test("a model that is missing or is no GGUF is one sentence and exit code 3
   assert.match(await failure(3, ["--model-id", broken]), /broken\.gguf/);
 });
 
-Deno.test("a GPU without its library, or with one for the processor, is one sentence", async () => {
+Deno.test("a GPU that cannot be had is one sentence and exit code 4", async () => {
   const args = ["--model-id", "tests/fixtures/tiny-llama.gguf", "--device", "cuda:1"];
+  assert.match(
+    await failure(4, args, { env: { CUDA_VISIBLE_DEVICES: "" } }),
+    /^Cannot compute on cuda:1: (this machine has no NVIDIA driver \(libcuda|the driver shows 0 GPUs)/,
+  );
+});
+
+Deno.test("a GPU without candle's library, or with one for the processor, is one sentence", async () => {
+  const args = [
+    ...["--model-id", "tests/fixtures/tiny-llama.gguf", "--device", "cuda:1"],
+    ...["--backend", "candle"],
+  ];
   assert.match(
     await failure(4, args, { env: { TGI_CORE_LIB: "/nowhere/lib.so" } }),
     /^Cannot load \/nowhere\/lib\.so \(named by TGI_CORE_LIB\): there is no such file; /,
   );
   assert.equal(
     await failure(3, args, { env: { TGI_CORE_LIB: CORE } }),
-    'Cannot compute on "cuda:1": this library computes on `cpu`; set --device',
+    'Cannot compute on a GPU with backend "candle": only `cuda` does; set --backend or --device',
   );
   assert.match(
-    await failure(2, [...args, "--backend", "cpu"]),
-    /^--device cuda:1 needs --backend candle, not cpu: /,
+    await failure(2, ["--device", "cuda:1", "--backend", "cpu"]),
+    /^--device cuda:1 needs --backend cuda or candle, not cpu: /,
   );
 });
 

@@ -49,7 +49,8 @@ const CASES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     match(await refusal(3, withStub), /^Cannot compute on cuda:0: .*CUDA_ERROR_STUB_LIBRARY/);
   },
   async "doctor tells what the driver says"({ withStub }) {
-    const command = ["doctor", "--device", "cuda", "--model-id", MODEL, "--port", "0", "--json"];
+    const onGpu = ["--device", "cuda", "--backend", "candle"];
+    const command = ["doctor", ...onGpu, "--model-id", MODEL, "--port", "0", "--json"];
     const { code, stdout } = await runInPipe(command, { env: withStub });
     equal(code, 1);
     const findings: { check: string; state: string; found: string }[] = JSON.parse(stdout);

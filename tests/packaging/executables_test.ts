@@ -69,7 +69,7 @@ const CASES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     assert.ok(deno !== undefined, stdout);
     say(`The executables run on Deno ${deno}; the tests on ${Deno.version.deno}`);
     assert.match(stdout, /^Core: \/.*libtgi_core\.so \(embedded in the executable\)$/m);
-    assert.match(stdout, /^Device: cpu \(/m);
+    assert.match(stdout, /^Device: cpu, cuda \(/m);
     assert.match(stdout, /^Instruction sets: .*portable \(the fastest is found at load\)$/m);
     assert.ok(stdout.includes(`Model: ${DEFAULT_MODEL_ID}, `), stdout);
   },
@@ -97,7 +97,7 @@ const CASES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
   async "a full folder for temporary files is exit code 4 and names TMPDIR"(scene) {
     assert.match(
       await failure(scene, 4, [scene.tgiSmollm2, ...FLAGS], { temporary: "size=1m" }),
-      /^Cannot write the core into .*full.*; set TMPDIR to a folder with 16 MB free, or put /,
+      /^Cannot write the core into .*full.*; set TMPDIR to a folder with 32 MB free, or put /,
     );
   },
   async "a library that is not there is exit code 4"(scene) {
@@ -107,14 +107,17 @@ const CASES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       /^Cannot load \/nowhere\/libtgi_core\.so \(named by TGI_CORE_LIB\): there is no such file; /,
     );
   },
-  async "a GPU without its library beside the executable is exit code 4"(scene) {
+  async "candle on a GPU without its library beside the executable is exit code 4"(scene) {
     const beside = join(dirname(scene.tgi), "libtgi_core_candle_cuda.so");
+    const onGpu = [scene.tgi, "--device", "cuda", "--model-id", scene.model];
     const { stdout } = await scene.box.run([scene.tgi, "--version"]);
-    assert.ok(stdout.includes(`Core for --device cuda: none. Cannot compute on cuda: `), stdout);
+    const none =
+      "Core for --device cuda --backend candle: none. Cannot compute on cuda with candle: ";
+    assert.ok(stdout.includes(none), stdout);
     assert.equal(
-      await failure(scene, 4, [scene.tgi, "--device", "cuda", "--model-id", scene.model]),
-      `Cannot compute on cuda: there is no ${beside}; put that library there, name one by ` +
-        "TGI_CORE_LIB, or give --device cpu.",
+      await failure(scene, 4, [...onGpu, "--backend", "candle"]),
+      `Cannot compute on cuda with candle: there is no ${beside}; put that library there, name one ` +
+        "by TGI_CORE_LIB, or give --backend cuda.",
     );
   },
   async "too little memory is exit code 3 and names the flag to lower"(scene) {

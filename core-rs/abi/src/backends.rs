@@ -42,13 +42,17 @@ pub struct Loaded {
 /// Plans with `available` bytes, then loads the backend that `config` names.
 pub fn load(config: &Config, available: u64) -> Result<Loaded, OpenError> {
     let format = config.kv_cache_dtype.unwrap_or_default();
-    if format != KvCacheDtype::Auto && matches!(config.backend.as_str(), "candle" | "scripted") {
+    if format != KvCacheDtype::Auto
+        && matches!(config.backend.as_str(), "candle" | "cuda" | "scripted")
+    {
         let (format, backend) = (format.name(), config.backend.clone());
         return Err(OpenError::KvCacheDtype { format, backend });
     }
     match config.backend.as_str() {
         "candle" => candle::load(config, available),
         "cpu" => load_cpu(config, available),
+        #[cfg(feature = "cuda")]
+        "cuda" => crate::cuda::load(config),
         "scripted" => load_scripted(config, available),
         other => Err(OpenError::Backend(other.to_owned())),
     }
@@ -86,6 +90,7 @@ pub fn cpu_needs(
         weights_bytes: tgi_backend_cpu::weight_bytes(model)
             + tgi_backend_cpu::adapter_bytes(adapters),
         kv_bytes_per_token: tgi_backend_cpu::kv_bytes_per_token(&model.spec, kv_format(config)),
+        is_gpu: false,
         pages: None,
         arena_bytes: |step: LargestStep| {
             tgi_backend_cpu::arena_bytes(&model.spec, &cpu_options(config, step, step.pages))
@@ -160,6 +165,7 @@ pub fn scripted_needs(options: &ScriptedOptions) -> Needs<impl Fn(LargestStep) -
         context: options.context,
         weights_bytes: 0,
         kv_bytes_per_token: SCRIPTED_KV_BYTES,
+        is_gpu: false,
         pages: Some(options.pages),
         arena_bytes: |step: LargestStep| (step.logit_rows * scripted::VOCAB * 4) as u64,
     }
@@ -191,10 +197,11 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "cuda")]
     fn an_unknown_backend_is_refused_with_those_that_there_are() {
         assert_eq!(
             refusal(&json!({"backend": "tpu"})),
-            "Cannot open backend \"tpu\": this library has `cpu`, `candle` and `scripted`; set --backend"
+            "Cannot open backend \"tpu\": this library has `cpu`, `cuda`, `candle` and `scripted`; set --backend"
         );
     }
 

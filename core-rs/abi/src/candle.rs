@@ -67,6 +67,7 @@ impl Site {
             context: model.spec.context,
             weights_bytes: tgi_backend_candle::weight_bytes(model, dtype) + adapter_bytes,
             kv_bytes_per_token: tgi_backend_candle::kv_bytes_per_token(&model.spec, dtype),
+            is_gpu: self.gpu.is_some(),
             pages: None,
             arena_bytes: |step: LargestStep| {
                 tgi_backend_candle::arena_bytes(&model.spec, &self.options(step, step.pages))

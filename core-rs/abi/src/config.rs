@@ -16,7 +16,7 @@ const MAX_SPECULATE: u32 = 64;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
-    /// `cpu`, `candle` or `scripted`.
+    /// `cpu`, `cuda`, `candle` or `scripted`.
     pub backend: String,
     /// A `.gguf` file, or a folder of safetensors; none for the scripted backend.
     pub model_path: Option<String>,
@@ -35,6 +35,11 @@ pub struct Config {
     pub quantize: Option<String>,
     /// Number format of the KV cache.
     pub kv_cache_dtype: Option<KvCacheDtype>,
+    /// Share of a GPU's memory that may be taken, 0 to 1; `None` is all of it.
+    pub cuda_memory_fraction: Option<f64>,
+    /// Whether a GPU must give a request the same bytes whatever else it computes.
+    #[serde(default)]
+    pub batch_invariant: bool,
     /// Threads that compute; one for each core unless given.
     pub threads: Option<u32>,
     /// Longest prompt, tokens.
@@ -156,11 +161,29 @@ impl Config {
         Ok(quantize.transpose()?.or(dtype.transpose()?))
     }
 
-    fn check(&self) -> Result<(), OpenError> {
-        let place = self.place()?;
-        if place != Place::Cpu && self.backend != "candle" {
-            return Err(OpenError::NotOnGpu(self.backend.clone()));
+    /// Each backend computes on the processor or on a GPU, by what the library is built with.
+    fn check_place(&self) -> Result<(), OpenError> {
+        let is_gpu = self.place()? != Place::Cpu;
+        let computes_there = match self.backend.as_str() {
+            "cuda" => is_gpu,
+            "candle" => !is_gpu || cfg!(feature = "candle-cuda"),
+            _ => !is_gpu,
+        };
+        match (computes_there, is_gpu) {
+            (true, _) => {}
+            (false, true) => return Err(OpenError::NotOnGpu(self.backend.clone())),
+            (false, false) => return Err(OpenError::OnlyOnGpu(self.backend.clone())),
         }
+        match self.cuda_memory_fraction {
+            Some(share) if !(share > 0.0 && share <= 1.0) => Err(OpenError::Argument(format!(
+                "`cuda_memory_fraction` must be above 0 and at most 1. Given: {share}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        self.check_place()?;
         self.weight_format()?;
         let positive = [
             ("max_concurrent_requests", Some(self.max_concurrent_requests)),
@@ -274,12 +297,32 @@ pub(crate) mod tests {
     }
 
     #[test]
-    #[cfg(not(feature = "candle-cuda"))]
-    fn a_library_for_the_processor_refuses_a_gpu() {
+    #[cfg(all(feature = "cuda", not(feature = "candle-cuda")))]
+    fn candle_computes_on_a_gpu_in_its_own_library_alone() {
         assert_eq!(
             refusal(&serde_json::json!({"backend": "candle", "device": "cuda:1"})),
-            "Cannot compute on \"cuda:1\": this library computes on `cpu`; set --device"
+            "Cannot compute on a GPU with backend \"candle\": only `cuda` does; set --backend or --device"
         );
+    }
+
+    #[test]
+    #[cfg(feature = "cuda")]
+    fn the_cuda_backend_computes_on_a_gpu_and_nowhere_else() {
+        let cuda = |device, share: f64| {
+            serde_json::json!({"backend": "cuda", "device": device, "cudaMemoryFraction": share,
+                "batchInvariant": true})
+        };
+        let config = config(&cuda("cuda:1", 0.5));
+        assert_eq!(config.place().unwrap(), Place::Cuda(1));
+        assert_eq!((config.cuda_memory_fraction, config.batch_invariant), (Some(0.5), true));
+        assert_eq!(
+            refusal(&cuda("cpu", 1.0)),
+            "Cannot compute on the processor with backend \"cuda\"; set --device to cuda"
+        );
+        for share in [0.0, 1.1] {
+            let message = refusal(&cuda("cuda", share));
+            assert!(message.starts_with("`cuda_memory_fraction` must be above 0 "), "{message}");
+        }
     }
 
     #[test]

@@ -11,7 +11,14 @@ pub enum Place {
 
 /// What this library can compute on.
 pub const DEVICES: &[&str] =
-    if cfg!(feature = "candle-cuda") { &["cpu", "cuda"] } else { &["cpu"] };
+    if cfg!(any(feature = "cuda", feature = "candle-cuda")) { &["cpu", "cuda"] } else { &["cpu"] };
+
+/// The backends that compute on a GPU here, for people.
+pub const GPU_BACKENDS: &str = match (cfg!(feature = "cuda"), cfg!(feature = "candle-cuda")) {
+    (true, true) => "`cuda` and `candle` do",
+    (true, false) => "only `cuda` does",
+    _ => "only `candle` does, in libtgi_core_candle_cuda.so",
+};
 
 impl Place {
     /// The place that `cpu`, `cuda` or `cuda:N` names; `None` for any other name.

@@ -2,15 +2,19 @@
 
 use tgi_backend_candle::CandleError;
 use tgi_backend_cpu::CpuError;
+#[cfg(feature = "cuda")]
+use tgi_backend_cuda::CudaError;
 use tgi_engine::EngineError;
 use tgi_model::ModelError;
 
-use crate::device::DEVICES;
+use crate::device::{DEVICES, GPU_BACKENDS};
 
 /// Error numbers that the exports return negated; the names are those of `errno.h`.
 pub mod errno {
     /// The engine takes no more requests now.
     pub const EAGAIN: i32 = 11;
+    /// What shall compute is not there: a driver, a GPU, kernels for it.
+    pub const ENODEV: i32 = 19;
     /// Another poll is under way.
     pub const EBUSY: i32 = 16;
     /// The argument cannot be read.
@@ -30,7 +34,8 @@ pub enum OpenError {
     Argument(String),
     /// No such backend in this library.
     #[error(
-        "Cannot open backend {0:?}: this library has `cpu`, `candle` and `scripted`; set --backend"
+        "Cannot open backend {0:?}: this library has {backends}; set --backend",
+        backends = BACKENDS
     )]
     Backend(String),
     /// No such number format.
@@ -61,9 +66,18 @@ pub enum OpenError {
     Device(String),
     /// The backend computes on the processor alone.
     #[error(
-        "Cannot compute on a GPU with backend {0:?}: only `candle` does; set --backend or --device"
+        "Cannot compute on a GPU with backend {0:?}: {GPU_BACKENDS}; set --backend or --device"
     )]
     NotOnGpu(String),
+    /// The backend computes on GPUs alone.
+    #[error("Cannot compute on the processor with backend {0:?}; set --device to cuda")]
+    OnlyOnGpu(String),
+    /// Adapters are not for this backend.
+    #[error(
+        "Cannot serve {0} adapters with backend \"cuda\", which has none; give --backend cpu or \
+         leave --lora-adapters out"
+    )]
+    NoAdapters(usize),
     /// An adapter cannot be served beside the model.
     #[error("Cannot load the adapter `{id}`: {error} (--lora-adapters)")]
     Adapter {
@@ -113,6 +127,10 @@ pub enum OpenError {
     /// The candle backend.
     #[error(transparent)]
     Candle(#[from] CandleError),
+    /// The GPU backend.
+    #[cfg(feature = "cuda")]
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
     /// The CPU backend.
     #[error(transparent)]
     Cpu(#[from] CpuError),
@@ -123,6 +141,24 @@ pub enum OpenError {
     #[error("Cannot open a second core in this process; close the first one before")]
     AlreadyOpen,
 }
+
+impl OpenError {
+    /// The error's number of [`errno`], where it has one.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            #[cfg(feature = "cuda")]
+            Self::Cuda(error) if error.is_about_the_device() => Some(errno::ENODEV),
+            _ => None,
+        }
+    }
+}
+
+/// The backends of this library, for people.
+const BACKENDS: &str = if cfg!(feature = "cuda") {
+    "`cpu`, `cuda`, `candle` and `scripted`"
+} else {
+    "`cpu`, `candle` and `scripted`"
+};
 
 /// [`DEVICES`] for people.
 fn devices() -> String {

@@ -68,7 +68,8 @@ pub extern "C" fn tgi_abi_version() -> u32 {
     ABI_VERSION
 }
 
-/// Opens the core that the JSON describes ([`crate::config::Config`]): 0 or -1. Blocks.
+/// Opens the core that the JSON describes ([`crate::config::Config`]): 0, `-ENODEV` when the driver, the
+/// GPU or kernels for it are missing, or -1. Blocks.
 ///
 /// # Safety
 /// The buffer as in the module's text.
@@ -81,7 +82,7 @@ pub unsafe extern "C" fn tgi_open(ptr: *const u8, len: u32) -> i32 {
             Ok(()) => 0,
             Err(error) => {
                 set_last_error(error.to_string());
-                FAILURE
+                error.errno().map_or(FAILURE, |errno| -errno)
             }
         }
     })

@@ -8,7 +8,7 @@
 //! | [`open`] | from JSON to a running engine |
 //! | [`config`], [`backends`], [`plan`], [`memory`] | what to open, with what, and whether it fits |
 //! | [`survey`] | what would be taken and served, without loading |
-//! | [`candle`], [`device`] | candle, on a processor or a GPU |
+//! | [`candle`], `cuda`, [`device`] | candle on a processor or a GPU, own kernels on a GPU |
 //! | [`machine`] | what this machine offers |
 //! | [`presence`] | which clients have closed their connection |
 //! | [`stats`] | what was chosen |
@@ -22,6 +22,8 @@
 pub mod backends;
 pub mod candle;
 pub mod config;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod device;
 pub mod doorbell;
 pub mod errors;

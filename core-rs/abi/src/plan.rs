@@ -8,6 +8,10 @@ use crate::errors::{Mebibytes, OpenError};
 
 /// Prompt tokens in one step unless asked for: decodes wait no longer than for these.
 const DEFAULT_PREFILL_TOKENS: usize = 512;
+/// The same for a GPU, which takes some 50 ms for these.
+const GPU_PREFILL_TOKENS: usize = 2048;
+/// Pages take half of a host's memory: the page cache and the server live there too.
+const HOST_SHARE: usize = 2;
 /// Least rows of logits in one step, so that prompt logprobs come in few steps.
 const MIN_LOGIT_ROWS: usize = 64;
 /// Least length that a sequence may have when nothing is asked for, tokens.
@@ -22,6 +26,8 @@ pub struct Needs<A> {
     pub weights_bytes: u64,
     /// K and V of one token, all layers.
     pub kv_bytes_per_token: u64,
+    /// Whether the memory is a GPU's: pages take all of it that is left.
+    pub is_gpu: bool,
     /// Pages, where the backend has its own number of them.
     pub pages: Option<usize>,
     /// Activations and logits of the largest step, bytes.
@@ -124,7 +130,7 @@ pub fn draft<A: Fn(LargestStep) -> u64>(
     let drafting = (max_batch_size * (1 + config.speculate as usize)).min(FREE_TOKENS);
     let rows = max_batch_size.max(drafting);
     let wanted_prefill = given(config.max_batch_prefill_tokens)
-        .unwrap_or_else(|| DEFAULT_PREFILL_TOKENS.min(needs.context));
+        .unwrap_or_else(|| default_prefill(needs.is_gpu).min(needs.context));
     let (batch_tokens, logit_rows) = (wanted_prefill + rows, rows.max(MIN_LOGIT_ROWS));
     let batch_total = given(config.max_batch_total_tokens);
     let longest = total.unwrap_or(needs.context).min(batch_total.unwrap_or(usize::MAX));
@@ -136,7 +142,10 @@ pub fn draft<A: Fn(LargestStep) -> u64>(
     let pages = batch_total
         .map(|tokens| tokens.div_ceil(PAGE_TOKENS))
         .or(needs.pages)
-        .unwrap_or_else(|| default_pages(config, needs.context, room / page_bytes.max(1)));
+        .unwrap_or_else(|| {
+            let share = if needs.is_gpu { 1 } else { HOST_SHARE };
+            default_pages(config, needs.context, (room / page_bytes.max(1), share))
+        });
     let max_batch_total_tokens = batch_total.unwrap_or(pages * PAGE_TOKENS);
 
     let max_total_tokens = total.unwrap_or(needs.context.min(max_batch_total_tokens));
@@ -159,16 +168,20 @@ pub fn draft<A: Fn(LargestStep) -> u64>(
     })
 }
 
-/// Half of the pages that fit, for the page cache and the server live here too; at least one
-/// sequence of full length when that fits, at most one for each request that is let in.
-fn default_pages(config: &Config, context: usize, fitting: u64) -> usize {
+fn default_prefill(is_gpu: bool) -> usize {
+    if is_gpu { GPU_PREFILL_TOKENS } else { DEFAULT_PREFILL_TOKENS }
+}
+
+/// A `share`th of the pages that fit; at least one sequence of full length when that fits, at most
+/// one for each request that is let in.
+fn default_pages(config: &Config, context: usize, (fitting, share): (u64, usize)) -> usize {
     let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
     let pages_of = |tokens: usize| tokens.div_ceil(PAGE_TOKENS);
     let asked = config.max_total_tokens.map(|tokens| tokens as usize);
     let longest = pages_of(asked.unwrap_or(context));
     let least = pages_of(asked.unwrap_or(context.min(MIN_TOTAL_TOKENS)));
     let most = longest.saturating_mul(config.max_concurrent_requests as usize);
-    (fitting / 2).max(longest.min(fitting)).min(most).max(least)
+    (fitting / share).max(longest.min(fitting)).min(most).max(least)
 }
 
 /// TGI's checks of its arguments, in TGI's words and order (`router/src/server.rs`).
@@ -193,6 +206,14 @@ fn check_limits(plan: &Plan) -> Result<(), OpenError> {
     Err(OpenError::Argument(broken))
 }
 
+fn smaller_model(config: &Config) -> String {
+    let fix = "choose a smaller model by --model-id";
+    match config.cuda_memory_fraction {
+        Some(share) if share < 1.0 => format!("raise --cuda-memory-fraction or {fix}"),
+        _ => fix.to_owned(),
+    }
+}
+
 fn check_memory(plan: &Plan, config: &Config) -> Result<(), OpenError> {
     let fixed = plan.weights_bytes.saturating_add(plan.arena_bytes);
     let needed = fixed.saturating_add(plan.kv_bytes);
@@ -203,7 +224,7 @@ fn check_memory(plan: &Plan, config: &Config) -> Result<(), OpenError> {
     let fitting = room / plan.kv_bytes_per_token.saturating_mul(PAGE_TOKENS as u64).max(1)
         * PAGE_TOKENS as u64;
     let fix = if plan.weights_bytes > plan.available_bytes {
-        "choose a smaller model by --model-id".to_owned()
+        smaller_model(config)
     } else if fitting < MIN_TOTAL_TOKENS as u64 {
         "lower --max-batch-size, --max-batch-prefill-tokens or --max-total-tokens".to_owned()
     } else if config.max_batch_total_tokens.is_some() {

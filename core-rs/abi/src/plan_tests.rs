@@ -12,6 +12,7 @@ fn needs() -> Needs<impl Fn(LargestStep) -> u64> {
         context: 2048,
         weights_bytes: 100 * MIB,
         kv_bytes_per_token: 32 << 10,
+        is_gpu: false,
         pages: None,
         arena_bytes: |step: LargestStep| step.batch_tokens as u64 * 1024,
     }

@@ -64,6 +64,13 @@ fn of(config: &Config, available: u64) -> Result<Survey, OpenError> {
             let adapters = open_adapters(config, &model)?;
             finish(config, subject, &site.needs(&model, &adapters), site.available(available))
         }
+        #[cfg(feature = "cuda")]
+        "cuda" => {
+            let model = open_model(config)?;
+            let site = crate::cuda::Site::open(config, &model)?;
+            let subject = with_model(site.isa(), site.dtype_name(), &model);
+            finish(config, subject, &site.needs(&model), site.available())
+        }
         "cpu" => {
             let model = open_model(config)?;
             let subject = with_model(Isa::best().name().to_owned(), "int8", &model);

@@ -109,10 +109,7 @@ impl Backend for CandleBackend {
     }
 
     fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
-        let pages = self.capacity.pages;
-        if let Some(page) = [from, to].into_iter().find(|&page| page as usize >= pages) {
-            return Err(BackendError::Batch(format!("page {page}, pages {pages}")));
-        }
+        self.capacity.check_pages(&[from, to])?;
         let copy = |kv: &KvPages| kv.copy_page(from as usize, to as usize);
         self.kv.iter().try_for_each(copy).map_err(failed)
     }

@@ -1,7 +1,7 @@
 //! The model: embedding, layers, head.
 
 use candle_core::{DType, Result, Tensor};
-use tgi_model::spec::{Block as BlockSpec, Position};
+use tgi_model::spec::{Block as BlockSpec, Position, distinct};
 use tgi_model::{ModelSpec, Role};
 
 use crate::CandleError;
@@ -89,7 +89,7 @@ impl Decoder {
             embedding_norm,
             positions,
             ropes,
-            windows,
+            windows: windows.into_iter().copied().collect(),
             has_biases: matches!(spec.position, Position::Alibi { .. }),
             layers,
             norm,
@@ -129,31 +129,5 @@ impl Decoder {
             Some(cap) => soft_cap(&logits, cap),
             None => Ok(logits),
         }
-    }
-}
-
-/// The items that differ, and for each item its place among them.
-fn distinct<'a, T: Clone + PartialEq + 'a>(
-    items: impl Iterator<Item = &'a T>,
-) -> (Vec<T>, Vec<usize>) {
-    let mut different: Vec<T> = Vec::new();
-    let place = |item: &T| {
-        different.iter().position(|known| known == item).unwrap_or_else(|| {
-            different.push(item.clone());
-            different.len() - 1
-        })
-    };
-    let places = items.map(place).collect();
-    (different, places)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_items_share_a_place() {
-        assert_eq!(distinct([7, 7, 9, 7].iter()), (vec![7, 9], vec![0, 0, 1, 0]));
-        assert_eq!(distinct::<u8>([].iter()), (vec![], vec![]));
     }
 }

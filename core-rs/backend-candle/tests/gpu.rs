@@ -2,19 +2,9 @@
 
 mod common;
 
-use common::{largest_difference, plain_pass, random_backend, random_model};
+use common::{TOKENS, largest_difference, plain_pass, random_backend, random_model};
 use tgi_backend_candle::{CandleBackend, CandleOptions, DType, gpu};
 use tgi_model::ModelSpec;
-
-const TOKENS: [u32; 37] = {
-    let mut tokens = [0; 37];
-    let mut index = 0;
-    while index < tokens.len() {
-        tokens[index] = (index as u32 * 7 + 3) % random_model::VOCAB as u32;
-        index += 1;
-    }
-    tokens
-};
 
 /// The largest distance of any logit from the processor's.
 fn distance(spec: &ModelSpec, dtype: DType) -> f32 {

@@ -3,48 +3,19 @@
 
 mod common;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::checkpoints::{CHECKPOINTS, Golden, compare, folders, golden};
 use common::repository_tests;
-use serde::Deserialize;
-use tgi_backend::{Backend, Batch, PAGE_TOKENS};
+use tgi_backend::Backend;
 use tgi_backend_candle::{CandleBackend, CandleOptions};
 use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_model::{Adapter, Model};
 
 /// Largest distance of a logit that passes.
 const TOLERANCE: f32 = 1e-4;
-/// Checkpoints of `scripts/goldens/configurations.py`.
-const CHECKPOINTS: usize = 40;
 /// Those that are there as GGUF too.
 const GGUF: usize = 29;
-
-#[derive(Deserialize)]
-struct Golden {
-    text: String,
-    ids: Vec<u32>,
-    /// Indices into `ids`.
-    logit_rows: Vec<usize>,
-    /// `[rows, vocab]`.
-    logits: Vec<Vec<f32>>,
-    greedy_ids: Vec<u32>,
-}
-
-/// Names and folders, sorted.
-fn folders() -> Vec<(String, PathBuf)> {
-    let entries = fs::read_dir(repository_tests("goldens/architectures")).unwrap();
-    let mut folders: Vec<_> = entries
-        .map(|entry| entry.unwrap())
-        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
-        .collect();
-    folders.sort();
-    folders
-}
-
-fn golden(folder: &Path) -> Golden {
-    serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap()
-}
 
 fn backends(model: &Model, adapters: &[Adapter]) -> [Box<dyn Backend>; 2] {
     let candle = CandleBackend::load(model, &CandleOptions::cpu(8, 128, 128)).unwrap();
@@ -55,45 +26,6 @@ fn backends(model: &Model, adapters: &[Adapter]) -> [Box<dyn Backend>; 2] {
         Box::new(candle.with_adapters(adapters).unwrap()),
         Box::new(cpu.with_adapters(adapters).unwrap()),
     ]
-}
-
-/// Logits after the last `wanted` of `tokens`, which follow `done` others on pages 0, 1, ..; of the
-/// first adapter where the backend has some.
-fn forward(backend: &mut dyn Backend, tokens: &[u32], done: usize, wanted: usize) -> Vec<Vec<f32>> {
-    let mut batch = Batch::default();
-    let pages: Vec<u32> = (0..((done + tokens.len()).div_ceil(PAGE_TOKENS)) as u32).collect();
-    batch.push_sequence(tokens, &pages, done);
-    batch.set_adapter((backend.capacity().adapters > 0).then_some(0));
-    batch.logit_rows.extend((tokens.len() - wanted..tokens.len()).map(|row| row as u32));
-    let logits = backend.forward(&batch).unwrap();
-    (0..logits.rows()).map(|row| logits.row(row).to_vec()).collect()
-}
-
-fn best(logits: &[f32]) -> u32 {
-    let largest = |best: usize, id: usize| if logits[id] > logits[best] { id } else { best };
-    (0..logits.len()).reduce(largest).unwrap() as u32
-}
-
-/// The largest difference of a logit, and whether the greedy ids are equal.
-fn compare(backend: &mut dyn Backend, golden: &Golden) -> (f32, bool) {
-    let logits = forward(backend, &golden.ids, 0, golden.ids.len());
-    let mut difference = 0.0f32;
-    for (&row, expected) in golden.logit_rows.iter().zip(&golden.logits) {
-        assert_eq!(logits[row].len(), expected.len());
-        for (found, expected) in logits[row].iter().zip(expected) {
-            let distance = (found - expected).abs();
-            // A NaN must not pass for a small distance.
-            difference = if distance <= difference { difference } else { distance };
-        }
-    }
-    let mut next = best(&logits[golden.ids.len() - 1]);
-    let mut greedy = vec![next];
-    while greedy.len() < golden.greedy_ids.len() {
-        let done = golden.ids.len() + greedy.len() - 1;
-        next = best(&forward(backend, &[next], done, 1)[0]);
-        greedy.push(next);
-    }
-    (difference, greedy == golden.greedy_ids)
 }
 
 /// Compares a model in both backends, prints a row of the table, and says what fails.
@@ -108,7 +40,7 @@ fn check(name: &str, path: &Path, golden: &Golden, adapters: &[PathBuf]) -> Vec<
     let mut failures = Vec::new();
     let mut cells = Vec::new();
     for backend in &mut backends(&model, &adapters) {
-        let (difference, is_same) = compare(&mut **backend, golden);
+        let (difference, is_same) = compare(&mut **backend, golden, usize::MAX);
         cells.push(format!("{difference:.1e}"));
         if difference.is_nan() || difference > TOLERANCE || !is_same {
             let backend = backend.name();

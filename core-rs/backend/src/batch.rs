@@ -97,9 +97,7 @@ impl Batch {
         if let Some(token) = self.tokens.iter().find(|&&token| token as usize >= capacity.vocab) {
             return fail(format!("token id {token}, vocabulary {}", capacity.vocab));
         }
-        if let Some(page) = self.page_table.iter().find(|&&page| page as usize >= capacity.pages) {
-            return fail(format!("page {page}, pages {}", capacity.pages));
-        }
+        capacity.check_pages(&self.page_table)?;
         self.check_spans(capacity)?;
         self.check_rows(capacity)
     }

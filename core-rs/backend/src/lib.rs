@@ -35,6 +35,19 @@ pub struct Capacity {
     pub adapters: usize,
 }
 
+impl Capacity {
+    /// Checks page ids.
+    ///
+    /// # Errors
+    /// [`BackendError::Batch`] names the first that is out of range.
+    pub fn check_pages(&self, pages: &[u32]) -> Result<(), BackendError> {
+        match pages.iter().find(|&&page| page as usize >= self.pages) {
+            Some(page) => Err(BackendError::Batch(format!("page {page}, pages {}", self.pages))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Rows of logits, `[rows, vocab]`, in the order of [`Batch::logit_rows`].
 ///
 /// They live in the backend's own memory until the next step, and may be changed in place.

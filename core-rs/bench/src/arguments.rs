@@ -18,13 +18,16 @@ tokens each behind a prompt of their own. Greedy sampling is part of the time, t
 
 const EXAMPLES: &str = "Examples:
   tgi-bench -m model.gguf -p 128,512 -n 128 -s 1,4,16,64
-  tgi-bench --random qwen2.5-0.5b:q4_k_m --roofs --json";
+  tgi-bench --random qwen2.5-0.5b:q4_k_m --roofs --json
+  tgi-bench --backend cuda --random llama-3-8b -s 1,64,256 --chunk 2048";
 
 /// Which implementation computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendKind {
     /// Own kernels.
     Cpu,
+    /// Own kernels on the first GPU.
+    Cuda,
     /// The reference.
     Candle,
 }
@@ -49,6 +52,8 @@ pub struct Arguments {
     pub kv: KvFormat,
     /// Instruction set of the cpu backend; the fastest when `None`.
     pub cpu_isa: Option<String>,
+    /// Whether the cuda backend gives the same bytes whatever shares a step.
+    pub is_batch_invariant: bool,
     /// Threads; one for each core when `None`.
     pub threads: Option<usize>,
     /// In the order of their rows.
@@ -76,6 +81,7 @@ impl Arguments {
         let mut found = command().try_get_matches_from(line)?;
         let backend = match found.remove_one::<String>("backend").as_deref() {
             Some("candle") => BackendKind::Candle,
+            Some("cuda") => BackendKind::Cuda,
             _ => BackendKind::Cpu,
         };
         let source = match found.remove_one::<RandomModel>("random") {
@@ -90,6 +96,7 @@ impl Arguments {
                 _ => KvFormat::F16,
             },
             cpu_isa: found.remove_one("cpu-isa"),
+            is_batch_invariant: found.get_flag("batch-invariant"),
             threads: found.remove_one::<u64>("threads").map(|threads| threads as usize),
             cases: cases(&found),
             chunk: number(&found, "chunk"),
@@ -137,7 +144,7 @@ fn command() -> Command {
                 .long("random")
                 .value_name("SHAPE:TYPE")
                 .value_parser(RandomModel::named)
-                .help("Random weights of a well-known shape, such as qwen2.5-0.5b:q4_k_m"),
+                .help("Random weights of a well-known shape, such as qwen2.5-0.5b:q4_k_m; a shape alone is in bf16"),
         )
         .group(ArgGroup::new("source").args(["model", "random"]).required(true))
         .args(what_to_run())
@@ -166,7 +173,7 @@ fn what_to_run() -> [Arg; 4] {
     ]
 }
 
-fn how_to_run() -> [Arg; 8] {
+fn how_to_run() -> [Arg; 9] {
     [
         Arg::new("threads")
             .short('t')
@@ -178,7 +185,7 @@ fn how_to_run() -> [Arg; 8] {
             .long("backend")
             .value_name("NAME")
             .default_value("cpu")
-            .value_parser(["cpu", "candle"])
+            .value_parser(["cpu", "cuda", "candle"])
             .help("Who computes"),
         Arg::new("cpu-isa")
             .long("cpu-isa")
@@ -191,6 +198,10 @@ fn how_to_run() -> [Arg; 8] {
             .default_value("f16")
             .value_parser(["f16", "int8"])
             .help("How the cpu backend keeps K and V"),
+        Arg::new("batch-invariant")
+            .long("batch-invariant")
+            .action(ArgAction::SetTrue)
+            .help("The cuda backend gives the same bytes whatever shares a step"),
         Arg::new("chunk")
             .long("chunk")
             .value_name("N")
@@ -266,7 +277,7 @@ mod tests {
             ("-m a -s 0", "0 is not in 1..=4096"),
             ("-m a -t 1000", "1000 is not in 1..=256"),
             ("-m a -p many", "invalid value 'many'"),
-            ("-m a --backend tpu", "[possible values: cpu, candle]"),
+            ("-m a --backend tpu", "[possible values: cpu, cuda, candle]"),
         ] {
             let message = read(line).unwrap_err();
             assert!(message.contains(part), "{line}: {message}");

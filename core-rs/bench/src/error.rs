@@ -1,6 +1,7 @@
 use tgi_backend::BackendError;
 use tgi_backend_candle::CandleError;
 use tgi_backend_cpu::CpuError;
+use tgi_backend_cuda::CudaError;
 use tgi_model::ModelError;
 
 /// Why a benchmark did not run.
@@ -28,6 +29,9 @@ pub enum BenchError {
     /// The candle backend refused the model.
     #[error(transparent)]
     Candle(#[from] CandleError),
+    /// The cuda backend refused the model, or there is no GPU.
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
     /// A step failed.
     #[error(transparent)]
     Backend(#[from] BackendError),

@@ -30,7 +30,7 @@ fn run(arguments: &Arguments) -> Result<(), BenchError> {
     let setting = Setting {
         model: subject.model.clone(),
         backend: subject.backend.name().to_owned(),
-        isa: subject.isa.to_owned(),
+        isa: subject.isa.clone(),
         threads: arguments.threads,
     };
     let mut report = Report::begin(stdout(), setting, arguments.json)?;

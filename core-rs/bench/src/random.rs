@@ -1,8 +1,9 @@
 //! Random weights: the speed of a step does not depend on the values, only on shapes and types.
 
 use candle_core::quantized::GgmlDType;
-use half::f16;
+use half::{bf16, f16};
 use tgi_backend_cpu::weights::{Stored, TensorSource};
+use tgi_backend_cuda::{Element, Stored as OnDevice, WeightSource};
 use tgi_model::{ModelError, ModelSpec, Role, TensorView, tensor_shapes};
 
 use crate::shapes::{MIXES, Mix, SHAPES, Shape, more_bits};
@@ -18,12 +19,12 @@ pub struct RandomModel {
 }
 
 impl RandomModel {
-    /// From `SHAPE:TYPE`, such as `qwen2.5-0.5b:q4_k_m`.
+    /// From `SHAPE:TYPE`, such as `qwen2.5-0.5b:q4_k_m`; a shape alone is in bf16.
     ///
     /// # Errors
     /// A text that names the known shapes or types.
     pub fn named(name: &str) -> Result<Self, String> {
-        let (shape, mix) = name.split_once(':').ok_or("give SHAPE:TYPE")?;
+        let (shape, mix) = name.split_once(':').unwrap_or((name, "bf16"));
         let shape: &Shape = SHAPES.iter().find(|known| known.name == shape).ok_or_else(|| {
             format!("the shapes are {}", SHAPES.map(|known| known.name).join(", "))
         })?;
@@ -43,6 +44,11 @@ impl RandomModel {
                 bytes_of(dtype, shape.iter().product()) as u64
             })
             .sum()
+    }
+
+    /// What a GPU computes it in: its own half, else bf16.
+    pub fn element(&self) -> Element {
+        if self.mix.base == GgmlDType::F16 { Element::F16 } else { Element::Bf16 }
     }
 
     /// The elements of a tensor in f32, row-major.
@@ -69,6 +75,24 @@ impl RandomModel {
             }
             _ => GgmlDType::F32,
         }
+    }
+}
+
+impl WeightSource for RandomModel {
+    /// Plain numbers are made up on the device, blocks here.
+    fn weight(
+        &self,
+        role: Role,
+        layer: Option<usize>,
+        shape: &[usize],
+    ) -> Result<OnDevice<'_>, ModelError> {
+        let dtype = self.dtype(role, layer, shape);
+        if dtype.block_size() == 1 {
+            return Ok(OnDevice::Random);
+        }
+        let bytes = tensor(role, layer, dtype, shape);
+        let (dtype, shape) = (dtype.into(), shape.to_vec());
+        Ok(OnDevice::Tensor(TensorView { name: &self.name, dtype, shape, bytes: bytes.into() }))
     }
 }
 
@@ -109,9 +133,17 @@ fn tensor(role: Role, layer: Option<usize>, dtype: GgmlDType, shape: &[usize]) -
             let number = |_| (0.9 + 0.2 * random.unit()).to_le_bytes();
             (0..elements).flat_map(number).collect()
         }
-        (GgmlDType::F16, [_, columns]) => {
+        (GgmlDType::F16 | GgmlDType::BF16, [_, columns]) => {
             let size = (*columns as f32).sqrt().recip();
-            let number = |_| f16::from_f32((2.0 * random.unit() - 1.0) * size).to_le_bytes();
+            let is_f16 = dtype == GgmlDType::F16;
+            let number = |_| {
+                let number = (2.0 * random.unit() - 1.0) * size;
+                if is_f16 {
+                    f16::from_f32(number).to_le_bytes()
+                } else {
+                    bf16::from_f32(number).to_le_bytes()
+                }
+            };
             (0..elements).flat_map(number).collect()
         }
         _ => blocks(dtype, elements, *shape.last().unwrap_or(&1), &mut random),
@@ -177,8 +209,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_without_a_shape_or_a_type_is_refused_with_the_known_ones() {
-        assert_eq!(RandomModel::named("qwen2.5-0.5b").unwrap_err(), "give SHAPE:TYPE");
+    fn a_shape_alone_is_in_bf16() {
+        let (alone, named) = ("qwen2.5-0.5b", "qwen2.5-0.5b:bf16");
+        let bytes = |name| RandomModel::named(name).unwrap().tensor_bytes();
+        assert_eq!(bytes(alone), bytes(named));
+        assert_eq!(RandomModel::named(alone).unwrap().element(), Element::Bf16);
+    }
+
+    #[test]
+    fn a_name_of_no_shape_or_no_type_is_refused_with_the_known_ones() {
         let message = RandomModel::named("gpt-5:q4_0").unwrap_err();
         assert!(message.starts_with("the shapes are smollm2-135m, "), "{message}");
         let message = RandomModel::named("smollm2-135m:q9").unwrap_err();

@@ -35,6 +35,8 @@ pub struct Shape {
     pub rope_base: u32,
     /// Biases on q, k and v.
     pub qkv_bias: bool,
+    /// The head is the embedding itself.
+    pub tied: bool,
 }
 
 const LLAMA: Shape = Shape {
@@ -50,6 +52,7 @@ const LLAMA: Shape = Shape {
     context: 131_072,
     rope_base: 500_000,
     qkv_bias: false,
+    tied: true,
 };
 
 const QWEN: Shape = Shape {
@@ -65,6 +68,7 @@ const QWEN: Shape = Shape {
     context: 32_768,
     rope_base: 1_000_000,
     qkv_bias: true,
+    tied: true,
 };
 
 const SMOLLM: Shape = Shape {
@@ -80,10 +84,11 @@ const SMOLLM: Shape = Shape {
     context: 8192,
     rope_base: 100_000,
     qkv_bias: false,
+    tied: true,
 };
 
 /// All shapes.
-pub const SHAPES: [Shape; 6] = [
+pub const SHAPES: [Shape; 7] = [
     SMOLLM,
     Shape {
         name: "smollm2-360m",
@@ -106,6 +111,16 @@ pub const SHAPES: [Shape; 6] = [
     },
     LLAMA,
     Shape { name: "llama-3.2-3b", hidden: 3072, layers: 28, heads: 24, head_size: 128, ..LLAMA },
+    Shape {
+        name: "llama-3-8b",
+        hidden: 4096,
+        layers: 32,
+        head_size: 128,
+        intermediate: 14_336,
+        context: 8192,
+        tied: false,
+        ..LLAMA
+    },
 ];
 
 /// How a quantizer stores a model (llama.cpp, `llama_tensor_get_type`).
@@ -117,7 +132,7 @@ pub struct Mix {
     pub base: GgmlDType,
     /// Of the value and down projections in the layers that get more bits.
     pub more: GgmlDType,
-    /// Of the embedding, which is the head too.
+    /// Of the embedding and of the head.
     pub head: GgmlDType,
 }
 
@@ -126,8 +141,8 @@ const fn mix(name: &'static str, base: GgmlDType, more: GgmlDType, head: GgmlDTy
 }
 
 /// All mixes.
-pub const MIXES: [Mix; 9] = {
-    use GgmlDType::{F16, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+pub const MIXES: [Mix; 10] = {
+    use GgmlDType::{BF16, F16, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
     [
         mix("q4_0", Q4_0, Q4_0, Q6K),
         mix("q4_1", Q4_1, Q4_1, Q6K),
@@ -138,6 +153,7 @@ pub const MIXES: [Mix; 9] = {
         mix("q5_k_m", Q5K, Q6K, Q6K),
         mix("q6_k", Q6K, Q6K, Q6K),
         mix("f16", F16, F16, F16),
+        mix("bf16", BF16, BF16, BF16),
     ]
 };
 
@@ -145,7 +161,7 @@ impl Mix {
     /// The type of a matrix of `columns` columns; `more_bits` is [`more_bits`] of its layer.
     pub fn dtype(&self, role: Role, more_bits: bool, columns: usize) -> GgmlDType {
         let wanted = match role {
-            Role::TokenEmbedding => self.head,
+            Role::TokenEmbedding | Role::Output => self.head,
             Role::Value | Role::Down if more_bits => self.more,
             _ => self.base,
         };
@@ -211,7 +227,7 @@ impl Shape {
                 experts: None,
             },
             embedding: Embedding {
-                tied: true,
+                tied: self.tied,
                 scale: 1.0,
                 norm: false,
                 logit_scale: 1.0,

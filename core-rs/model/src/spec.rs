@@ -385,3 +385,27 @@ impl Role {
         }
     }
 }
+
+/// The items that differ, and for each item its place among them: layers share ropes and windows.
+pub fn distinct<'a, T: PartialEq>(items: impl Iterator<Item = &'a T>) -> (Vec<&'a T>, Vec<usize>) {
+    let mut different: Vec<&T> = Vec::new();
+    let place = |item| {
+        different.iter().position(|known| *known == item).unwrap_or_else(|| {
+            different.push(item);
+            different.len() - 1
+        })
+    };
+    let places = items.map(place).collect();
+    (different, places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distinct;
+
+    #[test]
+    fn equal_items_share_a_place() {
+        assert_eq!(distinct([7, 7, 9, 7].iter()), (vec![&7, &9], vec![0, 0, 1, 0]));
+        assert_eq!(distinct::<u8>([].iter()), (vec![], vec![]));
+    }
+}

@@ -12,9 +12,22 @@ use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_candle::{CandleBackend, CandleOptions};
 use tgi_model::ModelSpec;
 
-/// A folder of the repository's `tests/`.
+/// A text of a random model.
+pub const TOKENS: [u32; 37] = {
+    let mut tokens = [0; 37];
+    let mut index = 0;
+    while index < tokens.len() {
+        tokens[index] = (index as u32 * 7 + 3) % random_model::VOCAB as u32;
+        index += 1;
+    }
+    tokens
+};
+
+/// A folder of the repository's `tests/`, or of the copy of it that `TGI_TESTS` names where tests
+/// run away from it.
 pub fn repository_tests(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(folder)
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests");
+    std::env::var_os("TGI_TESTS").map_or_else(own, PathBuf::from).join(folder)
 }
 
 /// A real model's file, in the folder that `TGI_TEST_MODELS` names.

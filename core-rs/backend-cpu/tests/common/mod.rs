@@ -1,6 +1,7 @@
 //! Small random models and a driver that keeps the pages of a few sequences.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod checkpoints;
 pub mod golden;
 
 use std::collections::HashMap;

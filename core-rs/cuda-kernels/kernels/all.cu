@@ -1,0 +1,12 @@
+// Every kernel, as one translation unit.
+#include "activation.cu"
+#include "add_norm.cu"
+#include "attention.cu"
+#include "attention_mma.cu"
+#include "embedding.cu"
+#include "gemm.cu"
+#include "gemv.cu"
+#include "logits.cu"
+#include "memory.cu"
+#include "rope_kv.cu"
+#include "sample.cu"

@@ -1,0 +1,12 @@
+//! Every kernel, run on the host from the sources of the fatbin, against plain sums.
+#![cfg(unix)]
+
+mod attention;
+mod blocks;
+mod buffers;
+mod catalog;
+mod logits;
+mod matmul;
+mod memory;
+mod rows;
+mod sample;
