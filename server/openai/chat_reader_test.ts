@@ -1,6 +1,6 @@
 import { deepEqual } from "node:assert/strict";
 import fc from "fast-check";
-import type { DoneRecord } from "../../ffi/types.ts";
+import { doneRecord } from "../../tests/fakes/done_record.ts";
 import { hermes } from "../chat/tools/hermes.ts";
 import { type ChatPiece, ChatReader } from "./chat_reader.ts";
 import type { TurnShape } from "./chat_request.ts";
@@ -113,16 +113,4 @@ Deno.test("text that no token has shown comes with the end", () => {
   deepEqual(whole(pieces).message.content, "a\ufffd");
 });
 
-const done: DoneRecord = {
-  finishReason: "eos_token",
-  generatedText: "",
-  seed: null,
-  promptTokens: 1,
-  cachedTokens: 0,
-  generatedTokens: 1,
-  draftedTokens: 0,
-  acceptedTokens: 0,
-  queueMicros: 0,
-  prefillMicros: 0,
-  decodeMicros: 0,
-};
+const done = doneRecord({ finishReason: "eos_token" });
