@@ -96,7 +96,7 @@ export class MethodError extends TgiError {
   override readonly name = "MethodError";
 
   constructor(method: string, readonly allow: string) {
-    super(405, "not_found", `Cannot ${method} here: only ${allow} are answered`);
+    super(405, "not_found", `Cannot ${method} here: use ${allow}`);
   }
 }
 

@@ -84,7 +84,7 @@ function asOption(name: FlagName, flag: Flag<unknown>): Option {
     .helpGroup(`${GROUPS[flag.group]}:`);
   if (flag.placeholder !== null) {
     option.argParser((given: string, before: unknown) => {
-      const parsed = parseFlag(flag, given, `--${kebab(name)} ${given}`);
+      const parsed = parseFlag(flag, given, `--${kebab(name)} ${given || '""'}`);
       return flag.repeatable && Array.isArray(before) ? before.concat(parsed) : parsed;
     });
   }

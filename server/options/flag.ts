@@ -90,13 +90,15 @@ export function decimal(
 }
 
 /** A count that is found at start when it is not given. */
-export function optionalCount(words: Words & { readonly min?: number }): Flag<number | null> {
-  const { min = 1, ...rest } = words;
+export function optionalCount(
+  words: Words & { readonly min?: number; readonly max?: number },
+): Flag<number | null> {
+  const { min = 1, max = MOST, ...rest } = words;
   return {
     ...rest,
     placeholder: "N",
     fallback: null,
-    parse: (text) => wholeNumber(text, min, MOST),
+    parse: (text) => wholeNumber(text, min, max),
   };
 }
 

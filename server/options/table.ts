@@ -147,6 +147,7 @@ const MODEL = {
   }),
   threads: optionalCount({
     group: "model",
+    max: 1024,
     shownDefault: "one for each core",
     help: "Threads that compute, with --backend cpu.",
   }),

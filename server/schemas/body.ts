@@ -13,7 +13,7 @@ const [QUOTE, BACKSLASH, BRACKET, BRACE] = [0x22, 0x5c, 0x5b, 0x7b];
 
 /**
  * Reads a JSON body of at most `limit` bytes. Throws {@link BodyError}: 415 for another content
- * type, 413 past the limit, 400 for malformed JSON, 422 for a wrong type.
+ * type or a content coding, 413 past the limit, 400 for malformed JSON, 422 for a wrong type.
  */
 export async function readJson<Output>(
   request: Request,
@@ -22,6 +22,11 @@ export async function readJson<Output>(
 ): Promise<Output> {
   if (!isJson(request.headers.get("content-type"))) {
     throw new BodyError("Expected request with `Content-Type: application/json`", 415);
+  }
+  const coding = request.headers.get("content-encoding");
+  if (coding !== null && !/^\s*identity\s*$/i.test(coding)) {
+    const message = `Cannot read a body with \`Content-Encoding: ${coding}\`: send it as it is`;
+    throw new BodyError(message, 415);
   }
   const bytes = await readBytes(request, limit);
   return deserialize(schema, parse(bytes));
@@ -55,7 +60,7 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
 /** UTF-8 JSON to values. */
 function parse(bytes: Uint8Array): unknown {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const text = utf8(bytes);
     if (isDeeper(text, MAX_DEPTH)) {
       throw new SyntaxError(`recursion limit exceeded: more than ${MAX_DEPTH} levels`);
     }
@@ -63,6 +68,14 @@ function parse(bytes: Uint8Array): unknown {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BodyError(`Failed to parse the request body as JSON: ${reason}`, 400, { cause });
+  }
+}
+
+function utf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new SyntaxError("the body is not UTF-8", { cause });
   }
 }
 
