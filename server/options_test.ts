@@ -270,6 +270,7 @@ Deno.test("sampling flags keep their bounds, and a seed all its digits", () => {
   ) {
     assert.throws(() => generate(wrong), /cannot be used: it must be a /);
   }
+  assert.throws(() => generate("--top-p=0"), /it must be a number above 0, at most 1\. /);
 });
 
 Deno.test("names and letters are each used once", () => {

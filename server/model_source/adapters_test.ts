@@ -54,7 +54,10 @@ Deno.test("what cannot be had is refused in one sentence", async () => {
   await using hub = startFakeHub({ ...REPOSITORY, files: { "README.md": BYTES } });
   assert.match(await refusal("a=./nowhere", folder.path), /adapter a: there is no folder/);
   assert.match(await refusal("a=o/a", folder.path), /fetch the adapter a from the hub: .*network/);
-  assert.match(await refusal("o/a", folder.path, NO_HUB, true), /hub: HF_HUB_OFFLINE is set/);
+  assert.match(
+    await refusal("o/a", folder.path, NO_HUB, true),
+    /hub: HF_HUB_OFFLINE is set; unset it, or name a /,
+  );
   assert.match(
     await refusal("owner/adapter", folder.path, hub.endpoint),
     /owner\/adapter: it lacks adapter_config.json and adapter_model.safetensors/,

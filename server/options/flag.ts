@@ -107,8 +107,8 @@ export function optionalNumber(
   words: Words & { readonly min: number; readonly max?: number; readonly inclusive?: true },
 ): Flag<number | null> {
   const { min, max = Infinity, inclusive, ...rest } = words;
-  const range = `${inclusive ? "a number from" : "a number above"} ${min}` +
-    (max === Infinity ? "" : ` to ${max}`);
+  const to = max === Infinity ? "" : inclusive ? ` to ${max}` : `, at most ${max}`;
+  const range = `a number ${inclusive ? "from" : "above"} ${min}${to}`;
   return {
     ...rest,
     placeholder: "NUMBER",
