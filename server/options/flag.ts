@@ -55,7 +55,7 @@ export interface Flag<T> {
 type Words = Omit<Flag<unknown>, "placeholder" | "fallback" | "parse">;
 
 /** A whole number in `[min, max]`, decimal digits only. */
-export function wholeNumber(text: string, min: number, max: number): number {
+function wholeNumber(text: string, min: number, max: number): number {
   const number = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
   if (number >= min && number <= max) return number;
   const range = max === MOST ? `of at least ${min}` : `from ${min} to ${max}`;
