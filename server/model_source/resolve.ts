@@ -202,10 +202,8 @@ async function fetched(
   if (typeof why !== "string") return why;
   if (pin === null) {
     throw modelError(
-      `Cannot fetch ${model.repository} from the hub: ${why}; ${
-        remedy(request)
-      }, or name a file or ` +
-        "folder by --model-id.",
+      `Cannot fetch ${model.repository} from the hub: ${why}; ${remedy(request)}, or name a file ` +
+        "or folder by --model-id.",
     );
   }
   const names = pin.packages.map((one) => `${one.name}==${one.version}`).join(", ");

@@ -209,7 +209,7 @@ export function kebab(key: string): string {
 }
 
 /**
- * `maxBestOf` as a variable: `MAX_BEST_OF`. Flags that TGI's launcher does not have get a prefix,
+ * `maxBestOf` as a variable: `MAX_BEST_OF`. Flags of commands beside `serve` get a prefix,
  * `TGI_STOP`: their own names are too common for an environment.
  */
 export function variable(key: string, { group }: Pick<Flag<unknown>, "group">): string {
