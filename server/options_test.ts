@@ -217,6 +217,8 @@ Deno.test("HOSTNAME with a machine's name is passed over with a warning", () => 
 Deno.test("LOG_LEVEL takes TGI's filters", () => {
   assert.equal(read([], { LOG_LEVEL: "DEBUG" }).values.logLevel, "debug");
   assert.equal(read([], { LOG_LEVEL: "tower=info,warn" }).values.logLevel, "warn");
+  const ofOneModule = { LOG_LEVEL: "text_generation_router=debug" };
+  assert.equal(read([], ofOneModule).values.logLevel, "debug");
   refusal([], { LOG_LEVEL: "loud" });
 });
 

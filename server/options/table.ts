@@ -315,7 +315,7 @@ const LOG_LEVEL: Flag<LogLevel> = {
   only: "variable",
   parse: logLevel,
   help: "Least severe level that is logged. Of TGI's filters (info,module=debug) the bare level " +
-    "counts.",
+    "counts, else a module's.",
 };
 
 const BEHAVIOUR = {
@@ -450,7 +450,9 @@ export type FlagValues = {
 
 function logLevel(filter: string): LogLevel {
   const parts = filter.toLowerCase().split(",").map((part) => part.trim());
-  const found = LEVELS.find((level) => parts.includes(level));
+  const ofModules = parts.map((part) => part.split("=")[1]);
+  const found = LEVELS.find((level) => parts.includes(level)) ??
+    LEVELS.find((level) => ofModules.includes(level));
   if (found === undefined) throw new RangeError(`one of ${LEVELS.join(", ")}`);
   return found;
 }
