@@ -51,6 +51,13 @@ pub trait Matrix: Send + Sync {
     }
 }
 
+/// What a panel is multiplied with, and where the product goes.
+struct Task<'a> {
+    x: Input<'a>,
+    tokens: Range<usize>,
+    out: &'a mut [PanelRow],
+}
+
 /// What panels are made of: 32 rows of one column or of several.
 trait Packed: Send + Sync + Sized {
     /// Columns of one.
@@ -58,13 +65,7 @@ trait Packed: Send + Sync + Sized {
     /// [`Matrix::reads_floats`].
     const READS_FLOATS: bool;
     /// [`Matrix::product`] of one panel of `columns` columns.
-    fn product<'a>(
-        panel: &'a [Self],
-        columns: usize,
-        x: &Input<'a>,
-        tokens: Range<usize>,
-        out: &'a mut [PanelRow],
-    ) -> impl Kernel<Output = ()>;
+    fn product<'a>(panel: &'a [Self], columns: usize, task: Task<'a>) -> impl Kernel<Output = ()>;
     /// Row `row` of the 32, of its [`Packed::COLUMNS`] columns; the last may have fewer.
     fn row(&self, row: usize, out: &mut [f32]);
 }
@@ -102,7 +103,8 @@ impl<T: Packed> Matrix for Panels<T> {
         tokens: Range<usize>,
         out: &mut [PanelRow],
     ) {
-        isa.run(T::product(self.panel(panel), self.columns, x, tokens, out));
+        let task = Task { x: *x, tokens, out };
+        isa.run(T::product(self.panel(panel), self.columns, task));
     }
     fn row(&self, row: usize, out: &mut [f32]) {
         let elements = self.panel(row / PANEL_ROWS).iter();
@@ -116,13 +118,8 @@ impl<T: AnyPair> Packed for T {
     const COLUMNS: usize = 32;
     const READS_FLOATS: bool = false;
 
-    fn product<'a>(
-        pairs: &'a [Self],
-        _columns: usize,
-        x: &Input<'a>,
-        tokens: Range<usize>,
-        out: &'a mut [PanelRow],
-    ) -> impl Kernel<Output = ()> {
+    fn product<'a>(pairs: &'a [Self], _columns: usize, task: Task<'a>) -> impl Kernel<Output = ()> {
+        let Task { x, tokens, out } = task;
         PanelProduct { pairs, x: x.blocks, tokens, out }
     }
 
@@ -143,13 +140,8 @@ impl<E: Element> Packed for Column<E> {
     const COLUMNS: usize = 1;
     const READS_FLOATS: bool = true;
 
-    fn product<'a>(
-        panel: &'a [Self],
-        _columns: usize,
-        x: &Input<'a>,
-        tokens: Range<usize>,
-        out: &'a mut [PanelRow],
-    ) -> impl Kernel<Output = ()> {
+    fn product<'a>(panel: &'a [Self], _columns: usize, task: Task<'a>) -> impl Kernel<Output = ()> {
+        let Task { x, tokens, out } = task;
         DenseProduct { panel, x: x.floats, stride: x.stride, tokens, out }
     }
 
@@ -162,13 +154,8 @@ impl Packed for PairColumn {
     const COLUMNS: usize = 2;
     const READS_FLOATS: bool = true;
 
-    fn product<'a>(
-        panel: &'a [Self],
-        columns: usize,
-        x: &Input<'a>,
-        tokens: Range<usize>,
-        out: &'a mut [PanelRow],
-    ) -> impl Kernel<Output = ()> {
+    fn product<'a>(panel: &'a [Self], columns: usize, task: Task<'a>) -> impl Kernel<Output = ()> {
+        let Task { x, tokens, out } = task;
         PairProduct { panel, columns, x: x.floats, stride: x.stride, tokens, out }
     }
 
