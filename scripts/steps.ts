@@ -1,5 +1,7 @@
 /** Runs commands one after another, shows what they print, and tells how long each took. */
 
+import { fileURLToPath } from "node:url";
+
 /** A program with its arguments. */
 export interface CommandLine {
   readonly program: string;
@@ -18,7 +20,7 @@ export interface Ended {
 }
 
 /** Folder of the project. */
-export const ROOT = new URL("..", import.meta.url).pathname;
+export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** Where cargo builds, whatever the user's own settings say: the server looks there. */
 export const TARGET = `${ROOT}core-rs/target`;

@@ -30,7 +30,7 @@ const DENO_RESULT = /^(?:ok|FAILED) \| (\d+) passed[^|]*\| (\d+) failed/gm;
  * Adds up the results in a runner's output. A runner that failed without a failed test (it did
  * not compile, say) counts as one failed.
  */
-export function tally({ success, output }: Ended, result: RegExp): Tally {
+function tally({ success, output }: Ended, result: RegExp): Tally {
   let passed = 0;
   let failed = 0;
   for (const [, good, bad] of output.matchAll(result)) {

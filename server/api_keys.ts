@@ -18,17 +18,18 @@ export async function readKeys(
   try {
     text = await Deno.readTextFile(file);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StartError(
-      `Cannot read the keys of --api-key-file ${file}: ${reason}.`,
-      ExitCode.usage,
-      {
-        cause,
-      },
-    );
+    const message = `Cannot read the keys of --api-key-file ${file}: ${whyNotRead(cause)}.`;
+    throw new StartError(message, ExitCode.usage, { cause });
   }
   const keys = text.split(/\r?\n/).map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"));
   if (keys.length > 0) return [...given, ...keys];
   throw new StartError(`--api-key-file ${file} holds no key: write one a line.`, ExitCode.usage);
+}
+
+function whyNotRead(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "there is no such file; check the path";
+  if (error instanceof Deno.errors.PermissionDenied) return "this user may not read it";
+  if (error instanceof Deno.errors.IsADirectory) return "it is a folder; name the file";
+  return error instanceof Error ? error.message : String(error);
 }

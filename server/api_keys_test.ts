@@ -17,6 +17,10 @@ Deno.test("keys of the flags and of the file come together", async () => {
 });
 
 Deno.test("a file that is not there or holds no key ends the start", async () => {
-  await rejects(readKeys([], "/no/such/file"), /Cannot read the keys of --api-key-file/);
+  await rejects(
+    readKeys([], "/no/such/file"),
+    /Cannot read the keys of --api-key-file \/no\/such\/file: there is no such file; check the path\.$/,
+  );
+  await rejects(readKeys([], "/"), /--api-key-file \/: it is a folder; name the file\.$/);
   await rejects(inFile("# only a note\n"), /holds no key/);
 });

@@ -96,7 +96,7 @@ export class MethodError extends TgiError {
   override readonly name = "MethodError";
 
   constructor(method: string, readonly allow: string) {
-    super(405, "not_found", `Cannot ${method} here: only ${allow} are answered`);
+    super(405, "not_found", `Cannot ${method} here: use ${allow}`);
   }
 }
 
@@ -110,7 +110,7 @@ export class UnauthorizedError extends TgiError {
 }
 
 /**
- * The body cannot be read into a request: 400, 413, 415 or 422. TGI answers these before its
+ * The body cannot be read into a request: 400, 408, 413, 415 or 422. TGI answers these before its
  * handler runs, so they keep their status and JSON body even where its streams answer 200.
  */
 export class BodyError extends ValidationError {

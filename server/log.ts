@@ -40,19 +40,19 @@ export async function startLog(
 }
 
 /** `2026-01-31T12:00:00.000Z  INFO message key=value`. */
-export function humanLine(record: LogRecord): string {
+function humanLine(record: LogRecord): string {
   const fields = Object.entries(record.properties).map(([key, value]) => ` ${key}=${plain(value)}`);
   return `${timestamp(record)} ${tgiLevel(record).padStart(5)} ${text(record)}${fields.join("")}`;
 }
 
 /** `message`, or `warning: message`, `error: message`. */
-export function plainLine(record: LogRecord): string {
+function plainLine(record: LogRecord): string {
   const prefix = record.level === "info" ? "" : `${tgiLevel(record).toLowerCase()}: `;
   return `${prefix.replace("warn:", "warning:")}${text(record)}`;
 }
 
 /** One JSON object; a field cannot replace one of TGI's four keys. */
-export function jsonLine(record: LogRecord): string {
+function jsonLine(record: LogRecord): string {
   return JSON.stringify({
     timestamp: timestamp(record),
     level: tgiLevel(record),

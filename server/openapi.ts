@@ -327,7 +327,7 @@ function componentSchemas(): Json {
     OpenAiError,
     SimpleToken,
     ToolCallDelta,
-  ToolCallJson,
+    ToolCallJson,
     Usage,
     VertexResponse,
     Details,

@@ -11,6 +11,7 @@ VOCABULARY = 288
 HIDDEN = 32
 HEADS = 4
 INTERMEDIATE = 48
+SPECIAL = {"bos_token_id": 286, "eos_token_id": 287, "pad_token_id": None}
 
 
 @dataclass
@@ -43,9 +44,7 @@ def decoder(layers: int = 2, **values: Any) -> dict[str, Any]:
         "num_key_value_heads": 2,
         "intermediate_size": INTERMEDIATE,
         "max_position_embeddings": 128,
-        "bos_token_id": 286,
-        "eos_token_id": 287,
-        "pad_token_id": None,
+        **SPECIAL,
         "tie_word_embeddings": False,
         **values,
     }
@@ -63,9 +62,8 @@ def gpt(**values: Any) -> dict[str, Any]:
         "n_embd": HIDDEN,
         "n_layer": 2,
         "n_head": HEADS,
+        **SPECIAL,
         "bos_token_id": 287,
-        "eos_token_id": 287,
-        "pad_token_id": None,
         **values,
     }
 
@@ -78,10 +76,18 @@ def opt(**values: Any) -> dict[str, Any]:
         "num_attention_heads": HEADS,
         "ffn_dim": INTERMEDIATE,
         "max_position_embeddings": 128,
-        "bos_token_id": 286,
-        "eos_token_id": 287,
-        "pad_token_id": None,
+        **SPECIAL,
         **values,
+    }
+
+
+def bloom(hidden: int, heads: int) -> dict[str, Any]:
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": hidden,
+        "n_layer": 2,
+        "n_head": heads,
+        **SPECIAL,
     }
 
 
@@ -305,30 +311,14 @@ TINY: dict[str, Tiny] = {
     "bloom": Tiny(
         "BloomConfig",
         "BloomForCausalLM",
-        {
-            "vocab_size": VOCABULARY,
-            "hidden_size": HIDDEN,
-            "n_layer": 2,
-            "n_head": HEADS,
-            "bos_token_id": 286,
-            "eos_token_id": 287,
-            "pad_token_id": None,
-        },
+        bloom(HIDDEN, HEADS),
         gguf="bloom",
         extra={"seq_length": 128},
     ),
     "bloom-6-heads": Tiny(
         "BloomConfig",
         "BloomForCausalLM",
-        {
-            "vocab_size": VOCABULARY,
-            "hidden_size": 48,
-            "n_layer": 2,
-            "n_head": 6,
-            "bos_token_id": 286,
-            "eos_token_id": 287,
-            "pad_token_id": None,
-        },
+        bloom(48, 6),
         gguf="bloom",
         extra={"seq_length": 128},
     ),

@@ -28,10 +28,17 @@ from vocabulary import Vocabulary
 SHARED = {
     "vocab_size": vocabulary.SIZE,
     "hidden_size": 64,
+    "intermediate_size": 96,
     "max_position_embeddings": 256,
     "rms_norm_eps": 1e-6,
     "attn_implementation": "eager",
     "pad_token_id": None,
+}
+TWO_LAYERS = {
+    **SHARED,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
 }
 
 
@@ -53,11 +60,7 @@ class Checkpoint:
 def llama() -> PreTrainedModel:
     return LlamaForCausalLM(
         LlamaConfig(
-            **SHARED,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            intermediate_size=96,
+            **TWO_LAYERS,
             rope_theta=10_000.0,
             tie_word_embeddings=False,
         )
@@ -67,11 +70,7 @@ def llama() -> PreTrainedModel:
 def qwen2() -> PreTrainedModel:
     return Qwen2ForCausalLM(
         Qwen2Config(
-            **SHARED,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            intermediate_size=96,
+            **TWO_LAYERS,
             rope_theta=1_000_000.0,
             tie_word_embeddings=True,
         )
@@ -88,7 +87,6 @@ def gemma3() -> PreTrainedModel:
             num_key_value_heads=1,
             head_dim=32,
             query_pre_attn_scalar=32,
-            intermediate_size=96,
             sliding_window=8,
             rope_theta=1_000_000.0,
             rope_local_base_freq=10_000.0,

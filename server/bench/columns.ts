@@ -35,7 +35,7 @@ export function drawColumns(
 export function shortNumber(value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return "-";
   const size = Math.abs(value);
-  const digits = size >= 999.5 ? 0 : size >= 99.5 ? 1 : size >= 9.95 ? 1 : 2;
+  const digits = size >= 999.5 ? 0 : size >= 9.95 ? 1 : 2;
   const [whole = "", part] = value.toFixed(digits).split(".");
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
   return part === undefined ? grouped : `${grouped}.${part}`;

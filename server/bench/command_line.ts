@@ -1,7 +1,7 @@
 /** Reads the flags of `tgi bench` (through commander) and their variables. */
 
 import { Command, CommanderError, Option } from "commander";
-import { defaultText, parseFlag, type Printout, sentence } from "../options/command_line.ts";
+import { defaultText, parseFlag, type Printout, sentence, typed } from "../options/command_line.ts";
 import { type Flag, GROUPS, kebab, usageError } from "../options/flag.ts";
 import { BENCH_FLAGS, type BenchFlagName, type BenchValues } from "./flags.ts";
 
@@ -81,7 +81,7 @@ function asOption(name: BenchFlagName, flag: Flag<unknown>): Option {
   const option = new Option(`--${kebab(name)}${value}`, help)
     .helpGroup(`${GROUPS[flag.group]}:`);
   if (flag.placeholder !== null) {
-    option.argParser((given: string) => parseFlag(flag, given, `--${kebab(name)} ${given}`));
+    option.argParser((given: string) => parseFlag(flag, given, typed(name, given)));
   }
   return option;
 }

@@ -1,5 +1,7 @@
 /** How far a run is: a bar on a terminal, nothing elsewhere. */
 
+import { barLine } from "../terminal/bar.ts";
+
 /** Follows a run. */
 export interface BenchProgress {
   /** A load begins: `total` requests are expected, about. */
@@ -16,15 +18,18 @@ export const UNSEEN: BenchProgress = { begin: () => {}, done: () => {}, end: () 
 /** Most often that the bar is redrawn, ms. */
 const REDRAW_MILLIS = 100;
 
-const BAR_WIDTH = 28;
-
 /**
  * A bar that rewrites its line.
  *
  * @param write takes pieces of the terminal's line.
  * @param now gives the time, ms.
+ * @param columns of the terminal; those of this process's when absent.
  */
-export function drawProgress(write: (text: string) => void, now: () => number): BenchProgress {
+export function drawProgress(
+  write: (text: string) => void,
+  now: () => number,
+  columns?: number,
+): BenchProgress {
   let name = "";
   let total = 1;
   let count = 0;
@@ -34,9 +39,7 @@ export function drawProgress(write: (text: string) => void, now: () => number): 
     drawn = now();
     const part = Math.min(count / total, 1);
     const left = part > 0 ? `, ${Math.ceil((drawn - started) / 1000 * (1 / part - 1))} s left` : "";
-    const full = Math.round(part * BAR_WIDTH);
-    const bar = "#".repeat(full).padEnd(BAR_WIDTH, "-");
-    write(`\r[${bar}] ${name}: ${count} of ${total} requests${left}\x1b[K`);
+    write(barLine(part, `${name}: ${count} of ${total} requests${left}`, columns));
   };
   return {
     begin(load, expected) {

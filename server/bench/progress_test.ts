@@ -4,7 +4,7 @@ import { drawProgress } from "./progress.ts";
 Deno.test("the bar rewrites one line, tells the time left, and goes away", () => {
   const written: string[] = [];
   let now = 0;
-  const progress = drawProgress((text) => written.push(text), () => now);
+  const progress = drawProgress((text) => written.push(text), () => now, 100);
   progress.begin("4 clients, round 1 of 3", 4);
   now = 50;
   progress.done();
@@ -31,6 +31,6 @@ Deno.test("more requests than expected leave the bar full", () => {
 
 Deno.test("a bar that was never drawn is not taken away", () => {
   const written: string[] = [];
-  drawProgress((text) => written.push(text), () => 0).end();
+  drawProgress((text) => written.push(text), () => 0, 100).end();
   assert.deepEqual(written, []);
 });

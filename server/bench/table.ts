@@ -51,7 +51,7 @@ export function drawTable(report: BenchReport, style: TableStyle): string {
 }
 
 /** Half of the way between the least and the most, in percent of the median. */
-export function spreadPercent(spread: Spread | null): number {
+function spreadPercent(spread: Spread | null): number {
   return spread === null ? NaN : (spread.max - spread.min) / 2 / spread.median * 100;
 }
 

@@ -235,4 +235,6 @@ Deno.test("help and wrong flags", async () => {
     wrong.errors,
     /^--rounds 0 cannot be used: it must be a whole number from 1 to 1000/,
   );
+  const empty = await run(["--url", ""]);
+  assert.match(empty.errors, /^--url "" cannot be used: it must be a text that is not empty/);
 });

@@ -1,6 +1,7 @@
 /** `tgi plan`: what memory a model takes and what fits, without loading it. */
 
 import { getLogger } from "@logtape/logtape";
+import { PAGE_TOKENS } from "../../ffi/page.ts";
 import { surveyConfig } from "../../ffi/survey.ts";
 import type { Survey } from "../../ffi/types.ts";
 import { LOG_CATEGORY } from "../log.ts";
@@ -15,9 +16,6 @@ import { findAdapters, findModel, openCore, withExitCode } from "./open_model.ts
 import { engineConfig } from "./parts.ts";
 
 const log = getLogger([LOG_CATEGORY]);
-
-/** Tokens of a KV page: the cache holds whole pages. */
-const PAGE_TOKENS = 32;
 
 /** What the memory of this machine would hold. */
 export interface Fit {
@@ -54,6 +52,7 @@ export async function plan(settings: Settings, context: CommandContext): Promise
 /** What fits, by the plan's own numbers. */
 export function fitOf({ plan, context, maxTotalTokens, maxBatchTotalTokens }: Survey): Fit {
   const room = Math.max(0, plan.availableBytes - plan.weightsBytes - plan.arenaBytes);
+  // The cache holds whole pages.
   const tokens = Math.floor(room / plan.kvBytesPerToken / PAGE_TOKENS) * PAGE_TOKENS;
   return {
     tokens,

@@ -34,6 +34,7 @@ export async function serve(
   for (const warning of warnings) log.warn`${warning}`;
   const apiKeys = await readKeys(values.apiKey, values.apiKeyFile);
   warnWhenOpen(values, apiKeys);
+  checkAddress(values);
   const model = await findModel(values, context, stop.signal);
   if (model !== null) log.info`Model: ${model.path} (${model.origin})`;
   const adapters = await findAdapters(values, context, stop.signal);
@@ -91,6 +92,15 @@ function describeEngine({ info, library }: Engine, deviceBy: string | null): voi
     .info`Limits: ${info.maxInputTokens} input tokens, ${info.maxTotalTokens} in all, ${info.maxBatchPrefillTokens} prompt tokens a step, ${info.maxBatchSize} requests at a time`;
 }
 
+/** An address that is taken is told now, not after the minutes that a large model takes to load. */
+function checkAddress({ hostname, port }: FlagValues): void {
+  try {
+    Deno.listen({ hostname, port }).close();
+  } catch (error) {
+    throw notBound(hostname, port, error);
+  }
+}
+
 function listen(
   handler: Deno.ServeHandler,
   { hostname, port }: FlagValues,
@@ -103,10 +113,11 @@ function listen(
   try {
     return Deno.serve({ hostname, port, onListen }, handler);
   } catch (error) {
-    throw new StartError(
-      `Cannot listen on ${hostname}:${port}: ${whyNotBound(error)}.`,
-      ExitCode.address,
-      { cause: error },
-    );
+    throw notBound(hostname, port, error);
   }
+}
+
+function notBound(hostname: string, port: number, cause: unknown): StartError {
+  const message = `Cannot listen on ${hostname}:${port}: ${whyNotBound(cause)}.`;
+  return new StartError(message, ExitCode.address, { cause });
 }

@@ -63,11 +63,9 @@ async function ask(
 }
 
 function address(url: string): URL {
-  try {
-    return new URL("generate_stream", url.endsWith("/") ? url : `${url}/`);
-  } catch (error) {
-    throw failure(url, "it is no address; give one such as http://127.0.0.1:3000", error);
-  }
+  const base = URL.parse(url.endsWith("/") ? url : `${url}/`);
+  if (base !== null && /^https?:$/.test(base.protocol)) return new URL("generate_stream", base);
+  throw failure(url, "it is no address; give one such as http://127.0.0.1:3000");
 }
 
 async function reasonOf(response: Response): Promise<string> {

@@ -11,9 +11,8 @@ const LEAST_MEMORY = 1e9;
 export function checkProcessor({ architecture, features, missing, cpuIsas, candleIsa }: Machine) {
   const has = features.length === 0 ? "" : `, has ${features.join(", ")}`;
   const lacks = missing.length === 0 ? "" : `, lacks ${missing.join(", ")}`;
-  const found = `${architecture}${has}${lacks}: ${
-    cpuIsas[0]
-  } for --backend cpu, ${candleIsa} for candle`;
+  const widest = `up to ${cpuIsas[0]} for --backend cpu, ${candleIsa} for candle`;
+  const found = `${architecture}${has}${lacks}: ${widest}`;
   return cpuIsas[0] === "portable"
     ? warn("processor", found, "It works, slowly; a processor with AVX2 is several times faster.")
     : ok("processor", found);

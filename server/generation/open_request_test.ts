@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { FakeEngine, info } from "../../tests/contract/fake_engine.ts";
+import { doneRecord } from "../../tests/fakes/done_record.ts";
 import { GenerationError, OverloadedError } from "../errors.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import { Permits } from "../permits.ts";
@@ -73,18 +74,6 @@ Deno.test("a request without a permit is counted as overloaded", async () => {
 Deno.test("validation time is the core's and what came before it", () => {
   const { open } = submitted();
   open.accepted({ promptTokens: 1, maxNewTokens: 1, validationMicros: 2000 });
-  const timings = open.succeed({
-    finishReason: "length",
-    generatedText: "",
-    seed: null,
-    promptTokens: 1,
-    cachedTokens: 0,
-    generatedTokens: 1,
-    draftedTokens: 0,
-    acceptedTokens: 0,
-    queueMicros: 0,
-    prefillMicros: 0,
-    decodeMicros: 0,
-  });
+  const timings = open.succeed(doneRecord());
   assert.ok(timings.validation >= 2);
 });

@@ -1,21 +1,15 @@
 import assert from "node:assert/strict";
-import type { DoneRecord } from "../../ffi/types.ts";
+import { doneRecord } from "../../tests/fakes/done_record.ts";
 import { generationHeaders } from "./headers.ts";
 import { timingsOf } from "./timings.ts";
 
-const done: DoneRecord = {
-  finishReason: "length",
-  generatedText: "",
-  seed: null,
+const done = doneRecord({
   promptTokens: 12,
-  cachedTokens: 0,
   generatedTokens: 4,
-  draftedTokens: 0,
-  acceptedTokens: 0,
   queueMicros: 1500,
   prefillMicros: 6000,
   decodeMicros: 4000,
-};
+});
 
 Deno.test("microseconds of the core become milliseconds", () => {
   const { total, ...rest } = timingsOf(done, { arrivedAt: performance.now(), validation: 0.7 });

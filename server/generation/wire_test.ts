@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { DoneRecord, TokenRecord } from "../../ffi/types.ts";
+import type { TokenRecord } from "../../ffi/types.ts";
+import { doneRecord } from "../../tests/fakes/done_record.ts";
 import {
   detailsJson,
   f32Json,
@@ -12,19 +13,13 @@ import {
 
 const token: TokenRecord = { id: 7, text: ' "a"\n', logprob: Math.fround(-0.34), special: true };
 
-const done: DoneRecord = {
+const done = doneRecord({
   finishReason: "eos_token",
   generatedText: "a",
   seed: 18446744073709551615n,
   promptTokens: 3,
-  cachedTokens: 0,
   generatedTokens: 2,
-  draftedTokens: 0,
-  acceptedTokens: 0,
-  queueMicros: 0,
-  prefillMicros: 0,
-  decodeMicros: 0,
-};
+});
 
 Deno.test("an f32 is written with as few digits as read back to it", () => {
   const cases: readonly (readonly [number, string])[] = [

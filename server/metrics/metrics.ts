@@ -1,5 +1,6 @@
 /** What happens in the server, told to the instruments. */
 
+import { PAGE_TOKENS } from "../../ffi/page.ts";
 import type { AcceptedRecord, DoneRecord, StepRecord } from "../../ffi/types.ts";
 import {
   createInstruments,
@@ -11,9 +12,6 @@ import type { Timings } from "../generation/timings.ts";
 
 /** Why a request ended without an answer. */
 export type FailureReason = (typeof failureReasons)[number];
-
-/** Tokens of a KV page. */
-const PAGE_TOKENS = 32;
 
 /** The metrics of one server. */
 export class Metrics {

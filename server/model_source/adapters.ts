@@ -12,7 +12,7 @@ import { HubUnreachable } from "./hub_fetch.ts";
 import type { ModelChoice } from "./model_choice.ts";
 import { modelError } from "./model_error.ts";
 import { type HubReference, isPath, readHubReference } from "./model_id.ts";
-import { hubAccess, type ModelRequest, type ModelTools } from "./resolve.ts";
+import { hubAccess, type ModelRequest, type ModelTools, remedy } from "./resolve.ts";
 
 /** An adapter's place. */
 export interface AdapterFolder {
@@ -79,7 +79,7 @@ async function fetched(
 ): Promise<string> {
   const refuse = (reason: string) =>
     modelError(
-      `Cannot fetch the adapter ${id} from the hub: ${reason}; check the network, or name a ` +
+      `Cannot fetch the adapter ${id} from the hub: ${reason}; ${remedy(request)}, or name a ` +
         "folder by --lora-adapters id=path.",
     );
   if (request.hfHubOffline) throw refuse("HF_HUB_OFFLINE is set");

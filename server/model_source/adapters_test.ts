@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type FakeRepository, startFakeHub } from "../../tests/fakes/hub.ts";
+import { modelRequest, modelTools, NO_HUB } from "../../tests/fakes/model_search.ts";
 import { scratchFolder } from "../../tests/fakes/scratch.ts";
 import { StartError } from "../errors.ts";
 import { readAdapterNames } from "../options/adapters.ts";
@@ -17,25 +18,9 @@ const REPOSITORY: FakeRepository = {
   },
 };
 
-/** Nothing listens there. */
-const NO_HUB = "http://127.0.0.1:1";
-
 function find(list: string, folder: string, endpoint = NO_HUB, hfHubOffline = false) {
-  const request = {
-    modelId: "fake/model",
-    revision: null,
-    ggufFile: null,
-    weightsCacheOverride: null,
-    huggingfaceHubCache: null,
-    hfToken: null,
-    hfHubOffline,
-  };
-  const variables: Record<string, string> = { XDG_CACHE_HOME: folder, HF_ENDPOINT: endpoint };
-  return resolveAdapters(readAdapterNames(list), request, {
-    variables: (name) => variables[name],
-    signal: new AbortController().signal,
-    output: { terminal: false, write: () => {}, now: () => 0 },
-  });
+  const request = modelRequest({ hfHubOffline });
+  return resolveAdapters(readAdapterNames(list), request, modelTools(folder, endpoint));
 }
 
 async function refusal(...args: Parameters<typeof find>): Promise<string> {
@@ -69,7 +54,10 @@ Deno.test("what cannot be had is refused in one sentence", async () => {
   await using hub = startFakeHub({ ...REPOSITORY, files: { "README.md": BYTES } });
   assert.match(await refusal("a=./nowhere", folder.path), /adapter a: there is no folder/);
   assert.match(await refusal("a=o/a", folder.path), /fetch the adapter a from the hub: .*network/);
-  assert.match(await refusal("o/a", folder.path, NO_HUB, true), /hub: HF_HUB_OFFLINE is set/);
+  assert.match(
+    await refusal("o/a", folder.path, NO_HUB, true),
+    /hub: HF_HUB_OFFLINE is set; unset it, or name a /,
+  );
   assert.match(
     await refusal("owner/adapter", folder.path, hub.endpoint),
     /owner\/adapter: it lacks adapter_config.json and adapter_model.safetensors/,

@@ -47,7 +47,8 @@ export interface Fetched {
 const AT_ONCE = 4;
 
 /**
- * Fetches what `choose` takes, {@link chooseModel} unless given. Files that the cache has are not fetched again.
+ * Fetches what `choose` takes, {@link chooseModel} unless given. Files that the cache has are not
+ * fetched again.
  *
  * @throws HubUnreachable when no answer comes.
  * @throws StartError when the repository is not there, or a file cannot be had.

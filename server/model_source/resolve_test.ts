@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { type FakeRepository, startFakeHub } from "../../tests/fakes/hub.ts";
+import { modelRequest, modelTools, NO_HUB } from "../../tests/fakes/model_search.ts";
 import { scratchFolder } from "../../tests/fakes/scratch.ts";
 import { buildWheels, useWheelsOf } from "../../tests/fakes/wheel.ts";
 import type { CarriedModel } from "../carried_model.ts";
@@ -15,9 +16,6 @@ const REPOSITORY: FakeRepository = {
   files: { "model.gguf": CONTENT, "other.Q4_K_M.gguf": CONTENT },
 };
 
-/** Nothing listens there. */
-const NO_HUB = "http://127.0.0.1:1";
-
 function resolve(
   folder: string,
   endpoint: string,
@@ -25,23 +23,8 @@ function resolve(
   pinned?: PinnedModel,
   carried: CarriedModel | null = null,
 ): Promise<ModelFile> {
-  const request = {
-    modelId: "fake/model",
-    revision: null,
-    ggufFile: null,
-    weightsCacheOverride: null,
-    huggingfaceHubCache: null,
-    hfToken: null,
-    hfHubOffline: false,
-    ...changes,
-  };
-  const variables: Record<string, string> = { XDG_CACHE_HOME: folder, HF_ENDPOINT: endpoint };
-  return resolveModel(request, {
-    variables: (name) => variables[name],
-    signal: new AbortController().signal,
-    output: { terminal: false, write: () => {}, now: () => 0 },
-    carried,
-  }, pinned);
+  const tools = { ...modelTools(folder, endpoint), carried };
+  return resolveModel(modelRequest(changes), tools, pinned);
 }
 
 async function refusal(modelId: string, revision: string | null = null): Promise<string> {
@@ -163,7 +146,7 @@ Deno.test("a part of a model that another tool fetched is completed, and refused
   await write(root, { "refs/main": commit, [`snapshots/${commit}/config.json`]: "{}" });
   await assert.rejects(
     resolve(folder.path, NO_HUB, { hfHubOffline: true }),
-    /: HF_HUB_OFFLINE is set, and its cache has no more than config\.json; check the network/,
+    /: HF_HUB_OFFLINE is set, and its cache has no more than config\.json; unset it, or name/,
   );
   const encoder = new TextEncoder();
   const files = Object.fromEntries(
@@ -238,7 +221,7 @@ Deno.test("the hub is asked once; then its cache answers", async () => {
 Deno.test("offline, a model that is in no cache is one sentence", async () => {
   await using folder = await scratchFolder();
   await assert.rejects(resolve(folder.path, NO_HUB, { hfHubOffline: true }), {
-    message: "Cannot fetch fake/model from the hub: HF_HUB_OFFLINE is set; check the network, or " +
+    message: "Cannot fetch fake/model from the hub: HF_HUB_OFFLINE is set; unset it, or " +
       "name a file or folder by --model-id.",
   });
 });

@@ -15,8 +15,9 @@ export interface Expected {
 }
 
 /**
- * Writes the chunks into `folder`, of the same disk as `path`, under another name, checks size and SHA-256 and only then
- * renames: readers of `path` never see a part of it, and a failure leaves nothing behind.
+ * Writes the chunks into `folder`, of the same disk as `path`, under another name, checks size and
+ * SHA-256 and only then renames: readers of `path` never see a part of it, and a failure leaves
+ * nothing behind.
  *
  * @throws StartError when the content ends early, is not the expected one, or the disk is full.
  */

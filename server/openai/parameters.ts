@@ -44,7 +44,7 @@ export function checkShared(body: SharedRequest, limits: SharedLimits): void {
 }
 
 /** Stop texts, one or many. */
-export function stopsOf({ stop }: SharedRequest): readonly string[] {
+function stopsOf({ stop }: SharedRequest): readonly string[] {
   if (stop === null || stop === undefined) return [];
   return typeof stop === "string" ? [stop] : stop;
 }

@@ -84,11 +84,16 @@ function asOption(name: FlagName, flag: Flag<unknown>): Option {
     .helpGroup(`${GROUPS[flag.group]}:`);
   if (flag.placeholder !== null) {
     option.argParser((given: string, before: unknown) => {
-      const parsed = parseFlag(flag, given, `--${kebab(name)} ${given}`);
+      const parsed = parseFlag(flag, given, typed(name, given));
       return flag.repeatable && Array.isArray(before) ? before.concat(parsed) : parsed;
     });
   }
   return option;
+}
+
+/** A flag with its value, as it may be typed. */
+export function typed(name: string, value: string): string {
+  return `--${kebab(name)} ${value || '""'}`;
 }
 
 function helpLine(name: FlagName, flag: Flag<unknown>): string {

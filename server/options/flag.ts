@@ -55,7 +55,7 @@ export interface Flag<T> {
 type Words = Omit<Flag<unknown>, "placeholder" | "fallback" | "parse">;
 
 /** A whole number in `[min, max]`, decimal digits only. */
-export function wholeNumber(text: string, min: number, max: number): number {
+function wholeNumber(text: string, min: number, max: number): number {
   const number = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
   if (number >= min && number <= max) return number;
   const range = max === MOST ? `of at least ${min}` : `from ${min} to ${max}`;
@@ -90,13 +90,15 @@ export function decimal(
 }
 
 /** A count that is found at start when it is not given. */
-export function optionalCount(words: Words & { readonly min?: number }): Flag<number | null> {
-  const { min = 1, ...rest } = words;
+export function optionalCount(
+  words: Words & { readonly min?: number; readonly max?: number },
+): Flag<number | null> {
+  const { min = 1, max = MOST, ...rest } = words;
   return {
     ...rest,
     placeholder: "N",
     fallback: null,
-    parse: (text) => wholeNumber(text, min, MOST),
+    parse: (text) => wholeNumber(text, min, max),
   };
 }
 
@@ -105,8 +107,8 @@ export function optionalNumber(
   words: Words & { readonly min: number; readonly max?: number; readonly inclusive?: true },
 ): Flag<number | null> {
   const { min, max = Infinity, inclusive, ...rest } = words;
-  const range = `${inclusive ? "a number from" : "a number above"} ${min}` +
-    (max === Infinity ? "" : ` to ${max}`);
+  const to = max === Infinity ? "" : inclusive ? ` to ${max}` : `, at most ${max}`;
+  const range = `a number ${inclusive ? "from" : "above"} ${min}${to}`;
   return {
     ...rest,
     placeholder: "NUMBER",
@@ -207,7 +209,7 @@ export function kebab(key: string): string {
 }
 
 /**
- * `maxBestOf` as a variable: `MAX_BEST_OF`. Flags that TGI's launcher does not have get a prefix,
+ * `maxBestOf` as a variable: `MAX_BEST_OF`. Flags of commands beside `serve` get a prefix,
  * `TGI_STOP`: their own names are too common for an environment.
  */
 export function variable(key: string, { group }: Pick<Flag<unknown>, "group">): string {

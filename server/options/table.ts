@@ -160,6 +160,7 @@ const MODEL = {
   }),
   threads: optionalCount({
     group: "model",
+    max: 1024,
     shownDefault: "one for each core",
     help: "Threads that compute, with --backend cpu.",
   }),
@@ -327,7 +328,7 @@ const LOG_LEVEL: Flag<LogLevel> = {
   only: "variable",
   parse: logLevel,
   help: "Least severe level that is logged. Of TGI's filters (info,module=debug) the bare level " +
-    "counts.",
+    "counts, else a module's.",
 };
 
 const BEHAVIOUR = {
@@ -466,7 +467,9 @@ export type FlagValues = {
 
 function logLevel(filter: string): LogLevel {
   const parts = filter.toLowerCase().split(",").map((part) => part.trim());
-  const found = LEVELS.find((level) => parts.includes(level));
+  const ofModules = parts.map((part) => part.split("=")[1]);
+  const found = LEVELS.find((level) => parts.includes(level)) ??
+    LEVELS.find((level) => ofModules.includes(level));
   if (found === undefined) throw new RangeError(`one of ${LEVELS.join(", ")}`);
   return found;
 }

@@ -8,22 +8,32 @@ import { parseExactJson } from "./exact_json.ts";
 /** serde_json's own limit of nesting, TGI's. */
 const MAX_DEPTH = 128;
 
+/** Longest wait for more of a body, ms: a client that sends a part of one must not keep its permit. */
+const WAIT_MILLIS = 30_000;
+
 /** Code units of `"`, `\`, `[` and `{`; the closing brackets come two after. */
 const [QUOTE, BACKSLASH, BRACKET, BRACE] = [0x22, 0x5c, 0x5b, 0x7b];
 
 /**
  * Reads a JSON body of at most `limit` bytes. Throws {@link BodyError}: 415 for another content
- * type, 413 past the limit, 400 for malformed JSON, 422 for a wrong type.
+ * type or a content coding, 413 past the limit, 408 when nothing more comes for `waitMillis`, 400
+ * for malformed JSON, 422 for a wrong type.
  */
 export async function readJson<Output>(
   request: Request,
   schema: z.ZodType<Output>,
   limit: number,
+  waitMillis = WAIT_MILLIS,
 ): Promise<Output> {
   if (!isJson(request.headers.get("content-type"))) {
     throw new BodyError("Expected request with `Content-Type: application/json`", 415);
   }
-  const bytes = await readBytes(request, limit);
+  const coding = request.headers.get("content-encoding");
+  if (coding !== null && !/^\s*identity\s*$/i.test(coding)) {
+    const message = `Cannot read a body with \`Content-Encoding: ${coding}\`: send it as it is`;
+    throw new BodyError(message, 415);
+  }
+  const bytes = await readBytes(request, limit, waitMillis);
   return deserialize(schema, parse(bytes));
 }
 
@@ -33,29 +43,54 @@ function isJson(contentType: string | null): boolean {
 }
 
 /** The whole body; the length is counted, for a chunked body has no `content-length`. */
-async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
-  const tooLarge = () =>
-    new BodyError("Failed to buffer the request body: length limit exceeded", 413);
-  if (Number(request.headers.get("content-length")) > limit) throw tooLarge();
+async function readBytes(
+  { headers, body }: Request,
+  limit: number,
+  waitMillis: number,
+): Promise<Uint8Array> {
+  const tooLarge = () => unbuffered("length limit exceeded", 413);
+  if (Number(headers.get("content-length")) > limit) throw tooLarge();
+  const reader = (body ?? new Blob().stream()).getReader();
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
   try {
-    for await (const chunk of request.body ?? []) {
-      length += chunk.byteLength;
-      if (length > limit) break;
-      chunks.push(chunk);
+    for (;;) {
+      const { value } = await nextChunk(reader, waitMillis);
+      if (value === undefined) return await new Blob(chunks).bytes();
+      length += value.byteLength;
+      if (length > limit) throw tooLarge();
+      chunks.push(value);
     }
   } catch (cause) {
-    throw new BodyError("Failed to buffer the request body: connection lost", 400, { cause });
+    reader.cancel().catch(() => {});
+    if (cause instanceof BodyError) throw cause;
+    throw unbuffered("connection lost", 400, { cause });
   }
-  if (length > limit) throw tooLarge();
-  return await new Blob(chunks).bytes();
+}
+
+/** What the reader gives next; a {@link BodyError} when that takes too long. */
+async function nextChunk(
+  reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
+  waitMillis: number,
+) {
+  const late = Promise.withResolvers<never>();
+  const reason = `nothing more of it came for ${waitMillis / 1000} s`;
+  const timer = setTimeout(() => late.reject(unbuffered(reason, 408)), waitMillis);
+  try {
+    return await Promise.race([reader.read(), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function unbuffered(reason: string, status: number, options: ErrorOptions = {}): BodyError {
+  return new BodyError(`Failed to buffer the request body: ${reason}`, status, options);
 }
 
 /** UTF-8 JSON to values. */
 function parse(bytes: Uint8Array): unknown {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const text = utf8(bytes);
     if (isDeeper(text, MAX_DEPTH)) {
       throw new SyntaxError(`recursion limit exceeded: more than ${MAX_DEPTH} levels`);
     }
@@ -63,6 +98,14 @@ function parse(bytes: Uint8Array): unknown {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BodyError(`Failed to parse the request body as JSON: ${reason}`, 400, { cause });
+  }
+}
+
+function utf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new SyntaxError("the body is not UTF-8", { cause });
   }
 }
 

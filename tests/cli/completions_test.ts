@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { join } from "node:path";
 import { COMMAND_NAMES } from "../../server/options/commands.ts";
+import { ROOT } from "../e2e/server.ts";
 import { scratchFolder } from "../fakes/scratch.ts";
 import { runInPipe } from "./pipe.ts";
 import { openTerminal, withoutControls } from "./terminal.ts";
@@ -79,7 +80,7 @@ Deno.test({
     await using folder = await scratchFolder();
     const path = await script("zsh", folder.path);
     const complete = (line: string) =>
-      shell("zsh", "-f", new URL("zsh_keys.zsh", import.meta.url).pathname, path, line);
+      shell("zsh", "-f", join(ROOT, "tests/cli/zsh_keys.zsh"), path, line);
     const lines = ["tgi gen", "tgi chat --temp", "tgi --backend scr", "tgi models rem"];
     const became = await Promise.all(lines.map(complete));
     deepEqual(became.map((line) => line.trim()), [

@@ -138,9 +138,10 @@ Deno.test("a running server answers with the same text, under its key", async ()
 });
 
 Deno.test("a server that does not answer, or no address, is one sentence", async () => {
-  const [silent, none] = await Promise.all([
+  const [silent, none, other] = await Promise.all([
     runInPipe(["generate", "--url", "http://127.0.0.1:1", "Hello"]),
     runInPipe(["generate", "--url", "nonsense", "Hello"]),
+    runInPipe(["generate", "--url", "ftp://localhost", "Hello"]),
   ]);
   equal(silent.code, 1);
   equal(
@@ -149,6 +150,7 @@ Deno.test("a server that does not answer, or no address, is one sentence", async
       "--url and that the server runs.\n",
   );
   match(none.stderr, /^error: Cannot generate by the server at nonsense: it is no address; give/);
+  match(other.stderr, /^error: .* at ftp:\/\/localhost: it is no address; give/);
 });
 
 Deno.test("a terminal gets the text, a line break and the speed", async () => {

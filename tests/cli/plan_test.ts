@@ -1,11 +1,12 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { join } from "node:path";
+import { ROOT } from "../e2e/server.ts";
 import { startFakeHub } from "../fakes/hub.ts";
 import { scratchFolder } from "../fakes/scratch.ts";
 import { runInPipe } from "./pipe.ts";
 import { openTerminal } from "./terminal.ts";
 
-const MODEL = new URL("../fixtures/tiny-llama.gguf", import.meta.url).pathname;
+const MODEL = join(ROOT, "tests/fixtures/tiny-llama.gguf");
 const PLAN = ["plan", "--model-id", MODEL, "--backend", "cpu"];
 
 Deno.test("a terminal gets the plan on one screen, without loading the model", async () => {

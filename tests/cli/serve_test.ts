@@ -1,11 +1,12 @@
 import { equal, match, ok } from "node:assert/strict";
 import { join } from "node:path";
+import { ROOT } from "../e2e/server.ts";
 import { startFakeHub } from "../fakes/hub.ts";
 import { filesBelow, scratchFolder } from "../fakes/scratch.ts";
 import { runInPipe } from "./pipe.ts";
 import { Key, openTerminal } from "./terminal.ts";
 
-const MODEL = new URL("../fixtures/tiny-llama.gguf", import.meta.url).pathname;
+const MODEL = join(ROOT, "tests/fixtures/tiny-llama.gguf");
 
 Deno.test("a start says first what it is, then its memory, and last its address", async () => {
   await using terminal = openTerminal(["--model-id", MODEL, "--port", "0"]);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { GenerateResponse } from "../../server/schemas/responses.ts";
+import { doneRecord } from "../fakes/done_record.ts";
 import { post, start, until } from "./harness.ts";
 
 const sampled = { do_sample: true, max_new_tokens: 2 };
@@ -94,15 +95,4 @@ Deno.test("with too few permits best_of is a 429 and takes none", async () => {
   }
 });
 
-const ended = {
-  finishReason: "length",
-  seed: 1n,
-  promptTokens: 1,
-  cachedTokens: 0,
-  generatedTokens: 1,
-  draftedTokens: 0,
-  acceptedTokens: 0,
-  queueMicros: 0,
-  prefillMicros: 0,
-  decodeMicros: 0,
-} as const;
+const ended = doneRecord({ seed: 1n });

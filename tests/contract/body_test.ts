@@ -88,7 +88,25 @@ Deno.test("bytes that are no UTF-8 are a 400", async () => {
     headers: { "content-type": "application/json" },
     body: new Uint8Array([0x22, 0xff, 0x22]),
   });
-  assert.equal(response.status, 400);
+  const { error } = await response.json();
+  const expected = [400, "Failed to parse the request body as JSON: the body is not UTF-8"];
+  assert.deepEqual([response.status, error], expected);
+});
+
+Deno.test("a compressed body is a 415 that says so", async () => {
+  const { app } = start();
+  const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+  const response = await app.request("/generate", { method: "POST", headers, body: "\x1f" });
+  const { error } = await response.json();
+  assert.deepEqual(
+    [response.status, error],
+    [415, "Cannot read a body with `Content-Encoding: gzip`: send it as it is"],
+  );
+  const plain = { ...headers, "content-encoding": "identity" };
+  const body = '{"inputs":"a"}';
+  const asItIs = await app.request("/generate", { method: "POST", headers: plain, body });
+  assert.equal(asItIs.status, 200);
+  await asItIs.body?.cancel();
 });
 
 Deno.test("nesting without end is a 400, not a crash", async () => {

@@ -2,9 +2,7 @@ import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
 import { parseReport } from "../../server/bench/report.ts";
 import { generous } from "./generous.ts";
-import { type Ended, type RunningServer, startScripted } from "./server.ts";
-
-const ROOT = new URL("../..", import.meta.url).pathname;
+import { type Ended, ROOT, type RunningServer, startScripted } from "./server.ts";
 
 /** `run --no-prompt … scripts/bench.ts`, as `deno task bench` has it. */
 const RUN_BENCH = config.tasks.bench.command.split(" ").slice(1);

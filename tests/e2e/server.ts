@@ -1,10 +1,10 @@
 /** Starts the real program as its task does, with the same permissions. */
 
 import config from "../../deno.json" with { type: "json" };
+import { ROOT } from "../../scripts/steps.ts";
 import { generous } from "./generous.ts";
 
-/** Folder of the project. */
-export const ROOT = new URL("../..", import.meta.url).pathname;
+export { ROOT };
 
 /** `run --no-prompt … main.ts`, as `deno task serve` has it after its build. */
 const RUN_MAIN = (config.tasks.serve.command.split("&& deno ")[1] ?? "").split(" ");

@@ -48,17 +48,17 @@ Deno.test("a wrong flag is one sentence and exit code 2", async () => {
     "--port none cannot be used: it must be a whole number from 0 to 65535. See --help.",
   );
   assert.match(await failure(2, ["--prot", "1"]), /^Unknown option '--prot' /);
-  assert.match(await failure(2, ["--api-key", ""]), /^--api-key .*cannot be used/);
+  assert.match(await failure(2, ["--api-key", ""]), /^--api-key "" cannot be used/);
 });
 
 Deno.test("a port in use is one sentence and exit code 5", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const port = String(taken.addr.port);
-  assert.equal(
-    await failure(5, ["--backend", "scripted", "--port", port]),
-    `Cannot listen on 127.0.0.1:${port}: another program uses this port; stop it or choose ` +
-      "another by --port.",
-  );
+  const sentence = `Cannot listen on 127.0.0.1:${port}: another program uses this port; stop it ` +
+    "or choose another by --port.";
+  assert.equal(await failure(5, ["--backend", "scripted", "--port", port]), sentence);
+  const beforeAnyModel = ["--model-id", "/nowhere.gguf", "--port", port];
+  assert.equal(await failure(5, beforeAnyModel), sentence);
 });
 
 Deno.test("an address that this machine does not have is one sentence and exit code 5", async () => {

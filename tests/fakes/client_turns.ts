@@ -4,21 +4,10 @@ import type { DoneRecord } from "../../ffi/types.ts";
 import { type ChatPiece, ChatReader } from "../../server/openai/chat_reader.ts";
 import type { TurnShape } from "../../server/openai/chat_request.ts";
 import { ChatWriter } from "../../server/openai/chat_wire.ts";
+import { doneRecord } from "./done_record.ts";
 
 /** An end of which nothing shows but its text. */
-export const done: DoneRecord = {
-  finishReason: "eos_token",
-  generatedText: "",
-  seed: null,
-  promptTokens: 1,
-  cachedTokens: 0,
-  generatedTokens: 1,
-  draftedTokens: 0,
-  acceptedTokens: 0,
-  queueMicros: 0,
-  prefillMicros: 0,
-  decodeMicros: 0,
-};
+export const done: DoneRecord = doneRecord({ finishReason: "eos_token" });
 
 /** What is read of tokens with these texts, none of them special. */
 export function piecesOf(shape: TurnShape, texts: readonly string[]): ChatPiece[] {

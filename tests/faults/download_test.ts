@@ -226,7 +226,7 @@ Deno.test("a full disk under a download by pip is one sentence and leaves no fil
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args: [
       ...[...prefix, Deno.execPath(), "run", "-A"],
-      new URL("fetch_program.ts", import.meta.url).pathname,
+      join(ROOT, "tests/faults/fetch_program.ts"),
       ...[folder.path, JSON.stringify(model)],
     ],
   }).output();

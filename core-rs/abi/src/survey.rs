@@ -1,7 +1,7 @@
 //! What a configuration would take and serve, found without loading the weights: for `tgi plan`.
 
 use serde::Serialize;
-use tgi_backend_cpu::isa::Isa;
+use tgi_backend_cpu::isa::choice::Choice;
 
 use crate::backends::{cpu_needs, open_adapters, open_model, scripted_needs};
 use crate::candle::Site;
@@ -72,8 +72,9 @@ fn of(config: &Config, available: u64) -> Result<Survey, OpenError> {
             finish(config, subject, &site.needs(&model), site.available())
         }
         "cpu" => {
+            let choice = Choice::new(config.cpu_isa.as_deref())?;
             let model = open_model(config)?;
-            let subject = with_model(Isa::best().name().to_owned(), "int8", &model);
+            let subject = with_model(choice.isa.name().to_owned(), "int8", &model);
             let adapters = open_adapters(config, &model)?;
             finish(config, subject, &cpu_needs(config, &model, &adapters), available)
         }
@@ -136,6 +137,15 @@ mod tests {
         let problem = survey.problem.unwrap();
         assert!(problem.starts_with("Cannot plan the memory"), "{problem}");
         assert!(problem.contains("lower --max-batch-total-tokens to "), "{problem}");
+    }
+
+    #[test]
+    fn the_instruction_set_is_the_one_to_compute_with() {
+        let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny-llama.gguf");
+        let with = |isa| config(&json!({"backend": "cpu", "modelPath": model, "cpuIsa": isa}));
+        assert_eq!(of(&with("portable"), 1 << 30).unwrap().isa, "portable");
+        let message = of(&with("sse9"), 1 << 30).unwrap_err().to_string();
+        assert!(message.contains("set --cpu-isa to one of them"), "{message}");
     }
 
     #[test]

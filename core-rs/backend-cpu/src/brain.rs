@@ -36,7 +36,7 @@ pub struct PairColumn([[u8; 64]; 2]);
 
 impl PairColumn {
     /// Row `row` of both columns, widened.
-    pub fn row(&self, row: usize) -> [f32; 2] {
+    pub fn widen_row(&self, row: usize) -> [f32; 2] {
         let lane = &self.0[row / LANES][row % LANES * 4..][..4];
         [f32::from_le_bytes([0, 0, lane[0], lane[1]]), f32::from_le_bytes([0, 0, lane[2], lane[3]])]
     }

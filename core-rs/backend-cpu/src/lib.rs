@@ -7,7 +7,7 @@
 //! | [`activation`] | what the integer kernels multiply weights with |
 //! | [`weights`], `lora` | a model's tensors, and adapters beside them, loaded |
 //! | `attention`, `math`, `norm` | the rest of the arithmetic |
-//! | `pool`, `shared`, `arena`, [`slab`] | threads and memory |
+//! | `pool`, `shared`, `arena`, [`slab`], `mapping` | threads and memory |
 //! | `decoder` | one step, as the specification describes it |
 //! | `backend` | all of it behind the engine's trait |
 
@@ -30,6 +30,7 @@ pub mod dense;
 mod error;
 pub mod isa;
 mod lora;
+mod mapping;
 mod math;
 pub mod matrix;
 mod norm;

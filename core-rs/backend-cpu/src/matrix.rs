@@ -8,7 +8,7 @@ use tgi_model::StorageType;
 use crate::brain::{self, PairColumn, PairProduct};
 use crate::dense::{self, Column, DenseProduct, Element, Half};
 use crate::error::CpuError;
-use crate::isa::Isa;
+use crate::isa::{Isa, Kernel};
 use crate::product::{Blocks, PanelProduct, PanelRow};
 use crate::simd::{LANES, portable::Portable};
 use crate::slab::{Slab, SlabVec};
@@ -51,113 +51,49 @@ pub trait Matrix: Send + Sync {
     }
 }
 
-struct Tiled<T> {
-    pairs: SlabVec<T>,
-    rows: usize,
-    blocks: usize,
+/// What a panel is multiplied with, and where the product goes.
+struct Task<'a> {
+    x: Input<'a>,
+    tokens: Range<usize>,
+    out: &'a mut [PanelRow],
 }
 
-impl<T: AnyPair> Matrix for Tiled<T> {
-    fn rows(&self) -> usize {
-        self.rows
-    }
-    fn bytes(&self) -> usize {
-        size_of_val(&self.pairs[..])
-    }
-    fn reads_floats(&self) -> bool {
-        false
-    }
-    fn product(
-        &self,
-        isa: Isa,
-        panel: usize,
-        x: &Input,
-        tokens: Range<usize>,
-        out: &mut [PanelRow],
-    ) {
-        let pairs = &self.pairs[panel * self.blocks..][..self.blocks];
-        isa.run(PanelProduct { pairs, x: x.blocks, tokens, out });
-    }
-    fn row(&self, row: usize, out: &mut [f32]) {
-        let (panel, lane) = (row / PANEL_ROWS, row % PANEL_ROWS);
-        let pairs = &self.pairs[panel * self.blocks..][..self.blocks];
-        for (pair, out) in pairs.iter().zip(out.chunks_exact_mut(32)) {
-            dequantize_lane(pair, lane, out);
-        }
-    }
+/// What panels are made of: 32 rows of one column or of several.
+trait Packed: Send + Sync + Sized {
+    /// Columns of one.
+    const COLUMNS: usize;
+    /// [`Matrix::reads_floats`].
+    const READS_FLOATS: bool;
+    /// [`Matrix::product`] of one panel of `columns` columns.
+    fn product<'a>(panel: &'a [Self], columns: usize, task: Task<'a>) -> impl Kernel<Output = ()>;
+    /// Row `row` of the 32, of its [`Packed::COLUMNS`] columns; the last may have fewer.
+    fn row(&self, row: usize, out: &mut [f32]);
 }
 
-/// Row `lane` of a pair's 32.
-fn dequantize_lane<T: AnyPair>(pair: &T, lane: usize, out: &mut [f32]) {
-    let (quants, scales) = pair.parts()[lane / LANES];
-    let lane = lane % LANES;
-    let weights = quants.unpack(Portable);
-    for (column, out) in out.iter_mut().enumerate() {
-        let sub = column * T::Scales::SUBS / 32;
-        let q = i32::from(weights[column / 4][lane * 4 + column % 4]) - T::Scales::ZERO;
-        let (scale, offset) = (scales.scale(Portable, sub), scales.offset(Portable, sub));
-        *out = (q as f32).mul_add(scale[lane], offset[lane]);
-    }
-}
-
-struct Dense<E> {
-    columns: SlabVec<Column<E>>,
-    rows: usize,
-    width: usize,
-}
-
-impl<E: Element> Matrix for Dense<E> {
-    fn rows(&self) -> usize {
-        self.rows
-    }
-    fn bytes(&self) -> usize {
-        size_of_val(&self.columns[..])
-    }
-    fn reads_floats(&self) -> bool {
-        true
-    }
-    fn product(
-        &self,
-        isa: Isa,
-        panel: usize,
-        x: &Input,
-        tokens: Range<usize>,
-        out: &mut [PanelRow],
-    ) {
-        let panel = &self.columns[panel * self.width..][..self.width];
-        isa.run(DenseProduct { panel, x: x.floats, stride: x.stride, tokens, out });
-    }
-    fn row(&self, row: usize, out: &mut [f32]) {
-        let (panel, lane) = (row / PANEL_ROWS, row % PANEL_ROWS);
-        let panel = &self.columns[panel * self.width..][..self.width];
-        for (column, out) in panel.iter().zip(out) {
-            *out = E::widen(Portable, &column[lane / LANES])[lane % LANES];
-        }
-    }
-}
-
-struct Brain {
-    pairs: SlabVec<PairColumn>,
+/// A matrix of one type of element.
+struct Panels<T> {
+    /// `[panels][columns / T::COLUMNS]`, rounded up.
+    elements: SlabVec<T>,
     rows: usize,
     columns: usize,
 }
 
-impl Brain {
-    fn panel(&self, panel: usize) -> &[PairColumn] {
-        let pairs = self.columns.div_ceil(2);
-        &self.pairs[panel * pairs..][..pairs]
+impl<T: Packed> Panels<T> {
+    fn panel(&self, panel: usize) -> &[T] {
+        let width = self.columns.div_ceil(T::COLUMNS);
+        &self.elements[panel * width..][..width]
     }
 }
 
-impl Matrix for Brain {
+impl<T: Packed> Matrix for Panels<T> {
     fn rows(&self) -> usize {
         self.rows
     }
     fn bytes(&self) -> usize {
-        size_of_val(&self.pairs[..])
+        size_of_val(&self.elements[..])
     }
     fn reads_floats(&self) -> bool {
-        true
+        T::READS_FLOATS
     }
     fn product(
         &self,
@@ -167,42 +103,91 @@ impl Matrix for Brain {
         tokens: Range<usize>,
         out: &mut [PanelRow],
     ) {
-        let (panel, columns) = (self.panel(panel), self.columns);
-        isa.run(PairProduct { panel, columns, x: x.floats, stride: x.stride, tokens, out });
+        let task = Task { x: *x, tokens, out };
+        isa.run(T::product(self.panel(panel), self.columns, task));
     }
     fn row(&self, row: usize, out: &mut [f32]) {
-        let panel = self.panel(row / PANEL_ROWS);
-        for (pair, out) in panel.iter().zip(out.chunks_mut(2)) {
-            out.copy_from_slice(&pair.row(row % PANEL_ROWS)[..out.len()]);
+        let elements = self.panel(row / PANEL_ROWS).iter();
+        for (element, out) in elements.zip(out.chunks_mut(T::COLUMNS)) {
+            element.row(row % PANEL_ROWS, out);
         }
+    }
+}
+
+impl<T: AnyPair> Packed for T {
+    const COLUMNS: usize = 32;
+    const READS_FLOATS: bool = false;
+
+    fn product<'a>(pairs: &'a [Self], _columns: usize, task: Task<'a>) -> impl Kernel<Output = ()> {
+        let Task { x, tokens, out } = task;
+        PanelProduct { pairs, x: x.blocks, tokens, out }
+    }
+
+    fn row(&self, row: usize, out: &mut [f32]) {
+        let (quants, scales) = self.parts()[row / LANES];
+        let lane = row % LANES;
+        let weights = quants.unpack(Portable);
+        for (column, out) in out.iter_mut().enumerate() {
+            let sub = column * T::Scales::SUBS / 32;
+            let q = i32::from(weights[column / 4][lane * 4 + column % 4]) - T::Scales::ZERO;
+            let (scale, offset) = (scales.scale(Portable, sub), scales.offset(Portable, sub));
+            *out = (q as f32).mul_add(scale[lane], offset[lane]);
+        }
+    }
+}
+
+impl<E: Element> Packed for Column<E> {
+    const COLUMNS: usize = 1;
+    const READS_FLOATS: bool = true;
+
+    fn product<'a>(panel: &'a [Self], _columns: usize, task: Task<'a>) -> impl Kernel<Output = ()> {
+        let Task { x, tokens, out } = task;
+        DenseProduct { panel, x: x.floats, stride: x.stride, tokens, out }
+    }
+
+    fn row(&self, row: usize, out: &mut [f32]) {
+        out[0] = E::widen(Portable, &self[row / LANES])[row % LANES];
+    }
+}
+
+impl Packed for PairColumn {
+    const COLUMNS: usize = 2;
+    const READS_FLOATS: bool = true;
+
+    fn product<'a>(panel: &'a [Self], columns: usize, task: Task<'a>) -> impl Kernel<Output = ()> {
+        let Task { x, tokens, out } = task;
+        PairProduct { panel, columns, x: x.floats, stride: x.stride, tokens, out }
+    }
+
+    fn row(&self, row: usize, out: &mut [f32]) {
+        out.copy_from_slice(&self.widen_row(row)[..out.len()]);
     }
 }
 
 /// Bytes that [`load`] takes for a matrix; none for a type without a kernel.
 pub fn loaded_bytes(dtype: impl Into<StorageType>, rows: usize, columns: usize) -> u64 {
     let StorageType::Ggml(dtype) = dtype.into() else {
-        return elements(rows, columns / 32, size_of::<tile::Iq4Nl>());
+        return packed_bytes::<tile::Iq4Nl>(rows, columns);
     };
-    let tiled = |size| elements(rows, columns / 32, size);
     match dtype {
-        GgmlDType::Q4_0 => tiled(size_of::<tile::Q4_0>()),
-        GgmlDType::Q4_1 | GgmlDType::Q4K => tiled(size_of::<tile::Q4_1>()),
-        GgmlDType::Q5_0 => tiled(size_of::<tile::Q5_0>()),
-        GgmlDType::Q5_1 | GgmlDType::Q5K => tiled(size_of::<tile::Q5_1>()),
-        GgmlDType::Q8_0 => tiled(size_of::<tile::Q8_0>()),
-        GgmlDType::Q2K => tiled(size_of::<tile::Q2K>()),
-        GgmlDType::Q3K => tiled(size_of::<tile::Q3K>()),
-        GgmlDType::Q6K => tiled(size_of::<tile::Q6K>()),
-        GgmlDType::F32 => elements(rows, columns, size_of::<Column<f32>>()),
-        GgmlDType::F16 => elements(rows, columns, size_of::<Column<Half>>()),
-        GgmlDType::BF16 => elements(rows, columns.div_ceil(2), size_of::<PairColumn>()),
+        GgmlDType::Q4_0 => packed_bytes::<tile::Q4_0>(rows, columns),
+        GgmlDType::Q4_1 | GgmlDType::Q4K => packed_bytes::<tile::Q4_1>(rows, columns),
+        GgmlDType::Q5_0 => packed_bytes::<tile::Q5_0>(rows, columns),
+        GgmlDType::Q5_1 | GgmlDType::Q5K => packed_bytes::<tile::Q5_1>(rows, columns),
+        GgmlDType::Q8_0 => packed_bytes::<tile::Q8_0>(rows, columns),
+        GgmlDType::Q2K => packed_bytes::<tile::Q2K>(rows, columns),
+        GgmlDType::Q3K => packed_bytes::<tile::Q3K>(rows, columns),
+        GgmlDType::Q6K => packed_bytes::<tile::Q6K>(rows, columns),
+        GgmlDType::F32 => packed_bytes::<Column<f32>>(rows, columns),
+        GgmlDType::F16 => packed_bytes::<Column<Half>>(rows, columns),
+        GgmlDType::BF16 => packed_bytes::<PairColumn>(rows, columns),
         GgmlDType::Q8_1 | GgmlDType::Q8K => 0,
     }
 }
 
-/// Bytes of whole panels of `count` elements of `size` bytes.
-fn elements(rows: usize, count: usize, size: usize) -> u64 {
-    (rows.div_ceil(PANEL_ROWS) * count * size) as u64
+/// Bytes of whole panels.
+fn packed_bytes<T: Packed>(rows: usize, columns: usize) -> u64 {
+    (rows.div_ceil(PANEL_ROWS) * columns.div_ceil(T::COLUMNS) * size_of::<T>()) as u64
 }
 
 /// Re-tiles a matrix of the file into memory of `slab`.
@@ -225,22 +210,17 @@ pub fn load(
         return Err(CpuError::Shape { rows, columns, bytes: bytes.len(), dtype });
     }
     macro_rules! tiled {
-        ($tile:ident, $decode:ident) => {
-            Ok(Box::new(Tiled {
-                pairs: pack::<tile::$tile>(bytes, rows, columns, blocks::$decode, threads, slab)?,
-                rows,
-                blocks: columns / 32,
-            }))
-        };
+        ($tile:ident, $decode:ident) => {{
+            let decode = blocks::$decode;
+            let elements = pack::<tile::$tile>(bytes, rows, columns, decode, threads, slab)?;
+            Ok(Box::new(Panels { elements, rows, columns }))
+        }};
     }
     macro_rules! dense {
-        ($element:ty) => {
-            Ok(Box::new(Dense {
-                columns: dense::pack::<$element>(bytes, rows, columns, slab)?,
-                rows,
-                width: columns,
-            }))
-        };
+        ($element:ty) => {{
+            let elements = dense::pack::<$element>(bytes, rows, columns, slab)?;
+            Ok(Box::new(Panels { elements, rows, columns }))
+        }};
     }
     let StorageType::Ggml(ggml) = dtype else { return tiled!(Iq4Nl, iq4_nl) };
     match ggml {
@@ -257,8 +237,8 @@ pub fn load(
         GgmlDType::F32 => dense!(f32),
         GgmlDType::F16 => dense!(Half),
         GgmlDType::BF16 => {
-            let pairs = brain::pack(bytes, rows, columns, slab)?;
-            Ok(Box::new(Brain { pairs, rows, columns }))
+            let elements = brain::pack(bytes, rows, columns, slab)?;
+            Ok(Box::new(Panels { elements, rows, columns }))
         }
         GgmlDType::Q8_1 | GgmlDType::Q8K => Err(CpuError::Type { dtype }),
     }

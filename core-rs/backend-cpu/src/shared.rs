@@ -5,15 +5,12 @@ use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use memmap2::{Advice, MmapMut};
+use memmap2::MmapMut;
 
 use crate::activation::ActivationBlock;
 use crate::attention::Partial;
 use crate::decoder::peaks::BlockPeak;
-
-/// Buffers from here on ask for huge pages, bytes: a table walk for each page of 4 KiB would cost
-/// as much as reading it.
-const HUGE: usize = 4 << 20;
+use crate::mapping::anonymous;
 
 /// What a buffer may hold.
 ///
@@ -56,12 +53,8 @@ impl<T: Plain> Shared<T> {
     pub fn new(length: usize) -> Self {
         let bytes = length * size_of::<T>();
         let layout = Layout::array::<T>(length.max(1)).unwrap_or(Layout::new::<T>());
-        let taken = MmapMut::map_anon(bytes.max(1));
+        let taken = anonymous(bytes.max(1));
         let mut memory = taken.unwrap_or_else(|_| handle_alloc_error(layout));
-        if bytes >= HUGE {
-            // Without them it is slower, no more.
-            let _ = memory.advise(Advice::HugePage);
-        }
         let start = memory.as_mut_ptr().cast();
         Self { memory, start, length, kind: PhantomData }
     }

@@ -9,9 +9,10 @@ use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use memmap2::{MmapMut, MmapRaw};
+use memmap2::MmapRaw;
 
 use crate::error::CpuError;
+use crate::mapping::anonymous;
 
 /// Bytes of a mapping, unless a slice needs more; memory is taken where it is written only.
 const CHUNK: usize = 64 << 20;
@@ -32,12 +33,9 @@ struct Chunk {
 impl Chunk {
     fn with_room_for(bytes: usize) -> Result<Self, CpuError> {
         let length = bytes.max(CHUNK);
-        let memory = MmapMut::map_anon(length).map(MmapRaw::from);
+        let memory = anonymous(length);
         let memory = memory.map_err(|source| CpuError::Memory { bytes: length, source })?;
-        // Refused where the system has no huge pages: small ones do as well, only slower.
-        #[cfg(target_os = "linux")]
-        let _ = memory.advise(memmap2::Advice::HugePage);
-        Ok(Self { memory: Arc::new(memory), used: 0 })
+        Ok(Self { memory: Arc::new(memory.into()), used: 0 })
     }
 }
 

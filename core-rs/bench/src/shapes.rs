@@ -1,10 +1,7 @@
 //! Shapes of well-known models and how quantizers store them, as data.
 
 use candle_core::quantized::GgmlDType;
-use tgi_model::spec::{
-    Activation, Attention, Block, Embedding, Mlp, Norm, NormKind, Norms, Position, Rope,
-    RopeLayout, RopeScaling,
-};
+use tgi_model::spec::{Rope, RopeLayout, RopeScaling};
 use tgi_model::{ModelSpec, Role};
 
 /// Numbers of a published configuration (`config.json`). All of these are decoders of the llama
@@ -194,46 +191,23 @@ impl Shape {
             "llama" => RopeLayout::Interleaved,
             _ => RopeLayout::Halves,
         };
-        ModelSpec {
-            architecture: self.architecture.to_owned(),
-            vocab: self.vocab,
-            hidden: self.hidden,
-            layers: self.layers,
-            context: self.context,
-            attention: Attention {
-                heads: self.heads,
-                kv_heads: self.kv_heads,
-                head_size: self.head_size,
-                scale: (self.head_size as f32).sqrt().recip(),
-                soft_cap: None,
-                qk_norm: None,
-                qkv_bias: self.qkv_bias,
-                output_bias: false,
-                windows: vec![None; self.layers],
-            },
-            position: Position::Rope {
-                layout,
-                dimensions: self.head_size,
-                layers: vec![Some(rope); self.layers],
-            },
-            norm: Norm { kind: NormKind::Rms, epsilon: 1e-5, weight_offset: 0.0, bias: false },
-            block: Block::Sequential(Norms::Before),
-            residual_scale: 1.0,
-            mlp: Mlp {
-                intermediate: self.intermediate,
-                activation: Activation::Silu,
-                gated: true,
-                bias: false,
-                experts: None,
-            },
-            embedding: Embedding {
-                tied: self.tied,
-                scale: 1.0,
-                norm: false,
-                logit_scale: 1.0,
-                logit_soft_cap: None,
-            },
-        }
+        let Self {
+            vocab, hidden, layers, context, heads, kv_heads, head_size, intermediate, ..
+        } = *self;
+        let shape = tgi_model::Shape {
+            vocab,
+            hidden,
+            layers,
+            context,
+            heads,
+            kv_heads,
+            head_size,
+            intermediate,
+        };
+        let mut spec = ModelSpec::plain(self.architecture, &shape, layout, rope);
+        spec.attention.qkv_bias = self.qkv_bias;
+        spec.embedding.tied = self.tied;
+        spec
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `checkpoint` | folders of Hugging Face: safetensors, configuration, what belongs to text |
 //! | `checkpoint::adapter` | [`Adapter`]: low-rank updates of projections, as PEFT saves them |
 //! | `source` | where a role's tensor lies in the files |
+//! | `plain` | the specification that most architectures start from |
 //! | [`storage`] | how a tensor's numbers are stored |
 //! | `architectures` | one table for each architecture: metadata to [`ModelSpec`] |
 //! | `tensors` | which tensors a specification implies, and their names |
@@ -25,6 +26,7 @@ mod checkpoint;
 mod error;
 mod gguf;
 pub mod model;
+mod plain;
 pub mod rope;
 mod source;
 pub mod spec;
@@ -38,6 +40,7 @@ pub use checkpoint::{Adapter, LowRank};
 pub use error::{Defect, ModelError};
 pub use gguf::FilePart;
 pub use model::{Model, TensorInfo, TensorView};
+pub use plain::Shape;
 pub use spec::{ModelSpec, Role};
 pub use storage::StorageType;
 pub use tensors::shapes as tensor_shapes;

@@ -50,6 +50,21 @@ FIND_CITY = {
     "type": "function",
     "function": {"name": "find_city", "description": "Finds a city", "parameters": CITY_SCHEMA},
 }
+# Every parameter of a generation that all of TGI's clients spell alike.
+PARAMETERS = {
+    "do_sample": True,
+    "frequency_penalty": 0.2,
+    "max_new_tokens": 8,
+    "repetition_penalty": 1.1,
+    "return_full_text": True,
+    "seed": 2**64 - 1,
+    "temperature": 0.8,
+    "top_k": 20,
+    "top_p": 0.95,
+    "truncate": 12,
+    "typical_p": 0.95,
+    "watermark": True,
+}
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 
 

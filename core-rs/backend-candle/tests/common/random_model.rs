@@ -1,8 +1,9 @@
 //! Tiny random models that use, between them, all that a specification can ask for.
 
+use tgi_model::Shape;
 use tgi_model::spec::{
-    Activation, Attention, Block, Embedding, Experts, Mlp, ModelSpec, Norm, NormKind, Norms,
-    Position, QkNorm, Role, Rope, RopeLayout, RopeScaling,
+    Activation, Block, Embedding, Experts, Mlp, ModelSpec, Norm, NormKind, Norms, Position, QkNorm,
+    Role, Rope, RopeLayout, RopeScaling,
 };
 
 pub const VOCAB: usize = 40;
@@ -16,46 +17,19 @@ pub fn specs() -> [ModelSpec; 5] {
 /// Interleaved rope, grouped heads, a gated MLP, nothing else.
 pub fn llama() -> ModelSpec {
     let rope = Rope { base: 100.0, scaling: RopeScaling::None };
-    ModelSpec {
-        architecture: "llama".to_owned(),
+    let shape = Shape {
         vocab: VOCAB,
         hidden: 16,
         layers: 2,
         context: 200,
-        attention: Attention {
-            heads: 4,
-            kv_heads: 2,
-            head_size: 4,
-            scale: 0.5,
-            soft_cap: None,
-            qk_norm: None,
-            qkv_bias: false,
-            output_bias: false,
-            windows: vec![None; 2],
-        },
-        position: Position::Rope {
-            layout: RopeLayout::Interleaved,
-            dimensions: 4,
-            layers: vec![Some(rope); 2],
-        },
-        norm: Norm { kind: NormKind::Rms, epsilon: 1e-5, weight_offset: 0.0, bias: false },
-        block: Block::Sequential(Norms::Before),
-        residual_scale: 1.0,
-        mlp: Mlp {
-            intermediate: 24,
-            activation: Activation::Silu,
-            gated: true,
-            bias: false,
-            experts: None,
-        },
-        embedding: Embedding {
-            tied: false,
-            scale: 1.0,
-            norm: false,
-            logit_scale: 1.0,
-            logit_soft_cap: None,
-        },
-    }
+        heads: 4,
+        kv_heads: 2,
+        head_size: 4,
+        intermediate: 24,
+    };
+    let mut spec = ModelSpec::plain("llama", &shape, RopeLayout::Interleaved, rope);
+    spec.embedding.tied = false;
+    spec
 }
 
 /// Windows, two ropes of which one turns a part of the head, qk-norms, post-norms, soft-caps.

@@ -7,10 +7,11 @@ use tgi_backend::PAGE_TOKENS;
 use super::cache::GROUP;
 use super::int8::{self, Queries};
 use super::scores::page_scores;
-use super::values::page_values;
+use super::values::{Element, page_values};
 use super::{CHUNK, KvCache, KvShape, MAX_ROWS, Partial, SPAN};
 use crate::isa::Kernel;
 use crate::math::{exp, soft_cap};
+use crate::shared::{Plain, Shared};
 use crate::simd::{LANES, Simd};
 
 /// Number of each lane.
@@ -139,33 +140,15 @@ impl AttendChunk<'_> {
             let out = weights.each_mut().map(|row| page_of(row, start));
             match self.cache {
                 KvCache::Half { keys, .. } => {
-                    let end = head * size + self.shape.head_size * PAGE_TOKENS;
-                    // SAFETY: a head of a page is written in earlier regions, or by this item.
-                    let page = unsafe { keys.read(head * size..end) };
-                    page_scores::<S, u16, ROWS>(
-                        simd,
-                        queries,
-                        page,
-                        keys.address(next * size),
-                        out,
-                    );
+                    score_floats(simd, self.shape, queries, keys, [head, next], out);
                 }
                 KvCache::Single { keys, .. } => {
-                    let end = head * size + self.shape.head_size * PAGE_TOKENS;
-                    // SAFETY: as above.
-                    let page = unsafe { keys.read(head * size..end) };
-                    page_scores::<S, f32, ROWS>(
-                        simd,
-                        queries,
-                        page,
-                        keys.address(next * size),
-                        out,
-                    );
+                    score_floats(simd, self.shape, queries, keys, [head, next], out);
                 }
                 KvCache::Int8 { keys, scales, .. } => {
                     let groups = self.shape.head_size.div_ceil(GROUP);
                     let end = head * size + groups * GROUP * PAGE_TOKENS;
-                    // SAFETY: as above.
+                    // SAFETY: a head of a page is written in earlier regions, or by this item.
                     let (page, scales) = unsafe {
                         (keys.read(head * size..end), scales.read(self.shape.scales_of(2 * head)))
                     };
@@ -231,19 +214,13 @@ impl AttendChunk<'_> {
             let mut out = std::array::from_fn(|_| rows.next().unwrap_or_default());
             match self.cache {
                 KvCache::Half { values, .. } => {
-                    // SAFETY: a head of a page is written in earlier regions, or by this item.
-                    let page = unsafe { values.read(read) };
-                    let (next, all) = (values.address(next * size), (padded, 0..padded));
-                    page_values::<S, u16, ROWS>(simd, weights, page, next, all, &mut out);
+                    weigh_floats(simd, weights, values, (read, next * size), padded, &mut out);
                 }
                 KvCache::Single { values, .. } => {
-                    // SAFETY: as above.
-                    let page = unsafe { values.read(read) };
-                    let (next, all) = (values.address(next * size), (padded, 0..padded));
-                    page_values::<S, f32, ROWS>(simd, weights, page, next, all, &mut out);
+                    weigh_floats(simd, weights, values, (read, next * size), padded, &mut out);
                 }
                 KvCache::Int8 { values, scales, .. } => {
-                    // SAFETY: as above.
+                    // SAFETY: a head of a page is written in earlier regions, or by this item.
                     let (page, scales) = unsafe {
                         (values.read(read), scales.read(self.shape.scales_of(2 * head + 1)))
                     };
@@ -304,6 +281,38 @@ fn page_of(row: &mut [f32; CHUNK], start: usize) -> &mut [f32; PAGE_TOKENS] {
 /// The same for reading.
 fn page_of_ref(row: &[f32; CHUNK], start: usize) -> &[f32; PAGE_TOKENS] {
     &row.as_chunks::<PAGE_TOKENS>().0[start / PAGE_TOKENS]
+}
+
+/// [`page_scores`] of head `head` of the cache's float keys; `next` is read soon.
+#[inline(always)]
+fn score_floats<S: Simd, T: Element + Plain, const ROWS: usize>(
+    simd: S,
+    shape: KvShape,
+    queries: [&[f32]; ROWS],
+    keys: &Shared<T>,
+    [head, next]: [usize; 2],
+    out: [&mut [f32; PAGE_TOKENS]; ROWS],
+) {
+    let start = head * shape.head();
+    // SAFETY: a head of a page is written in earlier regions, or by this item.
+    let page = unsafe { keys.read(start..start + shape.head_size * PAGE_TOKENS) };
+    page_scores(simd, queries, page, keys.address(next * shape.head()), out);
+}
+
+/// [`page_values`] of all columns of the float values in `read`; those from `next` on are read
+/// soon.
+#[inline(always)]
+fn weigh_floats<S: Simd, T: Element + Plain, const ROWS: usize>(
+    simd: S,
+    weights: [&[f32; PAGE_TOKENS]; ROWS],
+    values: &Shared<T>,
+    (read, next): (Range<usize>, usize),
+    padded: usize,
+    out: &mut [&mut [f32]; ROWS],
+) {
+    // SAFETY: a head of a page is written in earlier regions, or by this item.
+    let page = unsafe { values.read(read) };
+    page_values(simd, weights, page, values.address(next), (padded, 0..padded), out);
 }
 
 impl Kernel for AttendChunk<'_> {

@@ -14,7 +14,7 @@ use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::weights::{Stored, TensorSource};
 use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_model::spec::*;
-use tgi_model::{ModelError, ModelSpec, Role, tensor_shapes};
+use tgi_model::{ModelError, ModelSpec, Role, Shape, tensor_shapes};
 
 /// A small generator (Knuth's MMIX LCG), so that a failing case is its seed.
 pub struct Random(pub u64);
@@ -38,46 +38,18 @@ pub const CONTEXT: usize = 400;
 /// Specifications that together use every switch.
 pub fn specs() -> Vec<(&'static str, ModelSpec)> {
     let rope = |base| Rope { base, scaling: RopeScaling::None };
-    let llama = ModelSpec {
-        architecture: "llama".into(),
+    let shape = Shape {
         vocab: VOCAB,
         hidden: 96,
         layers: 2,
         context: CONTEXT,
-        attention: Attention {
-            heads: 6,
-            kv_heads: 2,
-            head_size: 32,
-            scale: 0.18,
-            soft_cap: None,
-            qk_norm: None,
-            qkv_bias: false,
-            output_bias: false,
-            windows: vec![None; 2],
-        },
-        position: Position::Rope {
-            layout: RopeLayout::Interleaved,
-            dimensions: 32,
-            layers: vec![Some(rope(1e4)); 2],
-        },
-        norm: Norm { kind: NormKind::Rms, epsilon: 1e-5, weight_offset: 0.0, bias: false },
-        block: Block::Sequential(Norms::Before),
-        residual_scale: 1.0,
-        mlp: Mlp {
-            intermediate: 160,
-            activation: Activation::Silu,
-            gated: true,
-            bias: false,
-            experts: None,
-        },
-        embedding: Embedding {
-            tied: true,
-            scale: 1.0,
-            norm: false,
-            logit_scale: 1.0,
-            logit_soft_cap: None,
-        },
+        heads: 6,
+        kv_heads: 2,
+        head_size: 32,
+        intermediate: 160,
     };
+    let mut llama = ModelSpec::plain("llama", &shape, RopeLayout::Interleaved, rope(1e4));
+    llama.attention.scale = 0.18;
     let mut gemma = llama.clone();
     gemma.attention = Attention {
         heads: 4,

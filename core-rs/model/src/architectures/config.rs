@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value};
 
-use super::keys::{Base, MAX_DIMENSION, MAX_LAYERS, Shape};
+use super::keys::{Base, MAX_DIMENSION, MAX_LAYERS};
 use crate::error::Defect;
+use crate::plain::Shape;
 use crate::spec::Activation;
 
 /// Spellings of a name.

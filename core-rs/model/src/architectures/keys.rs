@@ -8,6 +8,7 @@ use candle_core::quantized::GgmlDType;
 use crate::error::Defect;
 use crate::gguf::mapped::ModelFile;
 use crate::gguf::metadata::Metadata;
+use crate::plain::Shape;
 use crate::source::{Content, Tensor};
 use crate::spec::{Experts, ModelSpec};
 
@@ -16,30 +17,9 @@ pub(super) const MAX_DIMENSION: u64 = 1 << 20;
 /// Largest number of layers; the deepest open models have under 200.
 pub(super) const MAX_LAYERS: usize = 1024;
 
-/// Sizes of a decoder; none is 0.
-#[derive(Clone, Debug)]
-pub(super) struct Shape {
-    /// Rows of the embedding.
-    pub vocab: usize,
-    /// Width of the residual stream.
-    pub hidden: usize,
-    /// Decoder blocks.
-    pub layers: usize,
-    /// Positions.
-    pub context: usize,
-    /// Query heads.
-    pub heads: usize,
-    /// Key and value heads; divides `heads`.
-    pub kv_heads: usize,
-    /// Width of a head, even.
-    pub head_size: usize,
-    /// Width of the MLP.
-    pub intermediate: usize,
-}
-
 impl Shape {
     /// Checks that the heads fit together.
-    pub fn checked(self) -> Result<Self, Defect> {
+    pub(super) fn checked(self) -> Result<Self, Defect> {
         let Self { heads, kv_heads, head_size, .. } = self;
         if !heads.is_multiple_of(kv_heads) {
             return Err(Defect::malformed(format!(
@@ -56,7 +36,7 @@ impl Shape {
 }
 
 /// What every decoder has, from either kind of file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Base<'a> {
     /// The architecture's name in GGUF.
     pub architecture: &'a str,

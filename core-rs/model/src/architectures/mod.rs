@@ -36,10 +36,7 @@ use crate::error::Defect;
 use crate::gguf::Header;
 use crate::gguf::mapped::ModelFile;
 use crate::source::Source;
-use crate::spec::{
-    Activation, Attention, Block, Embedding, Experts, Mlp, ModelSpec, Norm, NormKind, Norms,
-    Position, Rope, RopeLayout, RopeScaling,
-};
+use crate::spec::{Block, Experts, ModelSpec, Position, Rope, RopeLayout, RopeScaling};
 use crate::tensors::Key;
 use config::Config;
 use keys::{Base, Keys};
@@ -201,50 +198,13 @@ fn checked(spec: ModelSpec) -> Result<ModelSpec, Defect> {
     }
 }
 
-/// What llama, qwen2 and gemma3 have in common: RMS norms before attention and MLP, rope, a gated
-/// MLP without biases. Each table names what differs.
+/// What llama, qwen2 and gemma3 have in common. Each table names what differs.
 fn decoder(base: Base, layout: RopeLayout, rope: Rope) -> ModelSpec {
-    let Base { architecture, shape, epsilon, rope_dimensions, tied } = base;
-    let norm = Norm { kind: NormKind::Rms, epsilon, weight_offset: 0.0, bias: false };
-    let attention = Attention {
-        heads: shape.heads,
-        kv_heads: shape.kv_heads,
-        head_size: shape.head_size,
-        scale: 1.0 / (shape.head_size as f32).sqrt(),
-        soft_cap: None,
-        qk_norm: None,
-        qkv_bias: false,
-        output_bias: false,
-        windows: vec![None; shape.layers],
-    };
-    ModelSpec {
-        architecture: architecture.to_owned(),
-        vocab: shape.vocab,
-        hidden: shape.hidden,
-        layers: shape.layers,
-        context: shape.context,
-        attention,
-        position: Position::Rope {
-            layout,
-            dimensions: rope_dimensions,
-            layers: vec![Some(rope); shape.layers],
-        },
-        norm,
-        block: Block::Sequential(Norms::Before),
-        residual_scale: 1.0,
-        mlp: Mlp {
-            intermediate: shape.intermediate,
-            activation: Activation::Silu,
-            gated: true,
-            bias: false,
-            experts: None,
-        },
-        embedding: Embedding {
-            tied,
-            scale: 1.0,
-            norm: false,
-            logit_scale: 1.0,
-            logit_soft_cap: None,
-        },
+    let mut spec = ModelSpec::plain(base.architecture, &base.shape, layout, rope);
+    if let Position::Rope { dimensions, .. } = &mut spec.position {
+        *dimensions = base.rope_dimensions;
     }
+    spec.norm.epsilon = base.epsilon;
+    spec.embedding.tied = base.tied;
+    spec
 }

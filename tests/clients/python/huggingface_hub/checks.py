@@ -14,6 +14,7 @@ from run import (
     CITY_SCHEMA,
     FIND_CITY,
     MODEL,
+    PARAMETERS,
     QUESTION,
     SCRIPTED,
     check,
@@ -79,21 +80,10 @@ def all_parameters():
     """every parameter is taken"""
     reply = scripted.text_generation(
         "one two three four five",
+        **PARAMETERS,
         details=True,
-        do_sample=True,
-        frequency_penalty=0.2,
-        max_new_tokens=8,
-        repetition_penalty=1.1,
-        return_full_text=True,
-        seed=2**64 - 1,
         stop=["never to be seen"],
-        temperature=0.8,
-        top_k=20,
         top_n_tokens=3,
-        top_p=0.95,
-        truncate=12,
-        typical_p=0.95,
-        watermark=True,
     )
     assert reply.generated_text.startswith("one two three four five")
     assert reply.details.seed == 2**64 - 1

@@ -8,6 +8,7 @@ from run import (
     CITY_SCHEMA,
     FIND_CITY,
     MODEL,
+    PARAMETERS,
     QUESTION,
     SCRIPTED,
     check,
@@ -66,19 +67,8 @@ def all_parameters():
     """every parameter is taken"""
     reply = scripted.generate(
         "one two three four five",
-        do_sample=True,
-        max_new_tokens=8,
-        repetition_penalty=1.1,
-        frequency_penalty=0.2,
-        return_full_text=True,
-        seed=2**64 - 1,
+        **PARAMETERS,
         stop_sequences=["never to be seen"],
-        temperature=0.8,
-        top_k=20,
-        top_p=0.95,
-        truncate=12,
-        typical_p=0.95,
-        watermark=True,
         decoder_input_details=True,
         top_n_tokens=2,
     )
