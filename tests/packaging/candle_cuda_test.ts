@@ -25,7 +25,8 @@ interface Scene {
 
 /** The one error of a start that fails, without its time. */
 async function refusal(code: number, env: Readonly<Record<string, string>>): Promise<string> {
-  const flags = ["--model-id", MODEL, "--device", "cuda:0", "--port", "0"];
+  const onGpu = ["--device", "cuda:0", "--backend", "candle"];
+  const flags = ["--model-id", MODEL, ...onGpu, "--port", "0"];
   const ended = await runInPipe(["serve", ...flags], { env });
   equal(ended.code, code, ended.stderr);
   const errors = ended.stderr.split("\n").filter((line) => line.includes("ERROR"));
