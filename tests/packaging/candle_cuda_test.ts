@@ -109,7 +109,9 @@ const reason = await whyNotBuilt(toolkit);
 
 if (toolkit === null || reason !== null) {
   Deno.test(`candle on CUDA is NOT BUILT here: ${reason}; asked for, it is exit code 4`, async () => {
-    match(await refusal(4, { TGI_CORE_LIB: "" }), /^Cannot compute on cuda:0: .*--device cpu\.$/);
+    const pattern =
+      /^Cannot compute on cuda:0 with candle: there is no .*\.so; .*--backend cuda\.$/;
+    match(await refusal(4, { TGI_CORE_LIB: "" }), pattern);
   });
 } else {
   Deno.test(`candle on CUDA, built with the toolkit ${toolkit.origin}`, async (t) => {
