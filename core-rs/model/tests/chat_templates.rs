@@ -1,9 +1,12 @@
 //! Prompts beside those of transformers' `apply_chat_template`.
 
+mod support;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use tgi_model::{BpeVocabulary, ChatTemplate, ModelError, PreTokenizer, TokenKind, Tokenizer};
+use support::templates::template;
+use tgi_model::{ChatTemplate, ModelError};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/chat_templates")
@@ -11,20 +14,6 @@ fn fixtures() -> PathBuf {
 
 fn read(name: &str) -> Map<String, Value> {
     serde_json::from_slice(&std::fs::read(fixtures().join(name)).unwrap()).unwrap()
-}
-
-/// A template with the begin and end tokens of the references.
-fn template(source: &str) -> ChatTemplate {
-    let vocabulary = BpeVocabulary {
-        tokens: ["<s>", "</s>"].map(str::to_owned).to_vec(),
-        merges: Vec::new(),
-        kinds: vec![TokenKind::Control; 2],
-        pre: PreTokenizer::Gpt2,
-        bos: Some(0),
-        eos: vec![1],
-        add_bos: true,
-    };
-    ChatTemplate::new(source, &Tokenizer::from_bpe(vocabulary).unwrap())
 }
 
 fn render(template: &ChatTemplate, case: &Value) -> Result<String, String> {

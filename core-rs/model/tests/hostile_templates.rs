@@ -1,11 +1,13 @@
 //! Templates that would take all memory or the whole stack. A binary of its own, for its allocator.
 
+mod support;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::thread;
 
 use serde_json::{Value, json};
-use tgi_model::{BpeVocabulary, ChatTemplate, PreTokenizer, TokenKind, Tokenizer};
+use support::templates::template;
 
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
@@ -58,19 +60,6 @@ const OUTPUT: &str = "it writes more than 16777216 bytes";
 const STEPS: &str = "it takes more than 2000000 steps";
 const DEPTH: &str = "it nests values deeper than 256";
 
-fn compiled(source: &str) -> ChatTemplate {
-    let vocabulary = BpeVocabulary {
-        tokens: ["<s>", "</s>"].map(str::to_owned).to_vec(),
-        merges: Vec::new(),
-        kinds: vec![TokenKind::Control; 2],
-        pre: PreTokenizer::Gpt2,
-        bos: Some(0),
-        eos: vec![1],
-        add_bos: true,
-    };
-    ChatTemplate::new(source, &Tokenizer::from_bpe(vocabulary).unwrap())
-}
-
 /// What comes of a template for one message, and the most bytes that it held meanwhile; and that
 /// it frees them all.
 fn render(source: &str) -> (Result<String, String>, isize) {
@@ -80,7 +69,7 @@ fn render(source: &str) -> (Result<String, String>, isize) {
         let held = || {
             let before = LIVE.get();
             PEAK.set(before);
-            let outcome = compiled(&source).render(&messages, None, true);
+            let outcome = template(&source).render(&messages, None, true);
             let outcome = outcome.map_err(|error| error.to_string());
             let length = outcome.as_ref().map_or_else(String::len, String::len) as isize;
             (outcome, PEAK.get() - before, LIVE.get() - before - 2 * length)
@@ -308,6 +297,6 @@ fn a_long_conversation_is_far_from_every_limit() {
                   {% endfor %}{{ ns.all }}";
     let turn = json!({ "role": "user", "content": "0123456789".repeat(500) });
     let messages = Value::Array(vec![turn; 100]);
-    let text = compiled(source).render(&messages, None, true).unwrap();
+    let text = template(source).render(&messages, None, true).unwrap();
     assert_eq!(text.len(), 100 * (5_000 + "<user>\n".len()));
 }

@@ -40,12 +40,12 @@ impl ModelFile {
             options.offset(offset).len(length);
             start = offset;
         }
-        // SAFETY: the mapping is private to this process and never written through. Its bytes could
-        // change only if another process writes into the same file while it is read; all checks of
-        // ranges are made against the mapping's own length, so that even then no read leaves it, and
-        // weights are plain numbers without invalid values. A file that is cut short meanwhile ends
-        // the process with SIGBUS: that is why `check_whole` comes before a tensor is read, and why
-        // nothing holds the mapping when the weights are loaded.
+        // A file that is cut short while it is mapped ends the process with SIGBUS: that is why
+        // `check_whole` comes before a tensor is read, and why nothing holds the mapping when the
+        // weights are loaded.
+        // SAFETY: the mapping is private and never written through. Should another process write into
+        // the file, no read leaves it (ranges are checked against its own length), and weights are
+        // plain numbers without invalid values.
         let bytes = unsafe { options.map(&file) }?;
         let end = start + bytes.len() as u64;
         let name = path.display().to_string();

@@ -5,5 +5,6 @@ pub mod folder;
 pub mod gguf;
 pub mod packages;
 pub mod real;
+pub mod templates;
 pub mod tiny;
 pub mod vocabularies;
