@@ -1,7 +1,7 @@
 """What `langchain-huggingface` can do with an address."""
 
 from huggingface_hub.errors import GenerationError, HfHubHTTPError, ValidationError
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_answers import check_call, check_result_is_read, check_whole
 from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint
 from run import CITY_SCHEMA, FIND_CITY, MODEL, QUESTION, SCRIPTED, check, one_dropped, raised
 
@@ -70,10 +70,7 @@ def stop():
 @check
 def whole_chat():
     """a chat gives a message with its reason and usage"""
-    message = chat().invoke(QUESTION)
-    assert message.content and message.response_metadata["finish_reason"] in ("stop", "length")
-    usage = message.usage_metadata
-    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    check_whole(chat().invoke(QUESTION))
 
 
 @check
@@ -90,13 +87,8 @@ def tools():
     bound = chat(max_tokens=60).bind_tools([FIND_CITY], tool_choice="find_city")
     message = bound.invoke(QUESTION)
     call = message.tool_calls[0]
-    assert call["name"] == "find_city" and list(call["args"]) == ["city"], call
-    pieces = list(bound.stream(QUESTION))
-    streamed = sum(pieces[1:], pieces[0]).tool_calls[0]
-    assert (streamed["name"], streamed["args"]) == (call["name"], call["args"])
-    asked = HumanMessage(QUESTION[0]["content"])
-    result = ToolMessage('{"found": true}', tool_call_id=call["id"])
-    assert isinstance(chat().invoke([asked, message, result]), AIMessage)
+    check_call(call, list(bound.stream(QUESTION)))
+    check_result_is_read(chat(), message, call)
 
 
 @check

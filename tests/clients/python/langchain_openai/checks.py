@@ -1,7 +1,7 @@
 """What `langchain-openai` can do with these routes."""
 
 import openai
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_answers import check_call, check_result_is_read, check_whole
 from langchain_openai import ChatOpenAI, OpenAI
 from run import CITY_SCHEMA, FIND_CITY, MODEL, QUESTION, SCRIPTED, check, raised
 
@@ -22,10 +22,7 @@ def completion(**changes):
 @check
 def whole_chat():
     """invoke gives a message with its reason and usage"""
-    message = chat().invoke(QUESTION)
-    assert message.content and message.response_metadata["finish_reason"] in ("stop", "length")
-    usage = message.usage_metadata
-    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    check_whole(chat().invoke(QUESTION))
 
 
 @check
@@ -61,14 +58,10 @@ def tools():
     bound = chat(max_tokens=60).bind_tools([FIND_CITY], tool_choice="find_city")
     message = bound.invoke(QUESTION, parallel_tool_calls=False)
     (call,) = message.tool_calls
-    assert call["name"] == "find_city" and list(call["args"]) == ["city"], call
     pieces = list(bound.stream(QUESTION, parallel_tool_calls=False))
     assert sum(len(piece.tool_call_chunks) for piece in pieces) > 3
-    (streamed,) = sum(pieces[1:], pieces[0]).tool_calls
-    assert (streamed["name"], streamed["args"]) == (call["name"], call["args"])
-    asked = HumanMessage(QUESTION[0]["content"])
-    result = ToolMessage('{"found": true}', tool_call_id=call["id"])
-    assert isinstance(chat().invoke([asked, message, result]), AIMessage)
+    check_call(call, pieces)
+    check_result_is_read(chat(), message, call)
 
 
 @check
