@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use crate::{BackendError, Capacity, PAGE_TOKENS};
+use crate::{BackendError, Capacity, Draw, PAGE_TOKENS, SeenToken};
 
 /// One sequence's share of a [`Batch`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct SequenceSpan {
 /// What one step computes: prefill chunks, decodes and speculated rows, mixed freely.
 ///
 /// The vectors are reused from step to step, so that a steady state allocates nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Token ids, flat over all sequences, `[tokens]`.
     pub tokens: Vec<u32>,
@@ -34,9 +34,20 @@ pub struct Batch {
     /// Indices into `logit_rows`, ascending, of which only [`crate::Peak`]s are wanted. A backend
     /// gives the peak or the logits of such a row.
     pub peak_rows: Vec<u32>,
+    /// How tokens are chosen of further rows, ascending by row. A backend gives the token or the
+    /// logits of such a row.
+    pub draws: Vec<Draw>,
+    /// The tokens that draws have seen.
+    pub seen: Vec<SeenToken>,
+    /// Empty, or for each of `tokens` the row of the step begun before whose token takes its place,
+    /// or [`Batch::KNOWN`]. See [`crate::Ahead`].
+    pub handed: Vec<u32>,
 }
 
 impl Batch {
+    /// The entry of [`Batch::handed`] for a token that the batch itself holds.
+    pub const KNOWN: u32 = u32::MAX;
+
     /// Empties the batch and keeps its memory.
     pub fn clear(&mut self) {
         self.tokens.clear();
@@ -45,6 +56,9 @@ impl Batch {
         self.page_table.clear();
         self.logit_rows.clear();
         self.peak_rows.clear();
+        self.draws.clear();
+        self.seen.clear();
+        self.handed.clear();
     }
 
     /// Whether there is nothing to compute.
@@ -99,7 +113,8 @@ impl Batch {
         }
         capacity.check_pages(&self.page_table)?;
         self.check_spans(capacity)?;
-        self.check_rows(capacity)
+        self.check_rows(capacity)?;
+        self.check_draws(capacity)
     }
 
     fn check_spans(&self, capacity: &Capacity) -> Result<(), BackendError> {
@@ -164,6 +179,28 @@ impl Batch {
         }
         Ok(())
     }
+
+    fn check_draws(&self, capacity: &Capacity) -> Result<(), BackendError> {
+        let ascending = self.draws.windows(2).all(|pair| pair[0].row < pair[1].row);
+        let last = self.draws.last();
+        if !ascending || last.is_some_and(|draw| draw.row as usize >= self.logit_rows.len()) {
+            return Err(BackendError::Batch("draws are not of ascending wanted rows".into()));
+        }
+        for draw in &self.draws {
+            let fail = |text: String| Err(BackendError::Batch(format!("row {}: {text}", draw.row)));
+            if self.seen.get(draw.seen.clone()).is_none() {
+                return fail(format!("seen tokens {:?} of {}", draw.seen, self.seen.len()));
+            }
+            if draw.top as usize > capacity.vocab {
+                return fail(format!("{} best tokens, vocabulary {}", draw.top, capacity.vocab));
+            }
+        }
+        if !self.handed.is_empty() && self.handed.len() != self.tokens.len() {
+            let (handed, tokens) = (self.handed.len(), self.tokens.len());
+            return Err(BackendError::Batch(format!("{handed} handed tokens of {tokens}")));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -222,6 +259,13 @@ mod tests {
         assert!(error_of(|b| b.logit_rows = vec![2, 2]).contains("ascending"));
         assert!(error_of(|b| b.logit_rows = vec![1, 4]).contains("ascending"));
         assert!(error_of(|b| b.logit_rows = vec![0, 1, 2]).contains("3 wanted rows"));
+        assert!(error_of(|b| b.draws = vec![Draw::greedy(2, 0)]).contains("ascending wanted rows"));
+        assert!(
+            error_of(|b| b.draws = vec![Draw { top: 11, ..Draw::greedy(1, 0) }]).contains("11")
+        );
+        let seen = |b: &mut Batch| b.draws = vec![Draw { seen: 0..1, ..Draw::greedy(0, 0) }];
+        assert!(error_of(seen).contains("row 0: seen tokens 0..1 of 0"));
+        assert!(error_of(|b| b.handed = vec![0]).contains("1 handed tokens of 4"));
         assert!(
             error_of(|b| b.tokens.push(1)).contains("5 tokens")
                 || error_of(|b| b.tokens.push(1)).contains("positions")

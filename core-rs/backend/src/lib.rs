@@ -7,12 +7,15 @@
 //!
 //! - [`Batch`] and [`SequenceSpan`]: what one step computes.
 //! - [`Backend`]: who computes it.
+//! - [`Ahead`]: a backend whose device computes a step while the host is at the one before.
 //! - [`Capacity`]: how much of it fits.
 
 mod batch;
+mod draw;
 mod error;
 
 pub use batch::{Batch, SequenceSpan};
+pub use draw::{Draw, Drawn, RankedToken, SeenToken};
 pub use error::BackendError;
 
 /// Tokens in one KV page.
@@ -56,6 +59,8 @@ pub struct Logits<'a> {
     values: &'a mut [f32],
     vocab: usize,
     peaks: &'a [Option<Peak>],
+    drawn: &'a [Option<Drawn>],
+    tops: &'a [RankedToken],
 }
 
 /// The most likely token of a row, and what its probability takes.
@@ -74,7 +79,7 @@ impl<'a> Logits<'a> {
     /// When the length is no multiple of `vocab`: a bug in the backend, not in its input.
     pub fn new(values: &'a mut [f32], vocab: usize) -> Self {
         assert!(vocab > 0 && values.len().is_multiple_of(vocab), "logits are not whole rows");
-        Self { values, vocab, peaks: &[] }
+        Self { values, vocab, peaks: &[], drawn: &[], tops: &[] }
     }
 
     /// The same with the peaks of rows: one entry a row, or none at all.
@@ -87,6 +92,19 @@ impl<'a> Logits<'a> {
     /// row holds no logits.
     pub fn peak(&self, row: usize) -> Option<Peak> {
         self.peaks.get(row).copied().flatten()
+    }
+
+    /// The same with what was drawn: one entry a row, or none at all, and their best tokens.
+    #[must_use]
+    pub fn with_drawn(self, drawn: &'a [Option<Drawn>], tops: &'a [RankedToken]) -> Self {
+        Self { drawn, tops, ..self }
+    }
+
+    /// What was drawn of a row with a [`Draw`], and the best tokens of it, where the backend draws.
+    /// Then the row holds no logits.
+    pub fn drawn(&self, row: usize) -> Option<(RankedToken, &'a [RankedToken])> {
+        let drawn = self.drawn.get(row)?.as_ref()?;
+        Some((drawn.token, self.tops.get(drawn.top.clone()).unwrap_or_default()))
     }
 
     /// Number of rows.
@@ -138,6 +156,36 @@ pub trait Backend: Send {
 
     /// Whether equal rows give equal bytes whatever else shares the step.
     fn is_batch_invariant(&self) -> bool;
+
+    /// The same backend as one that can begin a step before the last one's result is taken, if it is
+    /// one.
+    fn ahead(&mut self) -> Option<&mut dyn Ahead> {
+        None
+    }
+}
+
+/// Steps that are begun and finished apart, so that the host works while the device computes.
+///
+/// At most two steps are begun and not finished; they compute and finish in the order in which they
+/// were begun. [`Backend::forward`] and [`Backend::copy_page`] come only when all are finished.
+pub trait Ahead {
+    /// Begins a step like that of [`Backend::forward`], and does not wait for it. What it needs of
+    /// `batch` is taken before it returns.
+    ///
+    /// [`Batch::handed`] may name rows of the step begun before, finished or not: their tokens are
+    /// handed over on the device. Each of them has a peak or a draw.
+    ///
+    /// # Errors
+    /// [`BackendError::Batch`] as of [`Backend::forward`], or when two steps are unfinished;
+    /// [`BackendError::Compute`] when it cannot begin. Then nothing was begun.
+    fn begin(&mut self, batch: &Batch) -> Result<(), BackendError>;
+
+    /// Waits for the oldest unfinished step, and gives what [`Backend::forward`] gives of it. A row
+    /// without a peak or a draw has its logits only if no step was begun behind it.
+    ///
+    /// # Errors
+    /// [`BackendError::Compute`] when the computation failed, or no step is unfinished.
+    fn finish(&mut self) -> Result<Logits<'_>, BackendError>;
 }
 
 /// A boxed backend is a backend, so that one engine serves whichever was picked at run time.
@@ -156,5 +204,8 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
     }
     fn is_batch_invariant(&self) -> bool {
         (**self).is_batch_invariant()
+    }
+    fn ahead(&mut self) -> Option<&mut dyn Ahead> {
+        (**self).ahead()
     }
 }
