@@ -7,7 +7,9 @@ use tgi_model::spec::{Block, Position, distinct};
 
 use crate::blas::WORKSPACE_BYTES;
 use crate::buckets::{decode_buckets, padded_rows, partial_bytes};
+use crate::choice::most_words;
 use crate::device::{Device, Region};
+use crate::flight::Places;
 use crate::{CudaError, CudaOptions};
 
 /// Unpacked weights that lie in memory at a time, elements, unless a row is longer.
@@ -27,8 +29,9 @@ pub(crate) struct Sizes {
     activated: usize,
     delta: usize,
     second_delta: usize,
-    /// [`DevicePeak`]s of all wanted rows, then their logits.
-    results: usize,
+    places: Places,
+    chosen: usize,
+    logits: usize,
     chunks: usize,
     partials: usize,
     scratch: usize,
@@ -45,6 +48,7 @@ impl Sizes {
         let is_parallel = matches!(spec.block, Block::Parallel { .. });
         let projections = if spec.mlp.gated { 2 } else { 1 };
         let peak_bytes = logits * size_of::<DevicePeak>();
+        let places = Places::new(logits);
         let widest = spec.hidden.max(spec.mlp.intermediate).max(heads * size);
         Self {
             residual: rows * spec.hidden * F32,
@@ -57,7 +61,9 @@ impl Sizes {
             activated: of(spec.mlp.intermediate),
             delta: of(spec.hidden),
             second_delta: if is_parallel { of(spec.hidden) } else { 0 },
-            results: peak_bytes + logits * spec.vocab * F32,
+            places,
+            chosen: places.end,
+            logits: logits * spec.vocab * F32,
             chunks: peak_bytes * peak_chunks(spec.vocab as u32) as usize,
             partials: partial_bytes(
                 options.positions(spec),
@@ -72,9 +78,9 @@ impl Sizes {
     /// All of them together.
     pub fn total(&self) -> usize {
         let Self { residual, normed, qkv, queries, attended, inner, activated, delta, .. } = self;
-        let Self { second_delta, results, chunks, partials, scratch, input, .. } = self;
+        let Self { second_delta, chosen, logits, chunks, partials, scratch, input, .. } = self;
         let stream = residual + normed + qkv + queries + attended + inner + activated + delta;
-        stream + second_delta + results + chunks + partials + scratch + input
+        stream + second_delta + chosen + logits + chunks + partials + scratch + input
     }
 }
 
@@ -95,11 +101,12 @@ impl Largest {
     }
 }
 
-/// Most that a step's input takes: tokens, positions, slots, wanted rows, tiles, page tables.
+/// Most that a step's input takes: tokens, positions, slots, wanted rows, tiles, page tables, choices.
 fn input_bytes(spec: &ModelSpec, options: &CudaOptions) -> usize {
     let Largest { rows, logits } = Largest::of(options);
     let pages = options.batch_tokens * options.positions(spec).div_ceil(PAGE_TOKENS);
-    (3 * rows + logits + 4 * (rows + 1) + pages) * size_of::<u32>()
+    let words = 3 * rows + logits + 4 * (rows + 1) + pages + most_words(rows, logits);
+    words * size_of::<u32>()
 }
 
 /// The regions.
@@ -122,8 +129,12 @@ pub(crate) struct Arena {
     pub delta: Region,
     /// `T [rows, hidden]` where blocks are parallel.
     pub second_delta: Region,
-    /// Peaks, then logits: what comes back to the host.
-    pub results: Region,
+    /// Peaks, samples and best tokens, by [`Places`]: what comes back in one copy.
+    pub chosen: Region,
+    /// Where they lie.
+    pub places: Places,
+    /// `f32 [logit rows, vocab]`.
+    pub logits: Region,
     /// Peaks of chunks.
     pub chunks: Region,
     /// What splits leave.
@@ -148,7 +159,9 @@ impl Arena {
             activated: take(sizes.activated)?,
             delta: take(sizes.delta)?,
             second_delta: take(sizes.second_delta)?,
-            results: take(sizes.results)?,
+            chosen: take(sizes.chosen)?,
+            places: sizes.places,
+            logits: take(sizes.logits)?,
             chunks: take(sizes.chunks)?,
             partials: take(sizes.partials)?,
             scratch: take(sizes.scratch)?,
@@ -156,9 +169,9 @@ impl Arena {
         })
     }
 
-    /// Where the logits of `rows` wanted rows lie, behind their peaks.
+    /// The logits of the first `rows` wanted rows.
     pub fn logits(&self, rows: usize, vocab: usize) -> Region {
-        self.results.part(rows * size_of::<DevicePeak>(), rows * vocab * F32)
+        self.logits.part(0, rows * vocab * F32)
     }
 }
 

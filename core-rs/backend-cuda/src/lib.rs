@@ -10,7 +10,8 @@
 //! | `backend` | [`CudaBackend`]: the [`tgi_backend::Backend`] |
 //! | `decoder` | which kernels a step launches |
 //! | `matrix` | products, and which way they take |
-//! | `step` | a batch as the kernels read it |
+//! | `step`, `choice` | a batch as the kernels read it |
+//! | `flight` | steps that were begun, and what they chose |
 //! | `buckets`, `graphs` | sizes that steps are rounded up to, and their graphs |
 //! | `weights`, `rope`, `kv`, `arena` | what lies in the device's memory |
 //! | `device`, `launch` | what a device does |
@@ -21,10 +22,12 @@ mod arena;
 mod backend;
 pub mod blas;
 mod buckets;
+mod choice;
 mod decoder;
 mod device;
 mod driver;
 mod error;
+mod flight;
 mod graphs;
 mod kv;
 mod launch;

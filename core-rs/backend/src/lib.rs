@@ -173,15 +173,15 @@ pub trait Ahead {
     /// `batch` is taken before it returns.
     ///
     /// [`Batch::handed`] may name rows of the step begun before, finished or not: their tokens are
-    /// handed over on the device. Each of them has a peak or a draw.
+    /// handed over on the device. Each of them has a peak or a draw that was made there. Behind an
+    /// unfinished step no row wants its logits.
     ///
     /// # Errors
     /// [`BackendError::Batch`] as of [`Backend::forward`], or when two steps are unfinished;
     /// [`BackendError::Compute`] when it cannot begin. Then nothing was begun.
     fn begin(&mut self, batch: &Batch) -> Result<(), BackendError>;
 
-    /// Waits for the oldest unfinished step, and gives what [`Backend::forward`] gives of it. A row
-    /// without a peak or a draw has its logits only if no step was begun behind it.
+    /// Waits for the oldest unfinished step, and gives what [`Backend::forward`] gives of it.
     ///
     /// # Errors
     /// [`BackendError::Compute`] when the computation failed, or no step is unfinished.

@@ -124,10 +124,10 @@ struct DeviceSample {
 static_assert(sizeof(DeviceSample) == 24);
 
 struct SampleParams {
-  u64 logits, settings, seen, out;
+  u64 logits, settings, seen, out, peaks;
   u32 rows, vocab;
 };
-static_assert(sizeof(SampleParams) == 40);
+static_assert(sizeof(SampleParams) == 48);
 
 struct DeviceTop {
   u32 id;

@@ -42,7 +42,7 @@ impl Decoder {
             logits: logits.address,
             row_list: 0,
             chunks: arena.chunks.address,
-            out: arena.results.address,
+            out: arena.chosen.address,
             rows: shape.logits as u32,
             vocab: self.vocab as u32,
         };
