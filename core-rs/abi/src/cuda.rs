@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use tgi_backend_cuda::{
-    CudaBackend, CudaOptions, Driver, Element, Gpu, arena_bytes, check_spec, kv_bytes_per_token,
-    weight_bytes,
+    CudaBackend, CudaOptions, Driver, Element, Gpu, Progress, arena_bytes, check_spec,
+    kv_bytes_per_token, weight_bytes,
 };
 use tgi_model::{Model, Role, StorageType};
 
 use crate::backends::{Loaded, open_model};
+use crate::capturing;
 use crate::config::Config;
 use crate::device::Place;
 use crate::errors::OpenError;
@@ -123,7 +124,8 @@ pub fn load(config: &Config) -> Result<Loaded, OpenError> {
     let driver = Driver::open(site.gpu.ordinal, !site.is_batch_invariant)?;
     let isa_reason = site.reason(&driver);
     let options = CudaOptions { pages: plan.pages, ..site.options(plan.largest_step()) };
-    let backend = CudaBackend::load(driver, &model.spec, &model, &options, &mut |_| {})?;
+    let mut progress = |Progress { captured, graphs }| capturing::note(captured, graphs);
+    let backend = CudaBackend::load(driver, &model.spec, &model, &options, &mut progress)?;
     Ok(Loaded {
         backend: Box::new(backend),
         plan,

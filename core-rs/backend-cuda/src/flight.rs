@@ -264,7 +264,7 @@ mod tests {
         let expected = [(11, -0.5), (12, -2.0)];
         assert_eq!(tops.len(), 2, "a row has no more possible tokens");
         for (top, (id, logit)) in tops.iter().zip(expected) {
-            let logprob = (f64::from(logit) - 2f64.ln()) as f32;
+            let logprob = (logit - 2f64.ln()) as f32;
             assert_eq!(*top, RankedToken { id, logprob });
         }
         assert_eq!((&chosen.drawn[0], &chosen.drawn[4]), (&None, &None));
