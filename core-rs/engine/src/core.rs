@@ -68,9 +68,11 @@ impl Core {
         let tokens = limits.tokens(config, &capacity)?;
         let intake = Intake::new(Arc::clone(&tokenizer), tokens, limits.speculate, config.profile);
         let intake = Arc::new(intake);
+        let mut scheduler = Scheduler::new(limits);
+        scheduler.draws = backend.draws();
         let core = Self {
             backend,
-            scheduler: Scheduler::new(limits),
+            scheduler,
             intake: Arc::clone(&intake),
             output: Output::new(sink, tokenizer, capacity.vocab),
             batch: reserved(&limits),
@@ -205,6 +207,8 @@ fn reserved(limits: &Limits) -> Batch {
     batch.positions.reserve(limits.batch_tokens);
     batch.sequences.reserve(limits.running);
     batch.logit_rows.reserve(limits.logit_rows);
+    batch.peak_rows.reserve(limits.logit_rows);
+    batch.draws.reserve(limits.logit_rows);
     batch.page_table.reserve(limits.pages);
     batch
 }

@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc, time::Instant};
 
-use tgi_backend::{Logits, Peak};
+use tgi_backend::{Logits, Peak, RankedToken};
 use tgi_model::Tokenizer;
 
 use crate::{
@@ -28,6 +28,25 @@ pub(crate) struct Advanced {
     pub(crate) rows: usize,
     /// Drafted tokens that were accepted.
     pub(crate) accepted: u32,
+}
+
+/// What a step gives of a row to sample from.
+enum Found<'a> {
+    Peak(Peak),
+    Drawn(RankedToken, &'a [RankedToken]),
+    Logits(&'a mut [f32]),
+}
+
+impl<'a> Found<'a> {
+    fn of(logits: &'a mut Logits<'_>, row: usize) -> Self {
+        if let Some(peak) = logits.peak(row) {
+            Self::Peak(peak)
+        } else if let Some((token, top)) = logits.drawn(row) {
+            Self::Drawn(token, top)
+        } else {
+            Self::Logits(logits.row_mut(row))
+        }
+    }
 }
 
 /// The sink of the thread that steps, and memory to build events in.
@@ -83,8 +102,9 @@ impl Output {
         loop {
             let place = length - known;
             let row = first_row + reported + place;
-            let found = (logits.peak(row), logits.row_mut(row));
-            let Some(id) = self.next_token(sequence, found, length, place) else { break };
+            let Some(id) = self.next_token(sequence, Found::of(logits, row), length, place) else {
+                break;
+            };
             let right = length < known + drafted && sequence.tokens[length] == id;
             if right {
                 accepted += 1;
@@ -150,7 +170,7 @@ impl Output {
     fn next_token(
         &mut self,
         sequence: &mut Sequence,
-        (peak, logits): (Option<Peak>, &mut [f32]),
+        found: Found<'_>,
         position: usize,
         place: usize,
     ) -> Option<u32> {
@@ -164,9 +184,10 @@ impl Output {
         };
         let sampler = &mut sequence.generation.sampler;
         let scratch = &mut self.scratch;
-        let sampled = match peak {
-            Some(peak) => sampler.take(peak, scratch),
-            None => sampler.sample_allowed(logits, position as u32, allowed, scratch),
+        let sampled = match found {
+            Found::Peak(peak) => sampler.take(peak, scratch),
+            Found::Drawn(token, top) => sampler.take_drawn(token, top, scratch),
+            Found::Logits(row) => sampler.sample_allowed(row, position as u32, allowed, scratch),
         };
         sampler.accept(sampled.id);
         self.text.clear();

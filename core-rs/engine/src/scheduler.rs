@@ -34,6 +34,8 @@ pub struct Scheduler {
     /// Sequences that lost their pages in this step.
     displaced: Vec<Sequence>,
     arrivals: u64,
+    /// Whether the backend draws.
+    pub(crate) draws: bool,
 }
 
 impl Scheduler {
@@ -47,6 +49,7 @@ impl Scheduler {
             running: Vec::with_capacity(limits.running),
             displaced: Vec::new(),
             arrivals: 0,
+            draws: false,
         }
     }
 

@@ -188,6 +188,14 @@ impl Sequence {
         !self.details && !self.constrained && self.generation.sampler.is_plain()
     }
 
+    /// Whether its rows are chosen by draws. Drafted rows that count tokens are not: what the drafts
+    /// are depends on others, and which rows have a draw must not.
+    pub(crate) fn takes_draws(&self, speculate: usize) -> bool {
+        let sampler = &self.generation.sampler;
+        let counts = sampler.counts_tokens();
+        !self.details && !self.constrained && sampler.is_drawable() && !(counts && speculate > 0)
+    }
+
     /// Whether the logits after position `position` are wanted: to sample from, or to report the
     /// logprob of the prompt token that follows.
     pub(crate) fn wants_row(&self, position: usize) -> bool {
