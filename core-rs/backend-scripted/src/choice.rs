@@ -157,10 +157,10 @@ mod tests {
 
     const ROW: [f32; 5] = [1.0, 3.0, 2.0, 3.0, 0.0];
 
-    fn drawn(draw: Draw, seen: &[SeenToken]) -> (RankedToken, Vec<RankedToken>) {
+    fn drawn(draw: &Draw, seen: &[SeenToken]) -> (RankedToken, Vec<RankedToken>) {
         let mut choices = Choices::default();
         choices.clear(1);
-        choices.draw(&draw, seen, &ROW);
+        choices.draw(draw, seen, &ROW);
         let drawn = choices.drawn[0].clone().unwrap();
         (drawn.token, choices.tops[drawn.top].to_vec())
     }
@@ -171,7 +171,7 @@ mod tests {
 
     /// The ids that may win, best first.
     fn left(change: impl FnOnce(Draw) -> Draw) -> Vec<u32> {
-        drawn(change(sampling(0)), &[]).1.iter().map(|top| top.id).collect()
+        drawn(&change(sampling(0)), &[]).1.iter().map(|top| top.id).collect()
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
         let seen = [SeenToken { id: 1, count: 2 }, SeenToken { id: 3, count: 1 }];
         let greedy = Draw { top_k: 1, temperature: 9.0, top: 3, ..Draw::greedy(0, 0) };
         let penalized = Draw { repetition: 2.0, frequency: 0.25, presence: 0.125, ..greedy };
-        let (token, top) = drawn(penalized, &seen);
+        let (token, top) = drawn(&penalized, &seen);
         assert_eq!(token.id, 2);
         assert_eq!(top.iter().map(|top| top.id).collect::<Vec<_>>(), [2, 3, 0]);
         assert!((top[1].logprob - top[0].logprob - (1.125 - 2.0)).abs() < 1e-6);
@@ -204,9 +204,9 @@ mod tests {
     fn tokens_come_as_often_as_their_probability_says() {
         let mut counts = [0.0_f64; 5];
         for position in 0..20_000 {
-            counts[drawn(sampling(position), &[]).0.id as usize] += 1.0;
+            counts[drawn(&sampling(position), &[]).0.id as usize] += 1.0;
         }
-        for top in drawn(sampling(0), &[]).1 {
+        for top in drawn(&sampling(0), &[]).1 {
             let want = f64::from(top.logprob).exp() * 20_000.0;
             assert!((counts[top.id as usize] - want).abs() < 5.0 * want.sqrt(), "{counts:?}");
         }

@@ -21,15 +21,6 @@ const PREFILL_TOKENS: usize = 256;
 /// Most bytes of text in one event.
 const TEXT_BYTES: usize = 16 * 1024;
 
-/// What came of one sequence's rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Advanced {
-    /// Rows of logits that were its own.
-    pub(crate) rows: usize,
-    /// Drafted tokens that were accepted.
-    pub(crate) accepted: u32,
-}
-
 /// What a step gives of a row to sample from.
 enum Found<'a> {
     Peak(Peak),
@@ -83,19 +74,21 @@ impl Output {
     }
 
     /// Moves a sequence on by what the step computed of it: reports prompt logprobs, samples the
-    /// next token and, where the drafted one equals it, the one after.
+    /// next token and, where the drafted one equals it, the one after. Returns how many drafted
+    /// tokens were accepted.
     pub(crate) fn advance(
         &mut self,
         sequence: &mut Sequence,
         logits: &mut Logits<'_>,
         first_row: usize,
-    ) -> Advanced {
+    ) -> u32 {
         let reported = self.report_prompt(sequence, logits, first_row);
+        sequence.undecided = false;
         let drafted = mem::take(&mut sequence.drafted);
         let known = sequence.tokens.len() - drafted;
         if sequence.kv_len + sequence.take < known {
             sequence.kv_len += sequence.take;
-            return Advanced { rows: reported, accepted: 0 };
+            return 0;
         }
         let mut accepted = 0;
         let mut length = known;
@@ -124,7 +117,7 @@ impl Output {
         }
         sequence.usage.drafted_tokens += drafted as u32;
         sequence.usage.accepted_tokens += accepted as u32;
-        Advanced { rows: reported + 1 + drafted, accepted: accepted as u32 }
+        accepted as u32
     }
 
     /// Tells the prompt tokens whose logprobs this step gives; returns the rows that it used.

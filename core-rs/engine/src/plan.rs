@@ -58,10 +58,14 @@ impl Scheduler {
             self.take_prompt(index, &mut budget);
         }
         let (mut admitted, mut cursor) = (0, AdmissionCursor::default());
+        self.may_admit = true;
         while budget.prompt > 0 && budget.rows > 0 {
             // Of prompts that do not end in this step, two at a time are enough.
             let longest = if budget.unfinished < 2 { usize::MAX } else { budget.prompt };
-            let Some(index) = self.admit_next(&mut cursor, longest, copy) else { break };
+            let Some(index) = self.admit_next(&mut cursor, longest, copy) else {
+                self.may_admit = false;
+                break;
+            };
             self.take_prompt(index, &mut budget);
             admitted += 1;
         }
@@ -188,7 +192,7 @@ impl Scheduler {
 
     /// Says of a sequence's wanted `rows`, the first of which gives the token at `position`, how
     /// the backend chooses their tokens, if it does.
-    fn choose_rows(
+    pub(crate) fn choose_rows(
         &self,
         sequence: &Sequence,
         rows: Range<u32>,

@@ -75,7 +75,6 @@ impl From<RankedToken> for Sampled {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "equal to the last bit is what is promised")]
 mod tests {
     use super::*;
     use crate::{Parameters, Watermark};
