@@ -1,9 +1,13 @@
 use std::{thread, time::Duration};
 
-use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits, PAGE_TOKENS, SequenceSpan};
+use tgi_backend::{
+    Ahead, Backend, BackendError, Batch, Capacity, Logits, PAGE_TOKENS, SequenceSpan,
+};
 
 use crate::{
     FAIL, PANIC, SLOW, ScriptedOptions, VOCAB,
+    ahead::Begun,
+    choice::Choices,
     logits::{History, LogitTable, TOKEN_BITS},
 };
 
@@ -23,6 +27,10 @@ pub struct ScriptedBackend {
     table: LogitTable,
     /// `[logit_rows, VOCAB]`.
     logits: Vec<f32>,
+    options: ScriptedOptions,
+    /// Of the step computed last.
+    pub(crate) choices: Choices,
+    pub(crate) begun: Begun,
 }
 
 impl ScriptedBackend {
@@ -42,6 +50,50 @@ impl ScriptedBackend {
             pages: vec![[HOLE; PAGE_TOKENS]; options.pages],
             table: LogitTable::new(),
             logits: vec![0.0; options.logit_rows * VOCAB],
+            options: options.clone(),
+            choices: Choices::default(),
+            begun: Begun::default(),
+        }
+    }
+
+    /// Computes a step, and returns its wanted rows.
+    pub(crate) fn compute(&mut self, batch: &Batch) -> Result<usize, BackendError> {
+        self.choices.clear(batch.logit_rows.len());
+        self.act(&batch.tokens)?;
+        for span in &batch.sequences {
+            self.write(batch, span);
+        }
+        let mut rows = 0;
+        for span in &batch.sequences {
+            rows = self.read(batch, span, rows);
+        }
+        Ok(rows)
+    }
+
+    /// What the step computed last gives.
+    pub(crate) fn results(&mut self, rows: usize) -> Logits<'_> {
+        let Choices { peaks, drawn, tops, .. } = &self.choices;
+        Logits::new(&mut self.logits[..rows * VOCAB], VOCAB)
+            .with_peaks(peaks)
+            .with_drawn(drawn, tops)
+    }
+
+    /// Spoils those of the `rows` that have no logits: those with a choice, and `all` of a step
+    /// behind which another was begun.
+    pub(crate) fn spoil(&mut self, rows: usize, all: bool) {
+        for (row, logits) in self.logits.chunks_mut(VOCAB).take(rows).enumerate() {
+            if all || self.choices.token(row).is_some() {
+                logits.fill(f32::NAN);
+            }
+        }
+    }
+
+    /// Finds what the batch asks for of a row, if this backend does.
+    fn choose(&mut self, batch: &Batch, row: usize, history: History) {
+        let decided = !history.is_one_in(self.options.undecided);
+        let logits = &self.logits[row * VOCAB..(row + 1) * VOCAB];
+        if decided && (self.options.draws || self.options.ahead) {
+            self.choices.choose(batch, row, logits);
         }
     }
 
@@ -75,6 +127,7 @@ impl ScriptedBackend {
             }
             seen = length;
             self.table.fill(history, &mut self.logits[next * VOCAB..(next + 1) * VOCAB]);
+            self.choose(batch, next, history);
             next += 1;
         }
         next
@@ -114,19 +167,15 @@ impl Backend for ScriptedBackend {
     }
 
     fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
+        self.begun.none("compute")?;
         batch.check(&self.capacity)?;
-        self.act(&batch.tokens)?;
-        for span in &batch.sequences {
-            self.write(batch, span);
-        }
-        let mut rows = 0;
-        for span in &batch.sequences {
-            rows = self.read(batch, span, rows);
-        }
-        Ok(Logits::new(&mut self.logits[..rows * VOCAB], VOCAB))
+        let rows = self.compute(batch)?;
+        self.spoil(rows, false);
+        Ok(self.results(rows))
     }
 
     fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        self.begun.none("copy a page")?;
         let pages = self.pages.len();
         if let Some(page) = [from, to].into_iter().find(|&page| page as usize >= pages) {
             return Err(BackendError::Batch(format!("page {page}, pages {pages}")));
@@ -137,6 +186,14 @@ impl Backend for ScriptedBackend {
 
     fn is_batch_invariant(&self) -> bool {
         true
+    }
+
+    fn draws(&self) -> bool {
+        self.options.draws
+    }
+
+    fn ahead(&mut self) -> Option<&mut dyn Ahead> {
+        if self.options.ahead { Some(self) } else { None }
     }
 }
 

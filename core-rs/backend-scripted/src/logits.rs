@@ -41,6 +41,11 @@ impl History {
             (self.hash.rotate_left(23) ^ u64::from(token)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
         self.last = token & ((1 << TOKEN_BITS) - 1);
     }
+
+    /// Whether it is one of the histories of which one in `odds` is; none is of 0.
+    pub(crate) fn is_one_in(self, odds: u64) -> bool {
+        odds > 0 && mix(self.hash ^ odds).is_multiple_of(odds)
+    }
 }
 
 /// Turns histories into rows of logits.

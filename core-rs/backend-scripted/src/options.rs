@@ -18,6 +18,13 @@ pub struct ScriptedOptions {
     pub step_micros: u64,
     /// Further time for each token of a step, µs.
     pub token_micros: u64,
+    /// Whether it draws.
+    pub draws: bool,
+    /// Whether it gives peaks, and begins a step before the last one's result is taken.
+    pub ahead: bool,
+    /// One row in so many has neither its peak nor its draw, as where logits are not finite; 0 for
+    /// none.
+    pub undecided: u64,
 }
 
 impl Default for ScriptedOptions {
@@ -30,6 +37,9 @@ impl Default for ScriptedOptions {
             adapters: 0,
             step_micros: 0,
             token_micros: 0,
+            draws: false,
+            ahead: false,
+            undecided: 0,
         }
     }
 }

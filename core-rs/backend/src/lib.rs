@@ -157,6 +157,12 @@ pub trait Backend: Send {
     /// Whether equal rows give equal bytes whatever else shares the step.
     fn is_batch_invariant(&self) -> bool;
 
+    /// Whether it draws: it gives a token for most rows that [`Batch::draws`] names. None are named
+    /// to one that does not.
+    fn draws(&self) -> bool {
+        false
+    }
+
     /// The same backend as one that can begin a step before the last one's result is taken, if it is
     /// one.
     fn ahead(&mut self) -> Option<&mut dyn Ahead> {
@@ -204,6 +210,9 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
     }
     fn is_batch_invariant(&self) -> bool {
         (**self).is_batch_invariant()
+    }
+    fn draws(&self) -> bool {
+        (**self).draws()
     }
     fn ahead(&mut self) -> Option<&mut dyn Ahead> {
         (**self).ahead()

@@ -14,6 +14,7 @@ use crate::{
     config::EngineConfig,
     engine::EngineError,
     event::{Event, EventSink, FailureKind, StepReport},
+    flight::{Flight, Flights},
     grammar::GrammarHelpers,
     intake::Intake,
     limits::Limits,
@@ -40,6 +41,11 @@ pub struct Core {
     pub(crate) intake: Arc<Intake>,
     pub(crate) output: Output,
     batch: Batch,
+    flights: Flights,
+    /// Whether the backend begins a step before the last one is finished.
+    runs_ahead: bool,
+    /// When the last step was finished.
+    computed: Instant,
     grammars: GrammarHelpers,
     pub(crate) arrivals: Vec<Sequence>,
     pub(crate) pause_limit: Duration,
@@ -54,7 +60,7 @@ impl Core {
     /// [`EngineError`] when `config` leaves no room for a request, or `tokenizer` is not that of
     /// the backend's model.
     pub fn open(
-        backend: Box<dyn Backend>,
+        mut backend: Box<dyn Backend>,
         tokenizer: Arc<Tokenizer>,
         config: &EngineConfig,
         sink: Box<dyn EventSink>,
@@ -68,9 +74,14 @@ impl Core {
         let tokens = limits.tokens(config, &capacity)?;
         let intake = Intake::new(Arc::clone(&tokenizer), tokens, limits.speculate, config.profile);
         let intake = Arc::new(intake);
+        let mut scheduler = Scheduler::new(limits);
+        scheduler.draws = backend.draws();
         let core = Self {
+            runs_ahead: backend.ahead().is_some(),
+            flights: Flights::new(limits.running),
+            computed: Instant::now(),
             backend,
-            scheduler: Scheduler::new(limits),
+            scheduler,
             intake: Arc::clone(&intake),
             output: Output::new(sink, tokenizer, capacity.vocab),
             batch: reserved(&limits),
@@ -89,21 +100,24 @@ impl Core {
     }
 
     /// Runs one step: every event of it is published once, at its end.
+    ///
+    /// Where the backend runs ahead, the step behind is begun before this one is finished, and the
+    /// next call finishes that.
     pub fn step(&mut self) -> Progress {
         self.grammars.finish(&mut self.scheduler.running);
         if self.intake.mailbox.take(&mut self.arrivals) {
             self.apply_wishes();
         }
         let next_expiry = self.expire_pauses();
-        let admitted = {
-            let backend = &mut self.backend;
-            let mut copy = |from, to| matches!(guarded(|| backend.copy_page(from, to)), Ok(()));
-            self.scheduler.plan(&mut self.batch, &mut copy)
-        };
-        let mut report = StepReport { admitted, ..StepReport::default() };
-        let worked = !self.batch.is_empty();
+        self.enter();
+        if self.flights.is_empty() {
+            self.plan();
+        }
+        let worked = !self.flights.is_empty();
+        let mut report = StepReport::default();
         if worked {
-            self.compute(&mut report);
+            self.follow();
+            self.finish(&mut report);
         }
         if mem::take(&mut self.dropped) || worked {
             self.report(report);
@@ -111,27 +125,84 @@ impl Core {
         if worked { Progress::Worked } else { Progress::Idle(next_expiry) }
     }
 
-    /// Runs the batch, and tells what came of it.
-    fn compute(&mut self, report: &mut StepReport) {
+    /// Makes the step that was begun behind another the current one; one that nobody waits for any
+    /// more is finished at once.
+    fn enter(&mut self) {
+        if self.flights.is_empty() {
+            return;
+        }
+        let mut wanted = false;
+        for sequence in &mut self.scheduler.running {
+            sequence.take = usize::from(mem::take(&mut sequence.follows) && !sequence.undecided);
+            wanted |= sequence.take > 0;
+        }
+        if !wanted {
+            let mut report = StepReport::default();
+            self.finish(&mut report);
+            self.dropped |= report.failed;
+        }
+    }
+
+    /// Plans a step and begins it, if there is anything to compute.
+    fn plan(&mut self) {
+        let admitted = {
+            let backend = &mut self.backend;
+            let mut copy = |from, to| matches!(guarded(|| backend.copy_page(from, to)), Ok(()));
+            self.scheduler.plan(&mut self.batch, &mut copy)
+        };
+        if !self.batch.is_empty() {
+            self.grammars.begin_masks(&mut self.scheduler.running);
+            let failed = self.begin();
+            let taken = self.scheduler.running.iter().filter(|sequence| sequence.take > 0);
+            self.flights.add(&self.batch, taken, admitted, failed);
+        }
+    }
+
+    /// Begins the step behind the current one, if there can be one.
+    fn follow(&mut self) {
+        let Some(current) = self.flights.single().filter(|_| self.runs_ahead) else { return };
+        if self.scheduler.follow(current, &mut self.batch) {
+            let failed = self.begin();
+            let following = self.scheduler.running.iter().filter(|sequence| sequence.follows);
+            self.flights.add(&self.batch, following, 0, failed);
+        }
+    }
+
+    /// Begins what is in the batch, where the backend runs ahead; why it could not.
+    fn begin(&mut self) -> Option<BackendError> {
+        let (backend, batch) = (&mut self.backend, &self.batch);
+        let begin = || backend.ahead().map_or(Ok(()), |ahead| ahead.begin(batch));
+        guarded(begin).err()
+    }
+
+    /// Waits for the current step, and tells what came of it.
+    fn finish(&mut self, report: &mut StepReport) {
         self.count_prompt_tokens(report);
-        self.grammars.begin_masks(&mut self.scheduler.running);
-        let started = Instant::now();
-        let logits = {
-            let (backend, batch) = (&mut self.backend, &self.batch);
-            guarded(move || backend.forward(batch))
+        let (flight, behind) = self.flights.take_oldest();
+        report.admitted = flight.admitted;
+        let (backend, batch, ahead) = (&mut self.backend, &self.batch, self.runs_ahead);
+        let logits = match flight.failed.take() {
+            Some(error) => Err(error),
+            None if ahead => guarded(move || finished(backend)),
+            None => guarded(move || backend.forward(batch)),
         };
         let computed = Instant::now();
-        report.forward = computed - started;
+        report.forward = computed - flight.begun.max(self.computed);
+        self.computed = computed;
         self.grammars.finish(&mut self.scheduler.running);
-        match logits.and_then(|logits| whole(logits, self.batch.logit_rows.len())) {
+        match logits.and_then(|logits| whole(logits, flight.rows)) {
             Ok(mut logits) => {
-                let mut row = 0;
                 for sequence in self.scheduler.running.iter_mut().filter(|s| s.take > 0) {
+                    let Some(row) = flight.row_of(sequence) else { continue };
+                    if behind && logits.peak(row).is_none() && logits.drawn(row).is_none() {
+                        // It is computed again, alone: the step behind has no token of it either.
+                        sequence.undecided = true;
+                        sequence.take = 0;
+                        continue;
+                    }
                     let known = sequence.tokens.len() - sequence.drafted;
                     let sampled = sequence.samples();
-                    let advanced = self.output.advance(sequence, &mut logits, row);
-                    row += advanced.rows;
-                    report.accepted_tokens += advanced.accepted;
+                    report.accepted_tokens += self.output.advance(sequence, &mut logits, row);
                     if sampled && sequence.finish.is_none() && sequence.fault.is_none() {
                         self.grammars.begin_feed(sequence, known);
                     }
@@ -140,7 +211,8 @@ impl Core {
             }
             Err(error) => {
                 report.failed = true;
-                self.fail_batch(&format!("Server error: {error}"));
+                let message = format!("Server error: {error}");
+                fail_members(flight, &mut self.scheduler, &mut self.output, &message);
             }
         }
         report.sample = computed.elapsed();
@@ -175,16 +247,6 @@ impl Core {
         }
     }
 
-    /// Fails exactly the sequences of the batch; what they computed is not kept.
-    fn fail_batch(&mut self, message: &str) {
-        for index in (0..self.scheduler.running.len()).rev() {
-            if self.scheduler.running[index].take > 0 {
-                let sequence = self.scheduler.retire(index, false);
-                self.output.fail(&sequence, FailureKind::Generation, message);
-            }
-        }
-    }
-
     fn report(&mut self, mut report: StepReport) {
         let scheduler = &self.scheduler;
         report.running = scheduler.running.len() as u32;
@@ -198,6 +260,24 @@ impl Core {
     }
 }
 
+/// Fails exactly the sequences of a step; what they computed is not kept.
+fn fail_members(flight: &Flight, scheduler: &mut Scheduler, output: &mut Output, message: &str) {
+    for index in (0..scheduler.running.len()).rev() {
+        if flight.row_of(&scheduler.running[index]).is_some() {
+            let sequence = scheduler.retire(index, false);
+            output.fail(&sequence, FailureKind::Generation, message);
+        }
+    }
+}
+
+/// What the oldest step gives of a backend that runs ahead.
+fn finished(backend: &mut Box<dyn Backend>) -> Result<Logits<'_>, BackendError> {
+    match backend.ahead() {
+        Some(ahead) => ahead.finish(),
+        None => Err(BackendError::Compute("it does not run ahead any more".into())),
+    }
+}
+
 /// A batch that holds the largest step without growing.
 fn reserved(limits: &Limits) -> Batch {
     let mut batch = Batch::default();
@@ -205,6 +285,9 @@ fn reserved(limits: &Limits) -> Batch {
     batch.positions.reserve(limits.batch_tokens);
     batch.sequences.reserve(limits.running);
     batch.logit_rows.reserve(limits.logit_rows);
+    batch.peak_rows.reserve(limits.logit_rows);
+    batch.draws.reserve(limits.logit_rows);
+    batch.handed.reserve(limits.running);
     batch.page_table.reserve(limits.pages);
     batch
 }

@@ -40,8 +40,8 @@ impl Default for Drafter {
 impl Drafter {
     /// Appends up to `limit` proposed tokens to `tokens` and returns how many.
     pub fn propose(&mut self, tokens: &mut Vec<u32>, limit: usize) -> usize {
-        if self.rest > 0 {
-            self.rest -= 1;
+        if self.rests() {
+            self.rest();
             return 0;
         }
         if limit == 0 {
@@ -51,6 +51,16 @@ impl Drafter {
         let count = limit.min(self.reach).min(tokens.len() - from);
         tokens.extend_from_within(from..from + count);
         count
+    }
+
+    /// Whether it proposes nothing to the next decode.
+    pub fn rests(&self) -> bool {
+        self.rest > 0
+    }
+
+    /// Lets a decode pass without a proposal.
+    pub fn rest(&mut self) {
+        self.rest = self.rest.saturating_sub(1);
     }
 
     /// Learns how many of `drafted` proposed tokens were accepted.

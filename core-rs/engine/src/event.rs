@@ -85,7 +85,8 @@ pub struct StepReport {
     pub pages_cached: u32,
     /// Speculated tokens accepted in this step.
     pub accepted_tokens: u32,
-    /// Time in `Backend::forward`.
+    /// Time from the begin of the forward, or from the end of the one before if that was later, to
+    /// its end.
     pub forward: Duration,
     /// Time in sampling, stop rules and detokenizing.
     pub sample: Duration,

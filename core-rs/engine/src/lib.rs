@@ -7,6 +7,7 @@
 //! | `worker`, [`prepare`] | tokenizing and checking, before the engine's thread |
 //! | [`core`], `wishes` | one step, without threads; cancels, pauses and the end |
 //! | `scheduler`, `plan` | admission, preemption, and what a step computes |
+//! | `flight`, `follow` | steps that are begun, and the one behind |
 //! | `pages`, `prefix`, `lru`, `salt` | who holds which KV page, and which prompts are in them |
 //! | `draft` | speculation by n-gram look-up |
 //! | [`grammar`] | masks that keep the output to a grammar |
@@ -20,6 +21,8 @@ mod detokenizer;
 mod draft;
 pub mod engine;
 mod event;
+mod flight;
+mod follow;
 mod generation;
 pub mod grammar;
 mod held;

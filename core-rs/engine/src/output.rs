@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc, time::Instant};
 
-use tgi_backend::{Logits, Peak};
+use tgi_backend::{Logits, Peak, RankedToken};
 use tgi_model::Tokenizer;
 
 use crate::{
@@ -21,13 +21,23 @@ const PREFILL_TOKENS: usize = 256;
 /// Most bytes of text in one event.
 const TEXT_BYTES: usize = 16 * 1024;
 
-/// What came of one sequence's rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Advanced {
-    /// Rows of logits that were its own.
-    pub(crate) rows: usize,
-    /// Drafted tokens that were accepted.
-    pub(crate) accepted: u32,
+/// What a step gives of a row to sample from.
+enum Found<'a> {
+    Peak(Peak),
+    Drawn(RankedToken, &'a [RankedToken]),
+    Logits(&'a mut [f32]),
+}
+
+impl<'a> Found<'a> {
+    fn of(logits: &'a mut Logits<'_>, row: usize) -> Self {
+        if let Some(peak) = logits.peak(row) {
+            Self::Peak(peak)
+        } else if let Some((token, top)) = logits.drawn(row) {
+            Self::Drawn(token, top)
+        } else {
+            Self::Logits(logits.row_mut(row))
+        }
+    }
 }
 
 /// The sink of the thread that steps, and memory to build events in.
@@ -64,27 +74,30 @@ impl Output {
     }
 
     /// Moves a sequence on by what the step computed of it: reports prompt logprobs, samples the
-    /// next token and, where the drafted one equals it, the one after.
+    /// next token and, where the drafted one equals it, the one after. Returns how many drafted
+    /// tokens were accepted.
     pub(crate) fn advance(
         &mut self,
         sequence: &mut Sequence,
         logits: &mut Logits<'_>,
         first_row: usize,
-    ) -> Advanced {
+    ) -> u32 {
         let reported = self.report_prompt(sequence, logits, first_row);
+        sequence.undecided = false;
         let drafted = mem::take(&mut sequence.drafted);
         let known = sequence.tokens.len() - drafted;
         if sequence.kv_len + sequence.take < known {
             sequence.kv_len += sequence.take;
-            return Advanced { rows: reported, accepted: 0 };
+            return 0;
         }
         let mut accepted = 0;
         let mut length = known;
         loop {
             let place = length - known;
             let row = first_row + reported + place;
-            let found = (logits.peak(row), logits.row_mut(row));
-            let Some(id) = self.next_token(sequence, found, length, place) else { break };
+            let Some(id) = self.next_token(sequence, Found::of(logits, row), length, place) else {
+                break;
+            };
             let right = length < known + drafted && sequence.tokens[length] == id;
             if right {
                 accepted += 1;
@@ -104,7 +117,7 @@ impl Output {
         }
         sequence.usage.drafted_tokens += drafted as u32;
         sequence.usage.accepted_tokens += accepted as u32;
-        Advanced { rows: reported + 1 + drafted, accepted: accepted as u32 }
+        accepted as u32
     }
 
     /// Tells the prompt tokens whose logprobs this step gives; returns the rows that it used.
@@ -150,7 +163,7 @@ impl Output {
     fn next_token(
         &mut self,
         sequence: &mut Sequence,
-        (peak, logits): (Option<Peak>, &mut [f32]),
+        found: Found<'_>,
         position: usize,
         place: usize,
     ) -> Option<u32> {
@@ -164,9 +177,10 @@ impl Output {
         };
         let sampler = &mut sequence.generation.sampler;
         let scratch = &mut self.scratch;
-        let sampled = match peak {
-            Some(peak) => sampler.take(peak, scratch),
-            None => sampler.sample_allowed(logits, position as u32, allowed, scratch),
+        let sampled = match found {
+            Found::Peak(peak) => sampler.take(peak, scratch),
+            Found::Drawn(token, top) => sampler.take_drawn(token, top, scratch),
+            Found::Logits(row) => sampler.sample_allowed(row, position as u32, allowed, scratch),
         };
         sampler.accept(sampled.id);
         self.text.clear();

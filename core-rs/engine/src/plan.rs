@@ -1,5 +1,7 @@
 //! What the next step computes: all decodes, then prompts cut to the budget, then drafts.
 
+use std::ops::Range;
+
 use tgi_backend::Batch;
 
 use crate::{
@@ -56,10 +58,14 @@ impl Scheduler {
             self.take_prompt(index, &mut budget);
         }
         let (mut admitted, mut cursor) = (0, AdmissionCursor::default());
+        self.may_admit = true;
         while budget.prompt > 0 && budget.rows > 0 {
             // Of prompts that do not end in this step, two at a time are enough.
             let longest = if budget.unfinished < 2 { usize::MAX } else { budget.prompt };
-            let Some(index) = self.admit_next(&mut cursor, longest, copy) else { break };
+            let Some(index) = self.admit_next(&mut cursor, longest, copy) else {
+                self.may_admit = false;
+                break;
+            };
             self.take_prompt(index, &mut budget);
             admitted += 1;
         }
@@ -168,6 +174,7 @@ impl Scheduler {
 
     fn fill(&self, batch: &mut Batch) {
         batch.clear();
+        self.reserve_seen(batch);
         for sequence in self.running.iter().filter(|sequence| sequence.take > 0) {
             let positions = sequence.step_positions();
             let tokens = &sequence.tokens[positions.clone()];
@@ -178,9 +185,36 @@ impl Scheduler {
             batch
                 .logit_rows
                 .extend(wanted.map(|position| (first + position - sequence.kv_len) as u32));
-            if sequence.takes_peaks() {
-                batch.peak_rows.extend(rows as u32..batch.logit_rows.len() as u32);
+            let rows = rows as u32..batch.logit_rows.len() as u32;
+            self.choose_rows(sequence, rows, sequence.tokens.len() - sequence.drafted, batch);
+        }
+    }
+
+    /// Says of a sequence's wanted `rows`, the first of which gives the token at `position`, how
+    /// the backend chooses their tokens, if it does.
+    pub(crate) fn choose_rows(
+        &self,
+        sequence: &Sequence,
+        rows: Range<u32>,
+        position: usize,
+        batch: &mut Batch,
+    ) {
+        if sequence.takes_peaks() {
+            batch.peak_rows.extend(rows);
+        } else if self.draws && sequence.takes_draws(self.limits.speculate) {
+            let sampler = &sequence.generation.sampler;
+            for (row, position) in rows.zip(position as u32..) {
+                batch.draws.push(sampler.draw(row, position, &mut batch.seen));
             }
+        }
+    }
+
+    /// Takes the memory for all tokens that the running sequences will ever have seen, so that none
+    /// is taken while they grow.
+    fn reserve_seen(&self, batch: &mut Batch) {
+        if self.draws {
+            let most = |sequence: &Sequence| sequence.generation.sampler.most_seen();
+            batch.seen.reserve(self.running.iter().map(most).sum());
         }
     }
 }

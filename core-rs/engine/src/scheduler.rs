@@ -7,6 +7,8 @@
 
 use std::{collections::VecDeque, time::Instant};
 
+use tgi_backend::PAGE_TOKENS;
+
 use crate::{
     limits::Limits,
     pages::PagePool,
@@ -34,6 +36,11 @@ pub struct Scheduler {
     /// Sequences that lost their pages in this step.
     displaced: Vec<Sequence>,
     arrivals: u64,
+    /// Whether another plan may admit someone who waits; false when one tried and nothing has
+    /// changed for the better.
+    pub(crate) may_admit: bool,
+    /// Whether the backend draws.
+    pub(crate) draws: bool,
 }
 
 impl Scheduler {
@@ -47,6 +54,8 @@ impl Scheduler {
             running: Vec::with_capacity(limits.running),
             displaced: Vec::new(),
             arrivals: 0,
+            may_admit: false,
+            draws: false,
         }
     }
 
@@ -55,6 +64,7 @@ impl Scheduler {
         sequence.arrival = self.arrivals;
         self.arrivals += 1;
         self.waiting.push_back(sequence);
+        self.may_admit = true;
     }
 
     /// Gives every decode the page of its next token, oldest first.
@@ -154,18 +164,25 @@ impl Scheduler {
     pub(crate) fn share_prompt(&mut self, index: usize) {
         let sequence = &mut self.running[index];
         if self.limits.prefix_caching && !sequence.details {
-            let whole = sequence.kv_len - sequence.kv_len % tgi_backend::PAGE_TOKENS;
+            let whole = sequence.kv_len - sequence.kv_len % PAGE_TOKENS;
             let tokens = &sequence.tokens[..whole];
             self.prefix.insert(sequence.salt, tokens, &mut sequence.pages, &mut self.pool);
+            self.may_admit = true;
         }
     }
 
     /// Takes a running sequence out and lets its pages go; `keep` leaves them to the cache, which
     /// needs their content to be right.
+    ///
+    /// A step that is begun may still write behind the tokens known, and if it fails, that page is
+    /// spoilt: it is not kept. All pages can be given out at once, for whatever is written to them
+    /// comes in a later step, and steps keep their order.
     pub(crate) fn retire(&mut self, index: usize, keep: bool) -> Sequence {
         let mut sequence = self.running.remove(index);
+        self.may_admit = true;
         if keep && self.limits.prefix_caching && !sequence.details {
-            let known = &sequence.tokens[..sequence.kv_len];
+            let open = if sequence.follows { sequence.kv_len % PAGE_TOKENS } else { 0 };
+            let known = &sequence.tokens[..sequence.kv_len - open];
             self.prefix.insert(sequence.salt, known, &mut sequence.pages, &mut self.pool);
         }
         for page in sequence.pages.drain(..) {
@@ -210,7 +227,7 @@ impl Scheduler {
     }
 
     /// A free page, evicted from the cache if need be.
-    fn allocate(&mut self) -> Option<u32> {
+    pub(crate) fn allocate(&mut self) -> Option<u32> {
         if self.pool.free() == 0 && !self.prefix.evict(&mut self.pool) {
             return None;
         }

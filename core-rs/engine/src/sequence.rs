@@ -27,6 +27,7 @@ pub(crate) fn pages_for(tokens: usize) -> usize {
 /// `tokens[..kv_len]` have their K and V in `pages`; the rest is pending. One pending token is a
 /// decode, more are a prefill, be it the prompt or a recomputation after preemption.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Sequence {
     pub(crate) ticket: Ticket,
     /// Place in the order of arrival, set by the engine's thread.
@@ -42,8 +43,12 @@ pub struct Sequence {
     /// Page table; entry `i` holds positions `i * 32..(i + 1) * 32`.
     pub(crate) pages: Vec<u32>,
     pub(crate) kv_len: usize,
-    /// Tokens that this step computes, drafted ones included.
+    /// Tokens that this step computes, drafted ones included. With several begun, it is the oldest.
     pub(crate) take: usize,
+    /// Whether the step begun behind this one computes its next token.
+    pub(crate) follows: bool,
+    /// Whether its last row had no choice, so that its logits are wanted.
+    pub(crate) undecided: bool,
     /// Tokens at the end of `tokens` that were drafted for this step.
     pub(crate) drafted: usize,
     /// Younger requests that were admitted while this one did not fit.
@@ -110,6 +115,8 @@ impl Sequence {
             pages: Vec::with_capacity(pages_for(most_tokens)),
             kv_len: 0,
             take: 0,
+            follows: false,
+            undecided: false,
             drafted: 0,
             overtaken: 0,
             paused_since: None,
@@ -186,6 +193,14 @@ impl Sequence {
     /// Whether the peaks of its rows are all that sampling needs.
     pub(crate) fn takes_peaks(&self) -> bool {
         !self.details && !self.constrained && self.generation.sampler.is_plain()
+    }
+
+    /// Whether its rows are chosen by draws. Drafted rows that count tokens are not: what the drafts
+    /// are depends on others, and which rows have a draw must not.
+    pub(crate) fn takes_draws(&self, speculate: usize) -> bool {
+        let sampler = &self.generation.sampler;
+        let alone = speculate == 0 || !sampler.counts_tokens();
+        !self.details && !self.constrained && sampler.is_drawable() && alone
     }
 
     /// Whether the logits after position `position` are wanted: to sample from, or to report the

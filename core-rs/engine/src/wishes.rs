@@ -31,6 +31,7 @@ impl Core {
             self.scheduler.enqueue(sequence);
         }
         let scheduler = &mut self.scheduler;
+        scheduler.may_admit = true;
         for index in (0..scheduler.running.len()).rev() {
             if scheduler.running[index].ticket.is_cancelled() {
                 scheduler.retire(index, true);

@@ -6,7 +6,7 @@ use common::schedule::{
     ADAPTERS, MOST_STEPS, TOTAL_TOKENS, Visit, check_against_alone, is_beginning, run_together,
     visit,
 };
-use common::{Bench, Circular, End, Spoiling, Story, config};
+use common::{Bench, Circular, End, Spoiling, StepByStep, Story, config};
 use proptest::prelude::*;
 use tgi_backend::Backend;
 use tgi_backend_scripted::{ScriptedBackend, ScriptedOptions};
@@ -20,32 +20,57 @@ struct Machine {
 }
 
 impl Machine {
-    fn bench(&self) -> Bench {
+    fn backend(&self) -> Box<dyn Backend> {
         let scripted = ScriptedBackend::new(&self.options);
-        let backend: Box<dyn Backend> =
-            if self.circular { Box::new(Circular(scripted)) } else { Box::new(scripted) };
-        Bench::over(Box::new(Spoiling(backend)), &self.config)
+        if self.circular { Box::new(Circular(scripted)) } else { Box::new(scripted) }
     }
 
-    /// The same model with room for everything and nothing clever.
-    fn plain(&self) -> Self {
-        let options =
-            ScriptedOptions { pages: 64, adapters: ADAPTERS, ..ScriptedOptions::default() };
+    fn bench(&self) -> Bench {
+        Bench::over(Box::new(Spoiling(self.backend())), &self.config)
+    }
+
+    /// The same model with room for everything and nothing clever, step by step.
+    fn plain(&self) -> Bench {
+        let ScriptedOptions { draws, ahead, undecided, .. } = self.options;
+        let options = ScriptedOptions {
+            pages: 64,
+            adapters: ADAPTERS,
+            draws,
+            ahead,
+            undecided,
+            ..ScriptedOptions::default()
+        };
         let config = EngineConfig {
             max_total_tokens: TOTAL_TOKENS,
             profile: self.config.profile,
+            // Whether drafts are made at all says which rows are drawn.
+            speculate: if draws { self.config.speculate } else { 0 },
             ..config()
         };
-        Self { options, config, circular: self.circular }
+        let plain = Self { options, config, circular: self.circular };
+        Bench::over(Box::new(StepByStep(plain.backend())), &config)
     }
+}
+
+/// What the device does of itself: draws, steps that begin early, rows without a choice.
+fn device() -> impl Strategy<Value = (bool, bool, u64)> {
+    prop_oneof![
+        Just((false, false, 0)),
+        (any::<bool>(), any::<bool>(), prop::sample::select(vec![0, 3, 20])),
+    ]
 }
 
 fn machine() -> impl Strategy<Value = Machine> {
     let sizes = (5..30_usize, 4..100_usize, 2..24_usize);
     let budgets = (1..100_usize, prop::option::of(1..12_usize));
-    (sizes, budgets, any::<bool>(), 0..5_usize, any::<bool>(), any::<bool>()).prop_map(
-        |(sizes, (prefill, batch), prefix_caching, speculate, circular, newer)| Machine {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let speculate = prop_oneof![Just(0), 0..5_usize];
+    (sizes, budgets, flags, speculate, device()).prop_map(
+        |(sizes, (prefill, batch), (prefix_caching, circular, newer), speculate, device)| Machine {
             options: ScriptedOptions {
+                draws: device.0 && !circular,
+                ahead: device.1 && !circular,
+                undecided: device.2,
                 pages: sizes.0,
                 batch_tokens: sizes.1,
                 logit_rows: sizes.2,
@@ -67,7 +92,7 @@ fn machine() -> impl Strategy<Value = Machine> {
 }
 
 fn run_alone(machine: &Machine, visit: &Visit) -> Story {
-    let mut bench = machine.plain().bench();
+    let mut bench = machine.plain();
     bench.submit(0, &visit.request);
     bench.run(MOST_STEPS);
     bench.story(0)
@@ -118,7 +143,7 @@ fn the_schedules_reach_every_mechanism() {
     let strategy = (machine(), prop::collection::vec(visit(), 8..16));
     let (mut accepted, mut cached, mut recomputed, mut cut) = (0, 0, 0, 0);
     let mut reasons = Vec::new();
-    for _ in 0..60 {
+    for _ in 0..100 {
         let (machine, visits) = strategy.new_tree(&mut runner).unwrap().current();
         let bench = run_together(machine.bench(), machine.options.pages, &visits).unwrap();
         let log = bench.recorder.0.lock().unwrap();

@@ -1,3 +1,5 @@
+use tgi_backend::Draw;
+
 use crate::Parameters;
 
 /// What is done to single logits before any warper: `OpenAI`'s bias and penalties, and the ban of
@@ -42,13 +44,41 @@ impl Adjustments {
 
     /// Whether anything is ever done, the ban of the end apart.
     pub(super) fn is_active(&self) -> bool {
-        !self.bias.is_empty() || self.presence != 0.0 || self.frequency != 0.0
+        self.has_bias() || self.counts_tokens()
+    }
+
+    /// Whether single tokens have a bias.
+    pub(super) fn has_bias(&self) -> bool {
+        !self.bias.is_empty()
+    }
+
+    /// Whether a penalty counts the generated tokens.
+    pub(super) fn counts_tokens(&self) -> bool {
+        self.presence != 0.0 || self.frequency != 0.0
+    }
+
+    /// The generated tokens with their counts, ascending by id; none when there is no penalty.
+    pub(super) fn counts(&self) -> &[(u32, u32)] {
+        &self.counts
+    }
+
+    /// Most entries of [`Self::counts`].
+    pub(super) fn most(&self) -> usize {
+        self.counts.capacity()
+    }
+
+    /// The same draw with the penalties, if there are any.
+    pub(super) fn penalize(&self, draw: Draw) -> Draw {
+        if !self.counts_tokens() {
+            return draw;
+        }
+        Draw { frequency: self.frequency, presence: self.presence, ..draw }
     }
 
     /// Counts a generated token.
     pub(super) fn push(&mut self, id: u32) {
         self.generated = self.generated.saturating_add(1);
-        if self.presence == 0.0 && self.frequency == 0.0 {
+        if !self.counts_tokens() {
             return;
         }
         match self.counts.binary_search_by_key(&id, |&(seen, _)| seen) {

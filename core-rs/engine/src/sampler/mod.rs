@@ -1,6 +1,7 @@
 //! From a row of logits to a token: penalties, warpers, choice, log-probability.
 
 mod adjust;
+mod draw;
 mod mersenne;
 mod scratch;
 mod seen;
@@ -52,6 +53,8 @@ pub struct Sampler {
     raw: bool,
     /// The most likely token wins, and nothing changes or reports the row.
     plain: bool,
+    /// A draw says all that is done.
+    drawable: bool,
 }
 
 impl Sampler {
@@ -73,17 +76,20 @@ impl Sampler {
             && parameters.watermark.is_none()
             && parameters.top_n_tokens == 0
             && !parameters.raw_logprobs;
-        Self {
+        let mut sampler = Self {
             profile,
             warpers: Warpers::new(parameters),
             seen,
             adjustments,
             plain,
+            drawable: false,
             watermark: parameters.watermark.map(|mark| Green::new(mark, prompt)),
             seed: parameters.is_sampling().then_some(seed),
             top_n: parameters.top_n_tokens as usize,
             raw: parameters.raw_logprobs,
-        }
+        };
+        sampler.drawable = sampler.can_draw();
+        sampler
     }
 
     /// The same, but samples none of `ends` before `least` other tokens.
@@ -91,6 +97,7 @@ impl Sampler {
     pub fn without_end_before(mut self, least: u32, ends: &[u32]) -> Self {
         self.adjustments.ban_ends_before(least, ends);
         self.plain &= least == 0;
+        self.drawable &= least == 0;
         self
     }
 

@@ -1,3 +1,5 @@
+use tgi_backend::Draw;
+
 use crate::Parameters;
 
 /// The tokens of prompt and output, counted, with the penalties that they earn.
@@ -54,6 +56,20 @@ impl SeenTokens {
     /// The tokens seen with their counts, ascending by id; none when there is no penalty.
     pub(super) fn counts(&self) -> &[(u32, u32)] {
         &self.counts
+    }
+
+    /// Most entries of [`Self::counts`].
+    pub(super) fn most(&self) -> usize {
+        self.counts.capacity()
+    }
+
+    /// The same draw with the penalties, if there are any; see [`Self::penalized`].
+    pub(super) fn penalize(&self, draw: Draw) -> Draw {
+        if !self.is_active() {
+            return draw;
+        }
+        let frequency = self.frequency.map_or(0.0, |penalty| penalty / self.length.max(1) as f32);
+        Draw { repetition: self.repetition.unwrap_or(1.0), frequency, ..draw }
     }
 
     /// The logit of a token that was seen `count` times.

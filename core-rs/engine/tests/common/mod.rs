@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits, PAGE_TOKENS};
+use tgi_backend::{Ahead, Backend, BackendError, Batch, Capacity, Logits, PAGE_TOKENS};
 use tgi_backend_scripted::{FAIL, ScriptedBackend, ScriptedOptions, tokenizer};
 use tgi_engine::{
     Core, EngineConfig, Event, EventSink, FailureKind, FinishReason, Intake, Profile, Progress,
@@ -169,6 +169,35 @@ impl Backend for Circular {
     }
 }
 
+/// Computes step by step what could run ahead.
+pub struct StepByStep(pub Box<dyn Backend>);
+
+impl Backend for StepByStep {
+    fn name(&self) -> &'static str {
+        "step by step"
+    }
+
+    fn capacity(&self) -> Capacity {
+        self.0.capacity()
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
+        self.0.forward(batch)
+    }
+
+    fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
+        self.0.copy_page(from, to)
+    }
+
+    fn is_batch_invariant(&self) -> bool {
+        true
+    }
+
+    fn draws(&self) -> bool {
+        self.0.draws()
+    }
+}
+
 /// Leaves garbage in all pages that a failing batch writes to, as a real backend may.
 pub struct Spoiling(pub Box<dyn Backend>);
 
@@ -182,17 +211,7 @@ impl Backend for Spoiling {
     }
 
     fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
-        if batch.tokens.contains(&FAIL) {
-            for span in &batch.sequences {
-                let pages = &batch.page_table[span.pages.clone()];
-                let first = span.kv_len - span.kv_len % PAGE_TOKENS;
-                for position in first..span.kv_len + span.tokens.len() {
-                    let mut garbage = Batch::default();
-                    garbage.push_sequence(&[99], pages, position);
-                    self.0.forward(&garbage)?;
-                }
-            }
-        }
+        self.spoil(batch)?;
         self.0.forward(batch)
     }
 
@@ -202,6 +221,44 @@ impl Backend for Spoiling {
 
     fn is_batch_invariant(&self) -> bool {
         true
+    }
+
+    fn draws(&self) -> bool {
+        self.0.draws()
+    }
+
+    fn ahead(&mut self) -> Option<&mut dyn Ahead> {
+        if self.0.ahead().is_some() { Some(self) } else { None }
+    }
+}
+
+impl Spoiling {
+    fn spoil(&mut self, batch: &Batch) -> Result<(), BackendError> {
+        if !batch.tokens.contains(&FAIL) {
+            return Ok(());
+        }
+        for span in &batch.sequences {
+            let pages = &batch.page_table[span.pages.clone()];
+            let first = span.kv_len - span.kv_len % PAGE_TOKENS;
+            for position in first..span.kv_len + span.tokens.len() {
+                let mut garbage = Batch::default();
+                garbage.push_sequence(&[99], pages, position);
+                self.0.forward(&garbage)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ahead for Spoiling {
+    /// Only prompts fail, and nothing is unfinished when one begins.
+    fn begin(&mut self, batch: &Batch) -> Result<(), BackendError> {
+        self.spoil(batch)?;
+        self.0.ahead().unwrap().begin(batch)
+    }
+
+    fn finish(&mut self) -> Result<Logits<'_>, BackendError> {
+        self.0.ahead().unwrap().finish()
     }
 }
 
