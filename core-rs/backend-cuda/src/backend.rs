@@ -297,6 +297,10 @@ impl<D: Device> Backend for CudaBackend<D> {
         self.is_batch_invariant
     }
 
+    fn draws(&self) -> bool {
+        true
+    }
+
     fn ahead(&mut self) -> Option<&mut dyn Ahead> {
         Some(self)
     }

@@ -1,7 +1,7 @@
 //! Tokens that are chosen on the device, and steps that begin before the last one's result is taken.
 
 use crate::common::decoding::text;
-use crate::common::{RandomModel, device, forward, load, options, random, random_model};
+use crate::common::{RandomModel, forward, load, options, random, random_model, slow_device};
 use tgi_backend::{Ahead, Backend, Batch, Draw, Logits, PAGE_TOKENS, RankedToken, SeenToken};
 use tgi_backend_cuda::{CudaBackend, CudaOptions, Device, Element};
 use tgi_engine::{Parameters, Profile, Sampler, Scratch};
@@ -94,18 +94,6 @@ fn ahead<D: Device>(backend: &mut CudaBackend<D>) -> Vec<Vec<Token>> {
     }
     found.push(tokens(&backend.finish().unwrap()));
     found
-}
-
-#[cfg(not(feature = "gpu"))]
-fn slow_device() -> crate::common::Machine {
-    let mut device = device();
-    device.is_lazy = true;
-    device
-}
-
-#[cfg(feature = "gpu")]
-fn slow_device() -> crate::common::Machine {
-    device()
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod architectures;
 mod common;
 #[cfg(not(feature = "gpu"))]
 mod emulation;
+mod engine;
 mod invariance;
 mod loading;
 mod number_formats;

@@ -40,6 +40,17 @@ pub fn device() -> Machine {
     emulated::Emulated::new(132, tgi_cuda_kernels::emulate::Order::Forward)
 }
 
+/// A device that does nothing before it is waited for, where one can be had.
+#[cfg_attr(feature = "gpu", expect(unused_mut, reason = "a GPU is as slow as it is"))]
+pub fn slow_device() -> Machine {
+    let mut device = device();
+    #[cfg(not(feature = "gpu"))]
+    {
+        device.is_lazy = true;
+    }
+    device
+}
+
 /// The weights of [`random_model::weights`].
 pub struct RandomModel;
 
