@@ -95,7 +95,7 @@ fn told(model: Model, backend: Box<dyn Backend>) -> Told {
         prefix_caching: true,
         speculate: 0,
         validation_workers: 1,
-        pause_limit: Duration::from_secs(60),
+        pause_limit: Duration::from_mins(1),
         profile: Profile::V3_3,
     };
     let sink = Sink::default();
