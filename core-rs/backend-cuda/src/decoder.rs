@@ -26,8 +26,8 @@ pub(crate) struct Decoder {
     attention: Attention,
     mlp: Mlp,
     layers: Vec<Layer>,
-    /// Before the head.
-    norm: Norm,
+    /// Before the head, where it has one.
+    norm: Option<Norm>,
     head: Head,
     /// How rows are multiplied.
     pub multiplier: Multiplier,
@@ -91,12 +91,16 @@ struct Layer {
     window: Option<usize>,
     attention_output: Matrix,
     post_attention_norm: Option<Region>,
+    /// Of the sum with what attention adds.
+    attention_sum_norm: Option<Norm>,
     /// A parallel block with none takes attention's rows.
     mlp_norm: Option<Norm>,
     /// Gate and up, or up alone.
     inward: Matrix,
     down: Matrix,
     post_mlp_norm: Option<Region>,
+    /// Of the sum with what the MLP adds.
+    mlp_sum_norm: Option<Norm>,
     is_parallel: bool,
 }
 
@@ -107,6 +111,8 @@ struct Pending {
     second: Option<Region>,
     /// On the first.
     norm: Option<Region>,
+    /// On the sum, which the stream goes on with; the next rows are not normed again then.
+    sum_norm: Option<Norm>,
 }
 
 /// One step's surroundings.
@@ -191,6 +197,7 @@ impl Decoder {
         rows: usize,
     ) -> AddNormParams {
         let address = |region: Option<Region>| region.map_or(0, |region| region.address);
+        let norm = pending.sum_norm.or(norm);
         AddNormParams {
             residual: step.arena.residual.address,
             delta: address(pending.delta),
@@ -205,7 +212,7 @@ impl Decoder {
             kind: self.norm_kind as u32,
             delta_scale: self.residual_scale,
             epsilon: self.epsilon,
-            reserved: 0,
+            norms_sum: pending.sum_norm.is_some().into(),
         }
     }
 }

@@ -122,8 +122,8 @@ impl<D: Device> Loader<'_, D> {
     }
 
     /// The weights of a norm, in f32, with the offset.
-    pub fn norm(&mut self, role: Role, size: usize) -> Result<Region, CudaError> {
-        let mut values = self.floats(role, &[size])?;
+    pub fn norm(&mut self, role: Role, shape: &[usize]) -> Result<Region, CudaError> {
+        let mut values = self.floats(role, shape)?;
         for value in &mut values {
             *value += self.norm_offset;
         }

@@ -16,7 +16,7 @@ constexpr u32 GEMV_ROWS = 8;
 constexpr u32 NO_TOKEN = 0xffffffffu;
 
 enum NormKind : u32 { NORM_RMS = 0, NORM_LAYER = 1 };
-enum QkNorm : u32 { QK_NORM_NONE = 0, QK_NORM_HEAD = 1, QK_NORM_ROW = 2 };
+enum QkNorm : u32 { QK_NORM_NONE = 0, QK_NORM_HEAD = 1, QK_NORM_ROW = 2, QK_NORM_EACH = 3 };
 enum RopeLayout : u32 { ROPE_HALVES = 0, ROPE_INTERLEAVED = 1 };
 enum Activation : u32 { ACT_SILU = 0, ACT_GELU_TANH = 1, ACT_GELU_ERF = 2, ACT_RELU = 3 };
 
@@ -31,7 +31,7 @@ struct AddNormParams {
   u64 residual, delta, second_delta, delta_weight, weight, bias, gather, out;
   u32 rows, hidden, kind;
   float delta_scale, epsilon;
-  u32 reserved;
+  u32 norms_sum;
 };
 static_assert(sizeof(AddNormParams) == 88);
 

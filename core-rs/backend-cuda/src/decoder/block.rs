@@ -23,12 +23,17 @@ impl Decoder {
         let arena = step.arena;
         self.norm(step, pending, layer.attention_norm, arena.normed)?;
         self.attend(step, layer, number)?;
-        let attended =
-            Pending { delta: Some(arena.delta), second: None, norm: layer.post_attention_norm };
+        let attended = Pending {
+            delta: Some(arena.delta),
+            second: None,
+            norm: layer.post_attention_norm,
+            sum_norm: layer.attention_sum_norm,
+        };
         if !layer.is_parallel {
             self.norm(step, attended, layer.mlp_norm, arena.normed)?;
             self.feed_forward(step, layer, arena.delta)?;
-            return Ok(Pending { norm: layer.post_mlp_norm, ..attended });
+            let (norm, sum_norm) = (layer.post_mlp_norm, layer.mlp_sum_norm);
+            return Ok(Pending { norm, sum_norm, ..attended });
         }
         if layer.mlp_norm.is_some() {
             self.norm(step, Pending::default(), layer.mlp_norm, arena.normed)?;
