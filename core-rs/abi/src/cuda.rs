@@ -165,13 +165,4 @@ mod tests {
         let message = load(&config(&changes)).err().unwrap().to_string();
         assert!(message.starts_with("Cannot serve 1 adapters with backend \"cuda\""), "{message}");
     }
-
-    #[test]
-    fn experts_are_refused_before_a_gpu_is_looked_for() {
-        let folder = "../../tests/goldens/architectures/mixtral";
-        let path = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
-        let changes = json!({"backend": "cuda", "device": "cuda:3", "modelPath": path});
-        let message = load(&config(&changes)).err().unwrap().to_string();
-        assert!(message.contains("on the cuda backend: it has 4 experts a layer"), "{message}");
-    }
 }

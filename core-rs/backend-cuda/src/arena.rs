@@ -8,6 +8,7 @@ use tgi_model::spec::{Block, Position, distinct};
 use crate::blas::WORKSPACE_BYTES;
 use crate::buckets::{decode_buckets, padded_rows, partial_bytes};
 use crate::device::{Device, Region};
+use crate::routing::{Routing, RoutingSizes};
 use crate::{CudaError, CudaOptions};
 
 /// Unpacked weights that lie in memory at a time, elements, unless a row is longer.
@@ -27,6 +28,7 @@ pub(crate) struct Sizes {
     activated: usize,
     delta: usize,
     second_delta: usize,
+    routing: RoutingSizes,
     /// [`DevicePeak`]s of all wanted rows, then their logits.
     results: usize,
     chunks: usize,
@@ -44,6 +46,8 @@ impl Sizes {
         let of = |width: usize| rows * width * options.element.bytes();
         let is_parallel = matches!(spec.block, Block::Parallel { .. });
         let projections = if spec.mlp.gated { 2 } else { 1 };
+        // An MLP has a row for each expert that a row uses.
+        let inner = spec.mlp.experts.map_or(1, |experts| experts.used) * spec.mlp.intermediate;
         let peak_bytes = logits * size_of::<DevicePeak>();
         let widest = spec.hidden.max(spec.mlp.intermediate).max(heads * size);
         Self {
@@ -53,10 +57,11 @@ impl Sizes {
             qkv: of((heads + 2 * kv_heads) * size),
             queries: of(heads * size),
             attended: of(heads * size),
-            inner: of(projections * spec.mlp.intermediate),
-            activated: of(spec.mlp.intermediate),
+            inner: of(projections * inner),
+            activated: of(inner),
             delta: of(spec.hidden),
             second_delta: if is_parallel { of(spec.hidden) } else { 0 },
+            routing: RoutingSizes::new(spec, rows, options.element),
             results: peak_bytes + logits * spec.vocab * F32,
             chunks: peak_bytes * peak_chunks(spec.vocab as u32) as usize,
             partials: partial_bytes(
@@ -74,6 +79,7 @@ impl Sizes {
         let Self { residual, normed, qkv, queries, attended, inner, activated, delta, .. } = self;
         let Self { second_delta, results, chunks, partials, scratch, input, .. } = self;
         let stream = residual + normed + qkv + queries + attended + inner + activated + delta;
+        let stream = stream + self.routing.total();
         stream + second_delta + results + chunks + partials + scratch + input
     }
 }
@@ -114,14 +120,16 @@ pub(crate) struct Arena {
     pub queries: Region,
     /// `T [rows, heads head_size]`.
     pub attended: Region,
-    /// `T [rows, 2 intermediate]`, or half of it.
+    /// `T [rows, 2 intermediate]`, or half of it; a row for each expert that a row uses.
     pub inner: Region,
-    /// `T [rows, intermediate]`.
+    /// `T [rows, intermediate]`, likewise.
     pub activated: Region,
     /// `T [rows, hidden]`.
     pub delta: Region,
     /// `T [rows, hidden]` where blocks are parallel.
     pub second_delta: Region,
+    /// What rows use of experts.
+    pub routing: Routing,
     /// Peaks, then logits: what comes back to the host.
     pub results: Region,
     /// Peaks of chunks.
@@ -148,6 +156,7 @@ impl Arena {
             activated: take(sizes.activated)?,
             delta: take(sizes.delta)?,
             second_delta: take(sizes.second_delta)?,
+            routing: Routing::new(&mut take, &sizes.routing)?,
             results: take(sizes.results)?,
             chunks: take(sizes.chunks)?,
             partials: take(sizes.partials)?,

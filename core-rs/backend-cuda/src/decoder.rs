@@ -1,6 +1,7 @@
 //! The model: which kernels a step launches, in which order.
 
 mod block;
+mod experts;
 mod load;
 mod logits;
 
@@ -8,10 +9,12 @@ use tgi_cuda_kernels::signatures::{
     ActivationKind, AddNormParams, Element, EmbeddingParams, Kernel, NormKind, QkNorm, RopeLayout,
     Weights,
 };
+use tgi_model::spec::Experts;
 
 use crate::CudaError;
 use crate::arena::Arena;
 use crate::device::{Device, Region};
+use crate::experts::ExpertMatrix;
 use crate::kv::KvPages;
 use crate::launch::launch;
 use crate::matrix::{Matrix, Multiplier};
@@ -65,6 +68,8 @@ struct Mlp {
     kind: ActivationKind,
     is_gated: bool,
     width: usize,
+    /// Experts of a layer, and how a row uses them.
+    experts: Option<Experts>,
 }
 
 struct Head {
@@ -95,13 +100,17 @@ struct Layer {
     attention_sum_norm: Option<Norm>,
     /// A parallel block with none takes attention's rows.
     mlp_norm: Option<Norm>,
-    /// Gate and up, or up alone.
-    inward: Matrix,
-    down: Matrix,
+    feed_forward: FeedForward,
     post_mlp_norm: Option<Region>,
     /// Of the sum with what the MLP adds.
     mlp_sum_norm: Option<Norm>,
     is_parallel: bool,
+}
+
+/// Projections of the feed-forward part: gate and up, or up alone, and down.
+enum FeedForward {
+    Dense { inward: Matrix, down: Matrix },
+    Experts { router: Matrix, inward: ExpertMatrix, down: ExpertMatrix },
 }
 
 /// What the residual stream still has to be given.

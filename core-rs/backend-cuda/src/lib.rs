@@ -9,10 +9,10 @@
 //! |---|---|
 //! | `backend` | [`CudaBackend`]: the [`tgi_backend::Backend`] |
 //! | `decoder` | which kernels a step launches |
-//! | `matrix` | products, and which way they take |
+//! | `matrix`, `experts` | products, and which way they take |
 //! | `step` | a batch as the kernels read it |
 //! | `buckets`, `graphs` | sizes that steps are rounded up to, and their graphs |
-//! | `weights`, `rope`, `kv`, `arena` | what lies in the device's memory |
+//! | `weights`, `rope`, `kv`, `arena`, `routing` | what lies in the device's memory |
 //! | `device`, `launch` | what a device does |
 //! | `driver`, [`blas`] | a GPU through CUDA's driver and cuBLASLt |
 //! | `support`, `sizes` | what may be asked for, and what it takes |
@@ -25,12 +25,14 @@ mod decoder;
 mod device;
 mod driver;
 mod error;
+mod experts;
 mod graphs;
 mod kv;
 mod launch;
 mod matrix;
 mod options;
 mod rope;
+mod routing;
 mod sizes;
 mod step;
 mod support;

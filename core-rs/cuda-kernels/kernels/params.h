@@ -13,7 +13,11 @@ constexpr u32 SPLIT_TOKENS = 128;
 constexpr u32 MAX_HEAD_SIZE = 512;
 constexpr u32 PEAK_CHUNK = 4096;
 constexpr u32 GEMV_ROWS = 8;
+constexpr u32 MAX_EXPERTS = 512;
 constexpr u32 NO_TOKEN = 0xffffffffu;
+constexpr u32 NO_SLOT = 0xffffffffu;
+constexpr u32 NO_EXPERT = 0xffffffffu;
+constexpr u32 NO_PLACE = 0xffffffffu;
 
 enum NormKind : u32 { NORM_RMS = 0, NORM_LAYER = 1 };
 enum QkNorm : u32 { QK_NORM_NONE = 0, QK_NORM_HEAD = 1, QK_NORM_ROW = 2, QK_NORM_EACH = 3 };
@@ -72,6 +76,31 @@ struct MatmulParams {
   u32 m, n, k, x_stride, out_stride, out_f32;
 };
 static_assert(sizeof(MatmulParams) == 56);
+
+struct RouteParams {
+  u64 scores, slots, picks, weights;
+  u32 rows, experts, used, normalized;
+};
+static_assert(sizeof(RouteParams) == 48);
+
+struct GroupPlacesParams {
+  u64 picks, places, tile_experts;
+  u32 count, experts, tiles, tile_rows;
+};
+static_assert(sizeof(GroupPlacesParams) == 40);
+
+struct ExpertMatmulParams {
+  MatmulParams product;
+  u64 places, tile_experts, expert_bytes;
+  u32 tiles, share, first_expert, experts;
+};
+static_assert(sizeof(ExpertMatmulParams) == 96);
+
+struct CombineExpertsParams {
+  u64 products, picks, weights, out;
+  u32 rows, used, hidden, reserved;
+};
+static_assert(sizeof(CombineExpertsParams) == 48);
 
 struct DequantizeParams {
   u64 blocks, out, count;

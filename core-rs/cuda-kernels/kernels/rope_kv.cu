@@ -44,7 +44,7 @@ __device__ void rope_kv(const RopeKvParams& p) {
   const u32 row = blockIdx.x, unit = blockIdx.y * ROPE_WARPS + warp(), size = p.head_size;
   if (row >= p.rows || unit >= p.heads + 2 * p.kv_heads || size > MAX_HEAD_SIZE) return;
   const u32 slot = at<const u32>(p.slots)[row];
-  if (slot == 0xffffffffu) return;
+  if (slot == NO_SLOT) return;
   const T* projections = at<const T>(p.qkv) + u64(row) * p.stride;
   const T* from = projections + unit * size;
   float* head = heads[warp()];

@@ -4,7 +4,7 @@ use tgi_cuda_kernels::signatures::{
     ActivationParams, AttentionCombineParams, AttentionParams, Kernel, RopeKvParams,
 };
 
-use super::{Decoder, Layer, Pending, Step};
+use super::{Decoder, FeedForward, Layer, Pending, Step};
 use crate::CudaError;
 use crate::buckets::layer_splits;
 use crate::device::{Device, Region};
@@ -147,17 +147,33 @@ impl Decoder {
         out: Region,
     ) -> Result<(), CudaError> {
         let arena = step.arena;
-        self.multiply(step, &layer.inward, arena.normed, arena.inner)?;
+        match &layer.feed_forward {
+            FeedForward::Dense { inward, down } => {
+                self.multiply(step, inward, arena.normed, arena.inner)?;
+                self.activate(step, step.shape.rows)?;
+                self.multiply(step, down, arena.activated, out)
+            }
+            FeedForward::Experts { router, inward, down } => {
+                self.use_experts(step, router, (inward, down), out)
+            }
+        }
+    }
+
+    /// Between the projections of so many rows.
+    pub(super) fn activate<D: Device>(
+        &self,
+        step: &mut Step<D>,
+        rows: usize,
+    ) -> Result<(), CudaError> {
         let params = ActivationParams {
-            input: arena.inner.address,
-            out: arena.activated.address,
-            rows: step.shape.rows as u32,
+            input: step.arena.inner.address,
+            out: step.arena.activated.address,
+            rows: rows as u32,
             width: self.mlp.width as u32,
             kind: self.mlp.kind as u32,
             gated: self.mlp.is_gated.into(),
         };
-        launch(step.device, Kernel::Activation(step.element), params.launch(), &params)?;
-        self.multiply(step, &layer.down, arena.activated, out)
+        launch(step.device, Kernel::Activation(step.element), params.launch(), &params)
     }
 
     fn multiply<D: Device>(

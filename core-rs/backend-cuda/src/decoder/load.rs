@@ -5,8 +5,9 @@ use tgi_cuda_kernels::signatures::{Element, Kernel, MMA_HEAD_SIZES, mma_tile_row
 use tgi_model::spec::{Activation, Block, NormKind, Position, QkNorm, RopeLayout, distinct};
 use tgi_model::{ModelSpec, Role, alibi};
 
-use super::{Attention, Decoder, Embedding, Head, Layer, Mlp, Norm};
+use super::{Attention, Decoder, Embedding, FeedForward, Head, Layer, Mlp, Norm};
 use crate::device::{Device, Region};
+use crate::experts::ExpertRole;
 use crate::matrix::{Matrix, Multiplier};
 use crate::rope::table;
 use crate::weights::Loader;
@@ -54,6 +55,7 @@ impl Decoder {
                 },
                 is_gated: spec.mlp.gated,
                 width: spec.mlp.intermediate,
+                experts: spec.mlp.experts,
             },
             layers,
             norm,
@@ -226,7 +228,6 @@ fn layer<D: Device>(
     let biases = [Role::QueryBias, Role::KeyBias, Role::ValueBias];
     let output = [(Role::AttentionOutput, spec.hidden)];
     let output_bias = [Role::AttentionOutputBias];
-    let (inward, down) = mlp(loader, spec)?;
     Ok(Layer {
         attention_norm,
         qkv: loader.matrix(&projections, of.qkv_bias.then_some(&biases), spec.hidden)?,
@@ -238,8 +239,7 @@ fn layer<D: Device>(
         post_attention_norm,
         attention_sum_norm,
         mlp_norm,
-        inward,
-        down,
+        feed_forward: feed_forward(loader, spec)?,
         post_mlp_norm,
         mlp_sum_norm,
         is_parallel,
@@ -247,8 +247,20 @@ fn layer<D: Device>(
 }
 
 /// Gate and up as one, and down.
-fn mlp<D: Device>(loader: &mut Loader<D>, spec: &ModelSpec) -> Result<(Matrix, Matrix), CudaError> {
+fn feed_forward<D: Device>(
+    loader: &mut Loader<D>,
+    spec: &ModelSpec,
+) -> Result<FeedForward, CudaError> {
     let width = spec.mlp.intermediate;
+    if let Some(experts) = spec.mlp.experts {
+        let all = [Role::ExpertGate as ExpertRole, Role::ExpertUp].map(|role| (role, width));
+        let inward = &all[usize::from(!spec.mlp.gated)..];
+        return Ok(FeedForward::Experts {
+            router: loader.matrix(&[(Role::Router, experts.count)], None, spec.hidden)?,
+            inward: loader.experts(inward, experts.count, spec.hidden)?,
+            down: loader.experts(&[(Role::ExpertDown, spec.hidden)], experts.count, width)?,
+        });
+    }
     let all = [(Role::Gate, width), (Role::Up, width)];
     let biases = [Role::GateBias, Role::UpBias];
     let skipped = usize::from(!spec.mlp.gated);
@@ -257,7 +269,8 @@ fn mlp<D: Device>(loader: &mut Loader<D>, spec: &ModelSpec) -> Result<(Matrix, M
         loader.matrix(&all[skipped..], has_bias.then_some(&biases[skipped..]), spec.hidden)?;
     let bias = [Role::DownBias];
     let down = [(Role::Down, spec.hidden)];
-    Ok((inward, loader.matrix(&down, has_bias.then_some(&bias), width)?))
+    let down = loader.matrix(&down, has_bias.then_some(&bias), width)?;
+    Ok(FeedForward::Dense { inward, down })
 }
 
 #[cfg(test)]

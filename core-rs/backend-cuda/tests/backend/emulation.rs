@@ -65,13 +65,14 @@ fn a_device_that_is_full_names_the_flag() {
 
 #[test]
 fn the_plan_counts_what_a_load_takes() {
-    let model = Model::open(&repository_tests("fixtures/tiny-gemma3.gguf")).unwrap();
-    for element in Element::ALL {
+    let paths = ["fixtures/tiny-gemma3.gguf", "goldens/architectures/mixtral"];
+    let models = paths.map(|path| Model::open(&repository_tests(path)).unwrap());
+    for (model, element) in models.iter().flat_map(|it| Element::ALL.map(|element| (it, element))) {
         let options = CudaOptions { element, ..options(8, 64) };
-        let backend = load(&model.spec, &model, &options).unwrap();
+        let backend = load(&model.spec, model, &options).unwrap();
         let taken = (1u64 << 30) - backend.device().free_bytes().unwrap();
         let pages = kv_bytes_per_token(&model.spec, element) * 32 * 8;
-        let planned = weight_bytes(&model, element)
+        let planned = weight_bytes(model, element)
             + pages
             + arena_bytes(&model.spec, &options, backend.device().multiprocessors());
         // cuBLASLt's work is planned for, and there is none here.

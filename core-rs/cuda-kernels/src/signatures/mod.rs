@@ -8,6 +8,7 @@
 //! Every dimension of a kernel's data is in its argument, and blocks beyond it do nothing.
 
 mod attention;
+mod experts;
 mod kernel;
 mod logits;
 mod matmul;
@@ -18,6 +19,10 @@ mod sample;
 pub use attention::{
     AttentionCombineParams, AttentionParams, AttentionTile, MMA_HEAD_SIZES, MMA_PAIRS,
     SPLIT_TOKENS, mma_tile_rows, splits,
+};
+pub use experts::{
+    CombineExpertsParams, EXPERT_GEMM_ROWS, ExpertMatmulParams, GroupPlacesParams, MAX_EXPERTS,
+    MAX_USED_EXPERTS, NO_EXPERT, NO_PLACE, RouteParams, expert_tiles,
 };
 pub use kernel::{Blocks, Element, Kernel, Weights};
 pub use logits::{

@@ -5,6 +5,7 @@ mod attention;
 mod blocks;
 mod buffers;
 mod catalog;
+mod experts;
 mod logits;
 mod matmul;
 mod memory;

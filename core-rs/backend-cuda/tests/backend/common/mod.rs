@@ -68,7 +68,7 @@ pub fn random(spec: &ModelSpec, options: &CudaOptions) -> CudaBackend<Machine> {
     load(spec, &RandomModel, options).unwrap()
 }
 
-/// Specifications of random models that this backend computes.
+/// Specifications of random models.
 pub fn specs() -> Vec<ModelSpec> {
-    random_model::specs().into_iter().filter(|spec| spec.mlp.experts.is_none()).collect()
+    random_model::specs().into()
 }
