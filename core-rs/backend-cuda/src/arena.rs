@@ -5,6 +5,7 @@ use tgi_cuda_kernels::signatures::{DevicePeak, Element, peak_chunks};
 use tgi_model::ModelSpec;
 use tgi_model::spec::{Block, Position, distinct};
 
+use crate::adapters::low_bytes;
 use crate::blas::WORKSPACE_BYTES;
 use crate::buckets::{decode_buckets, padded_rows, partial_bytes};
 use crate::device::{Device, Region};
@@ -29,6 +30,7 @@ pub(crate) struct Sizes {
     delta: usize,
     second_delta: usize,
     routing: RoutingSizes,
+    low: usize,
     /// [`DevicePeak`]s of all wanted rows, then their logits.
     results: usize,
     chunks: usize,
@@ -62,6 +64,7 @@ impl Sizes {
             delta: of(spec.hidden),
             second_delta: if is_parallel { of(spec.hidden) } else { 0 },
             routing: RoutingSizes::new(spec, rows, options.element),
+            low: low_bytes(rows, options),
             results: peak_bytes + logits * spec.vocab * F32,
             chunks: peak_bytes * peak_chunks(spec.vocab as u32) as usize,
             partials: partial_bytes(
@@ -79,7 +82,7 @@ impl Sizes {
         let Self { residual, normed, qkv, queries, attended, inner, activated, delta, .. } = self;
         let Self { second_delta, results, chunks, partials, scratch, input, .. } = self;
         let stream = residual + normed + qkv + queries + attended + inner + activated + delta;
-        let stream = stream + self.routing.total();
+        let stream = stream + self.routing.total() + self.low;
         stream + second_delta + results + chunks + partials + scratch + input
     }
 }
@@ -101,11 +104,11 @@ impl Largest {
     }
 }
 
-/// Most that a step's input takes: tokens, positions, slots, wanted rows, tiles, page tables.
+/// Most that a step's input takes: tokens, positions, slots, adapters, wanted rows, tiles, page tables.
 fn input_bytes(spec: &ModelSpec, options: &CudaOptions) -> usize {
     let Largest { rows, logits } = Largest::of(options);
     let pages = options.batch_tokens * options.positions(spec).div_ceil(PAGE_TOKENS);
-    (3 * rows + logits + 4 * (rows + 1) + pages) * size_of::<u32>()
+    (4 * rows + logits + 4 * (rows + 1) + pages) * size_of::<u32>()
 }
 
 /// The regions.
@@ -130,6 +133,8 @@ pub(crate) struct Arena {
     pub second_delta: Region,
     /// What rows use of experts.
     pub routing: Routing,
+    /// Of adapters, `f32 [rows, slots, rank]`.
+    pub low: Region,
     /// Peaks, then logits: what comes back to the host.
     pub results: Region,
     /// Peaks of chunks.
@@ -157,6 +162,7 @@ impl Arena {
             delta: take(sizes.delta)?,
             second_delta: take(sizes.second_delta)?,
             routing: Routing::new(&mut take, &sizes.routing)?,
+            low: take(sizes.low)?,
             results: take(sizes.results)?,
             chunks: take(sizes.chunks)?,
             partials: take(sizes.partials)?,

@@ -2,7 +2,7 @@
 
 use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits, Peak};
 use tgi_cuda_kernels::signatures::DevicePeak;
-use tgi_model::ModelSpec;
+use tgi_model::{Adapter, ModelSpec};
 
 use crate::arena::{Arena, Sizes};
 use crate::buckets::padded_rows;
@@ -10,7 +10,7 @@ use crate::decoder::Decoder;
 use crate::device::{Device, Region};
 use crate::graphs::{Graphs, Progress, SplitRule};
 use crate::kv::KvPages;
-use crate::step::{StepShape, count_tiles, is_decode, write};
+use crate::step::{StepShape, count_tiles, is_adapted, is_decode, write};
 use crate::support::{check_options, check_spec};
 use crate::weights::{Loader, WeightSource};
 use crate::{CudaError, CudaOptions};
@@ -44,12 +44,27 @@ impl<D: Device> CudaBackend<D> {
     /// # Errors
     /// [`CudaError`]: something unsupported, an option out of range, or the device is full.
     pub fn load(
-        mut device: D,
+        device: D,
         spec: &ModelSpec,
         source: &dyn WeightSource,
         options: &CudaOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, CudaError> {
+        Self::load_adapted(device, spec, (source, &[]), options, progress)
+    }
+
+    /// The same with adapters beside the model; their numbers are their places.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_adapted(
+        mut device: D,
+        spec: &ModelSpec,
+        (source, adapters): (&dyn WeightSource, &[Adapter]),
+        options: &CudaOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, CudaError> {
+        let options = &options.with_adapters(adapters);
         check_spec(spec)?;
         check_options(options)?;
         device.enter()?;
@@ -63,7 +78,10 @@ impl<D: Device> CudaBackend<D> {
             norm_offset: 0.0,
             seed: 0,
         };
-        let decoder = Decoder::load(spec, options, &mut loader, arena.scratch)?;
+        let mut decoder = Decoder::load(spec, options, &mut loader, arena.scratch)?;
+        if !adapters.is_empty() {
+            decoder.adapt(&mut device, adapters)?;
+        }
         let kv = KvPages::new(&mut device, spec, options.pages, options.element)?;
         let split_rule = SplitRule::new(
             options.positions(spec),
@@ -72,7 +90,8 @@ impl<D: Device> CudaBackend<D> {
         );
         let graphs = if options.has_graphs {
             // Every row of a decode step is wanted.
-            let shapes = split_rule.shapes(options.logit_rows.min(options.batch_tokens));
+            let most = options.logit_rows.min(options.batch_tokens);
+            let shapes = split_rule.shapes(most, !adapters.is_empty());
             Graphs::capture(&mut device, &decoder, (&arena, &kv), &shapes, progress)?
         } else {
             Graphs::none()
@@ -88,7 +107,7 @@ impl<D: Device> CudaBackend<D> {
                 logit_rows: options.logit_rows,
                 vocab: spec.vocab,
                 context: spec.context,
-                adapters: 0,
+                adapters: adapters.len(),
             },
             is_batch_invariant: options.is_batch_invariant,
             longest: options.positions(spec),
@@ -107,10 +126,12 @@ impl<D: Device> CudaBackend<D> {
 
     /// The shape that a checked batch is computed in.
     fn shape(&self, batch: &Batch) -> StepShape {
+        let is_adapted = is_adapted(batch);
         if is_decode(batch) {
             let (rows, needed) = count_tiles(batch, 1);
             if let Some(bucket) = self.graphs.bucket(rows) {
-                return StepShape::decode(bucket, self.split_rule.class(bucket, needed));
+                let class = self.split_rule.class(bucket, needed);
+                return StepShape { is_adapted, ..StepShape::decode(bucket, class) };
             }
         }
         let tile_rows = self.decoder.tile_rows();
@@ -125,6 +146,7 @@ impl<D: Device> CudaBackend<D> {
             splits: if is_single { self.split_rule.class(tiles, needed) } else { 0 },
             is_gathered: true,
             has_peaks: !batch.peak_rows.is_empty(),
+            is_adapted,
         }
     }
 

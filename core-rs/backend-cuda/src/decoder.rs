@@ -1,5 +1,6 @@
 //! The model: which kernels a step launches, in which order.
 
+mod adapters;
 mod block;
 mod experts;
 mod load;

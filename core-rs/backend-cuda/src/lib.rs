@@ -12,11 +12,12 @@
 //! | `matrix`, `experts` | products, and which way they take |
 //! | `step` | a batch as the kernels read it |
 //! | `buckets`, `graphs` | sizes that steps are rounded up to, and their graphs |
-//! | `weights`, `rope`, `kv`, `arena`, `routing` | what lies in the device's memory |
+//! | `weights`, `adapters`, `rope`, `kv`, `arena`, `routing` | what lies in the device's memory |
 //! | `device`, `launch` | what a device does |
 //! | `driver`, [`blas`] | a GPU through CUDA's driver and cuBLASLt |
 //! | `support`, `sizes` | what may be asked for, and what it takes |
 
+mod adapters;
 mod arena;
 mod backend;
 pub mod blas;
@@ -38,6 +39,7 @@ mod step;
 mod support;
 mod weights;
 
+pub use adapters::adapter_bytes;
 pub use arena::{arena_bytes, kv_bytes_per_token};
 pub use backend::CudaBackend;
 pub use device::{Argument, Device, Graph, Region};

@@ -3,8 +3,10 @@
 use tgi_cuda_kernels::signatures::{
     DequantizeParams, Element, GEMM_K_MULTIPLE, GEMV_ROWS, Kernel, MatmulParams, Weights,
 };
+use tgi_model::Role;
 
 use crate::CudaError;
+use crate::adapters::Updates;
 use crate::blas::{Product, Shape};
 use crate::device::{Device, Region};
 use crate::launch::launch;
@@ -12,6 +14,8 @@ use crate::weights::held_bytes;
 
 /// `[outputs, inputs]`, row-major, in parts of one form each.
 pub(crate) struct Matrix {
+    /// The projections that it is made of, and the rows of each.
+    pub roles: Vec<(Role, usize)>,
     /// Those of the same rows in the order of the rows.
     pub parts: Vec<Part>,
     /// Rows.
@@ -20,6 +24,8 @@ pub(crate) struct Matrix {
     pub inputs: usize,
     /// One number for each row.
     pub bias: Option<Bias>,
+    /// What adapters change.
+    pub updates: Option<Updates>,
 }
 
 /// Some rows of a matrix.

@@ -108,7 +108,7 @@ impl<D: Device> Loader<'_, D> {
             first += outputs;
         }
         let bias = biases.map(|biases| self.bias(roles, biases)).transpose()?;
-        Ok(Matrix { parts, outputs: first, inputs, bias })
+        Ok(Matrix { roles: roles.to_vec(), parts, outputs: first, inputs, bias, updates: None })
     }
 
     /// A vector in f32.
@@ -252,7 +252,7 @@ fn ggml(element: Element) -> GgmlDType {
 }
 
 /// Numbers in another type, as bytes.
-fn convert(values: &[f32], element: Element) -> Cow<'_, [u8]> {
+pub fn convert(values: &[f32], element: Element) -> Cow<'_, [u8]> {
     match element {
         Element::F32 => Cow::Borrowed(bytemuck::cast_slice(values)),
         Element::Bf16 => {

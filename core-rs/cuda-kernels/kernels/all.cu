@@ -8,6 +8,7 @@
 #include "gemm.cu"
 #include "gemv.cu"
 #include "logits.cu"
+#include "low_rank.cu"
 #include "memory.cu"
 #include "rope_kv.cu"
 #include "routing.cu"

@@ -14,6 +14,7 @@ constexpr u32 MAX_HEAD_SIZE = 512;
 constexpr u32 PEAK_CHUNK = 4096;
 constexpr u32 GEMV_ROWS = 8;
 constexpr u32 MAX_EXPERTS = 512;
+constexpr u32 MAX_RANK = 1024;
 constexpr u32 NO_TOKEN = 0xffffffffu;
 constexpr u32 NO_SLOT = 0xffffffffu;
 constexpr u32 NO_EXPERT = 0xffffffffu;
@@ -101,6 +102,18 @@ struct CombineExpertsParams {
   u32 rows, used, hidden, reserved;
 };
 static_assert(sizeof(CombineExpertsParams) == 48);
+
+struct LowRankUpdate {
+  u64 down, up;
+  u32 rank, first, outputs, reserved;
+};
+static_assert(sizeof(LowRankUpdate) == 32);
+
+struct LowRankParams {
+  u64 x, out, adapters, updates, low;
+  u32 rows, count, slots, rank, inputs, out_stride, outputs, reserved;
+};
+static_assert(sizeof(LowRankParams) == 72);
 
 struct DequantizeParams {
   u64 blocks, out, count;

@@ -4,6 +4,7 @@ use tgi_cuda_kernels::signatures::{
     ActivationParams, AttentionCombineParams, AttentionParams, Kernel, RopeKvParams,
 };
 
+use super::adapters::add_updates;
 use super::{Decoder, FeedForward, Layer, Pending, Step};
 use crate::CudaError;
 use crate::buckets::layer_splits;
@@ -184,6 +185,10 @@ impl Decoder {
         y: Region,
     ) -> Result<(), CudaError> {
         let rows = Rows { count: step.shape.rows, x, y, is_f32: false };
-        self.multiplier.run(step.device, matrix, rows)
+        self.multiplier.run(step.device, matrix, rows)?;
+        match &matrix.updates {
+            Some(updates) if step.shape.is_adapted => add_updates(step, (matrix, updates), rows),
+            _ => Ok(()),
+        }
     }
 }

@@ -100,7 +100,7 @@ fn head<D: Device>(
     let matrix = if spec.embedding.tied {
         let (weights, region) = (embedding.weights, embedding.table);
         let part = crate::matrix::Part { weights, region, first: 0, outputs };
-        Matrix { parts: vec![part], outputs, inputs, bias: None }
+        Matrix { roles: Vec::new(), parts: vec![part], outputs, inputs, bias: None, updates: None }
     } else {
         loader.matrix(&[(Role::Output, outputs)], None, inputs)?
     };

@@ -120,6 +120,10 @@ pub enum Kernel {
     Gemm(Element),
     /// [`super::DequantizeParams`].
     Dequantize(Blocks, Element),
+    /// [`super::LowRankParams`], first of two.
+    LowRankDown(Element),
+    /// [`super::LowRankParams`], second of two.
+    LowRankUp(Element),
     /// [`super::RouteParams`].
     Route,
     /// [`super::GroupPlacesParams`].
@@ -170,6 +174,8 @@ impl Kernel {
             Self::Dequantize(blocks, element) => {
                 format!("tgi_dequantize_{}_{}", blocks.name(), element.name())
             }
+            Self::LowRankDown(element) => format!("tgi_low_rank_down_{}", element.name()),
+            Self::LowRankUp(element) => format!("tgi_low_rank_up_{}", element.name()),
             Self::Route => "tgi_route".into(),
             Self::GroupPlaces => "tgi_group_places".into(),
             Self::ExpertGemv(Weights::Plain(_), element) => {
@@ -221,6 +227,8 @@ impl Kernel {
                 Self::ExpertGemv(Weights::Plain(element), element),
                 Self::ExpertGemm(element),
                 Self::CombineExperts(element),
+                Self::LowRankDown(element),
+                Self::LowRankUp(element),
             ]);
             for blocks in Blocks::ALL {
                 all.extend([

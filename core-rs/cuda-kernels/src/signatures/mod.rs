@@ -11,6 +11,7 @@ mod attention;
 mod experts;
 mod kernel;
 mod logits;
+mod low_rank;
 mod matmul;
 mod memory;
 mod rows;
@@ -28,6 +29,7 @@ pub use kernel::{Blocks, Element, Kernel, Weights};
 pub use logits::{
     DevicePeak, HandOverParams, PEAK_CHUNK, PeakParams, ScaleLogitsParams, peak_chunks,
 };
+pub use low_rank::{LowRankParams, LowRankUpdate, MAX_RANK, NO_ADAPTER};
 pub use matmul::{DequantizeParams, GEMM_K_MULTIPLE, GEMV_ROWS, MatmulParams};
 pub use memory::{CopyPageParams, FillParams};
 pub use rows::{

@@ -7,6 +7,7 @@ mod buffers;
 mod catalog;
 mod experts;
 mod logits;
+mod low_rank;
 mod matmul;
 mod memory;
 mod rows;

@@ -1,6 +1,8 @@
 //! What the tests of this crate share: models on a device.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[path = "../../../../backend-candle/tests/common/adapters.rs"]
+pub mod adapters;
 #[path = "../../../../backend-cpu/tests/common/checkpoints.rs"]
 pub mod checkpoints;
 pub mod decoding;
