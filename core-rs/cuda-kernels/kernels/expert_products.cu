@@ -11,11 +11,9 @@ __device__ __forceinline__ u32 expert_of(const ExpertMatmulParams& p, u32 tile) 
   return is_here ? expert - p.first_expert : p.experts;
 }
 
-// The product with one expert's weights.
-__device__ __forceinline__ MatmulParams product_of(const ExpertMatmulParams& p, u32 expert) {
-  MatmulParams product = p.product;
-  product.weight += expert * p.expert_bytes;
-  return product;
+// One expert's weights.
+__device__ __forceinline__ u64 weight_of(const ExpertMatmulParams& p, u32 expert) {
+  return p.product.weight + expert * p.expert_bytes;
 }
 
 template <typename T, typename Source>
@@ -27,7 +25,7 @@ __device__ void expert_gemv(const ExpertMatmulParams& p) {
   const Listed rows{at<const u32>(p.places) + u64(tile) * GEMV_ROWS, p.share};
   u32 count = 1;
   while (count < GEMV_ROWS && rows.has(count)) ++count;
-  gemv_column<T, Source>(product_of(p, expert), rows, count, column);
+  gemv_column<T, Source>(p.product, weight_of(p, expert), rows, count, column);
 }
 
 template <typename T>
@@ -39,7 +37,7 @@ __device__ void expert_gemm(const ExpertMatmulParams& p) {
   if (expert == p.experts) return;
   if (threadIdx.x < TILE_M) places[threadIdx.x] = at<const u32>(p.places)[u64(tile) * TILE_M + threadIdx.x];
   __syncthreads();
-  gemm_tile<T>(product_of(p, expert), Listed{places, p.share}, first_column);
+  gemm_tile<T>(p.product, weight_of(p, expert), Listed{places, p.share}, first_column);
 }
 
 #define BLOCKS(TYPE, BLOCK, NAME, T) \

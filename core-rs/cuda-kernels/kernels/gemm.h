@@ -1,5 +1,6 @@
 // A tile of a product of many rows with a weight matrix. One tile shape and one order of sums for
-// every number of rows: a row gives the same bytes alone and among others.
+// every number of rows: a row gives the same bytes alone and among others. As in gemv.h `weight` stands
+// in place of the argument's own.
 #pragma once
 
 #include "mma.h"
@@ -25,7 +26,7 @@ __device__ __forceinline__ void copy_tile(T (*to)[PADDED_K], const T* from, u64 
 
 // Up to TILE_M rows and TILE_N columns. Eight warps, two by four, each with 32 by 32 of the tile.
 template <typename T, typename Rows>
-__device__ __forceinline__ void gemm_tile_mma(const MatmulParams& p, const Rows& rows,
+__device__ __forceinline__ void gemm_tile_mma(const MatmulParams& p, u64 weight, const Rows& rows,
                                               u32 first_column) {
   __shared__ __align__(16) T x[STAGES][TILE_M][PADDED_K];
   __shared__ __align__(16) T weights[STAGES][TILE_N][PADDED_K];
@@ -35,7 +36,7 @@ __device__ __forceinline__ void gemm_tile_mma(const MatmulParams& p, const Rows&
     if (step < steps) {
       const u32 stage = step % STAGES, k = step * TILE_K;
       copy_tile<T, TILE_M>(x[stage], at<const T>(p.x), p.x_stride, rows, k, p.k);
-      copy_tile<T, TILE_N>(weights[stage], at<const T>(p.weight), p.k, columns, k, p.k);
+      copy_tile<T, TILE_N>(weights[stage], at<const T>(weight), p.k, columns, k, p.k);
     }
     // Groups are counted, so that an empty one stands for a step that is not there.
     commit_copies();
@@ -78,7 +79,7 @@ __device__ __forceinline__ void gemm_tile_mma(const MatmulParams& p, const Rows&
 
 // Without tensor cores, which round `f32`: a thread has 4 by 8 of the tile, 16 apart.
 template <typename Rows>
-__device__ __forceinline__ void gemm_tile_f32(const MatmulParams& p, const Rows& rows,
+__device__ __forceinline__ void gemm_tile_f32(const MatmulParams& p, u64 weight, const Rows& rows,
                                               u32 first_column) {
   constexpr u32 STEP = 16, ROWS = TILE_M / 16, COLUMNS = TILE_N / 16;
   __shared__ float x[STEP][TILE_M + 1];
@@ -95,7 +96,7 @@ __device__ __forceinline__ void gemm_tile_f32(const MatmulParams& p, const Rows&
     for (u32 row = own_row; row < TILE_N; row += 16) {
       const bool inside = first_column + row < p.n && k < p.k;
       weights[own_column][row] =
-          inside ? at<const float>(p.weight)[u64(first_column + row) * p.k + k] : 0.f;
+          inside ? at<const float>(weight)[u64(first_column + row) * p.k + k] : 0.f;
     }
     __syncthreads();
     for (u32 step = 0; step < STEP; ++step) {
@@ -117,10 +118,11 @@ __device__ __forceinline__ void gemm_tile_f32(const MatmulParams& p, const Rows&
 }
 
 template <typename T, typename Rows>
-__device__ __forceinline__ void gemm_tile(const MatmulParams& p, const Rows& rows, u32 first_column) {
+__device__ __forceinline__ void gemm_tile(const MatmulParams& p, u64 weight, const Rows& rows,
+                                          u32 first_column) {
   if constexpr (sizeof(T) == sizeof(float)) {
-    gemm_tile_f32(p, rows, first_column);
+    gemm_tile_f32(p, weight, rows, first_column);
   } else {
-    gemm_tile_mma<T>(p, rows, first_column);
+    gemm_tile_mma<T>(p, weight, rows, first_column);
   }
 }

@@ -7,7 +7,7 @@ __device__ void gemv(const MatmulParams& p) {
   const u32 column = gemv_column_of(blockIdx.x), first_row = blockIdx.y * GEMV_ROWS;
   if (column >= p.n || first_row >= p.m) return;
   const u32 count = min(p.m - first_row, GEMV_ROWS);
-  gemv_column<T, Source>(p, Successive{first_row, count}, count, column);
+  gemv_column<T, Source>(p, p.weight, Successive{first_row, count}, count, column);
 }
 
 // Unpacks blocks, 8 weights a thread.

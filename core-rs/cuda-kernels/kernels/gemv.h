@@ -1,4 +1,5 @@
-// A column of a product of a few rows with a weight matrix, by one warp.
+// A column of a product of a few rows with a weight matrix, by one warp. The argument stays in constant
+// memory: `weight` stands in place of its own where a block chooses among matrices.
 #pragma once
 
 #include "blocks.h"
@@ -8,9 +9,9 @@
 // Sums of ROWS rows at once. A lane has the eights `lane + 32 i` of a row, whatever ROWS is, so that
 // a row's bytes do not depend on its company.
 template <typename T, typename Source, u32 ROWS, typename Rows>
-__device__ __forceinline__ void gemv_rows(const MatmulParams& p, const Rows& rows, u32 count,
-                                          u32 column) {
-  const Source weights{p.weight, p.k};
+__device__ __forceinline__ void gemv_rows(const MatmulParams& p, u64 weight_matrix, const Rows& rows,
+                                          u32 count, u32 column) {
+  const Source weights{weight_matrix, p.k};
   const T* x[ROWS];
   float sums[ROWS];
   for (u32 row = 0; row < ROWS; ++row) {
@@ -50,16 +51,16 @@ __device__ __forceinline__ void gemv_rows(const MatmulParams& p, const Rows& row
 
 // The first `count` of `rows`, at most GEMV_ROWS.
 template <typename T, typename Source, typename Rows>
-__device__ __forceinline__ void gemv_column(const MatmulParams& p, const Rows& rows, u32 count,
-                                            u32 column) {
+__device__ __forceinline__ void gemv_column(const MatmulParams& p, u64 weight, const Rows& rows,
+                                            u32 count, u32 column) {
   if (count == 1) {
-    gemv_rows<T, Source, 1>(p, rows, count, column);
+    gemv_rows<T, Source, 1>(p, weight, rows, count, column);
   } else if (count == 2) {
-    gemv_rows<T, Source, 2>(p, rows, count, column);
+    gemv_rows<T, Source, 2>(p, weight, rows, count, column);
   } else if (count <= 4) {
-    gemv_rows<T, Source, 4>(p, rows, count, column);
+    gemv_rows<T, Source, 4>(p, weight, rows, count, column);
   } else {
-    gemv_rows<T, Source, GEMV_ROWS>(p, rows, count, column);
+    gemv_rows<T, Source, GEMV_ROWS>(p, weight, rows, count, column);
   }
 }
 

@@ -27,13 +27,12 @@ __device__ void low_rank_down(const LowRankParams& p) {
   each_run(p, blockIdx.x, slot, [&](u32 first, u32 count, const LowRankUpdate& update) {
     if (rank_row >= update.rank) return;
     MatmulParams product{};
-    product.weight = update.down;
     product.x = p.x;
     product.out = p.low + u64(slot) * p.rank * sizeof(float);
     product.k = product.x_stride = p.inputs;
     product.out_stride = p.slots * p.rank;
     product.out_f32 = 1;
-    gemv_column<T, Plain<T>>(product, Successive{first, count}, count, rank_row);
+    gemv_column<T, Plain<T>>(product, update.down, Successive{first, count}, count, rank_row);
   });
 }
 
