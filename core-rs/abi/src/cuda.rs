@@ -140,10 +140,7 @@ pub fn load(config: &Config) -> Result<Loaded, OpenError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::config::tests::config;
 
     fn stored_as(name: &str) -> StorageType {
         let path = format!("{}/../../tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
