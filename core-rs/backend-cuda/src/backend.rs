@@ -79,9 +79,7 @@ impl<D: Device> CudaBackend<D> {
             seed: 0,
         };
         let mut decoder = Decoder::load(spec, options, &mut loader, arena.scratch)?;
-        if !adapters.is_empty() {
-            decoder.adapt(&mut device, adapters)?;
-        }
+        decoder.adapt(&mut device, adapters)?;
         let kv = KvPages::new(&mut device, spec, options.pages, options.element)?;
         let split_rule = SplitRule::new(
             options.positions(spec),

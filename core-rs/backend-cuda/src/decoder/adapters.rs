@@ -17,6 +17,9 @@ impl Decoder {
         device: &mut D,
         adapters: &[Adapter],
     ) -> Result<(), CudaError> {
+        if adapters.is_empty() {
+            return Ok(());
+        }
         let place = (self.layers.len(), self.multiplier.element);
         let mut loader = AdapterLoader::new(device, adapters, place)?;
         for (number, layer) in self.layers.iter_mut().enumerate() {
