@@ -1,7 +1,7 @@
 //! The backend itself.
 
 use tgi_backend::{Ahead, Backend, BackendError, Batch, Capacity, Logits};
-use tgi_model::ModelSpec;
+use tgi_model::{Adapter, ModelSpec};
 
 use crate::arena::{Arena, Sizes};
 use crate::buckets::padded_rows;
@@ -11,7 +11,7 @@ use crate::device::Device;
 use crate::flight::{Chosen, Flight, RowResult};
 use crate::graphs::{Graphs, Progress, SplitRule};
 use crate::kv::KvPages;
-use crate::step::{StepShape, count_tiles, is_decode, write};
+use crate::step::{StepShape, count_tiles, is_adapted, is_decode, write};
 use crate::support::{check_options, check_spec};
 use crate::weights::{Loader, WeightSource};
 use crate::{CudaError, CudaOptions};
@@ -71,12 +71,27 @@ impl<D: Device> CudaBackend<D> {
     /// # Errors
     /// [`CudaError`]: something unsupported, an option out of range, or the device is full.
     pub fn load(
-        mut device: D,
+        device: D,
         spec: &ModelSpec,
         source: &dyn WeightSource,
         options: &CudaOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, CudaError> {
+        Self::load_adapted(device, spec, (source, &[]), options, progress)
+    }
+
+    /// The same with adapters beside the model; their numbers are their places.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_adapted(
+        mut device: D,
+        spec: &ModelSpec,
+        (source, adapters): (&dyn WeightSource, &[Adapter]),
+        options: &CudaOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, CudaError> {
+        let options = &options.with_adapters(adapters);
         check_spec(spec)?;
         check_options(options)?;
         device.enter()?;
@@ -90,7 +105,8 @@ impl<D: Device> CudaBackend<D> {
             norm_offset: 0.0,
             seed: 0,
         };
-        let decoder = Decoder::load(spec, options, &mut loader, arena.scratch)?;
+        let mut decoder = Decoder::load(spec, options, &mut loader, arena.scratch)?;
+        decoder.adapt(&mut device, adapters)?;
         let kv = KvPages::new(&mut device, spec, options.pages, options.element)?;
         let split_rule = SplitRule::new(
             options.positions(spec),
@@ -99,7 +115,8 @@ impl<D: Device> CudaBackend<D> {
         );
         let graphs = if options.has_graphs {
             // Every row of a decode step is wanted.
-            let shapes = split_rule.shapes(options.logit_rows.min(options.batch_tokens));
+            let most = options.logit_rows.min(options.batch_tokens);
+            let shapes = split_rule.shapes(most, !adapters.is_empty());
             Graphs::capture(&mut device, &decoder, (&arena, &kv), &shapes, progress)?
         } else {
             Graphs::none()
@@ -121,7 +138,7 @@ impl<D: Device> CudaBackend<D> {
                 logit_rows: options.logit_rows,
                 vocab: spec.vocab,
                 context: spec.context,
-                adapters: 0,
+                adapters: adapters.len(),
             },
             is_batch_invariant: options.is_batch_invariant,
             longest: options.positions(spec),
@@ -137,10 +154,12 @@ impl<D: Device> CudaBackend<D> {
 
     /// The shape that a checked batch is computed in.
     fn shape(&self, batch: &Batch) -> StepShape {
+        let is_adapted = is_adapted(batch);
         if is_decode(batch) {
             let (rows, needed) = count_tiles(batch, 1);
             if let Some(bucket) = self.graphs.bucket(rows) {
-                return StepShape::decode(bucket, self.split_rule.class(bucket, needed));
+                let class = self.split_rule.class(bucket, needed);
+                return StepShape { is_adapted, ..StepShape::decode(bucket, class) };
             }
         }
         let tile_rows = self.decoder.tile_rows();
@@ -155,6 +174,7 @@ impl<D: Device> CudaBackend<D> {
             splits: if is_single { self.split_rule.class(tiles, needed) } else { 0 },
             is_gathered: true,
             has_peaks: !batch.peak_rows.is_empty(),
+            is_adapted,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The backend through its trait: on an emulated device, or on a GPU with the feature `gpu`.
 
+mod adapters;
 mod ahead;
 mod architectures;
 mod common;

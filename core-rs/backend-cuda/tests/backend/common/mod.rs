@@ -1,6 +1,8 @@
 //! What the tests of this crate share: models on a device.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[path = "../../../../backend-candle/tests/common/adapters.rs"]
+pub mod adapters;
 #[path = "../../../../backend-cpu/tests/common/checkpoints.rs"]
 pub mod checkpoints;
 pub mod decoding;
@@ -79,7 +81,7 @@ pub fn random(spec: &ModelSpec, options: &CudaOptions) -> CudaBackend<Machine> {
     load(spec, &RandomModel, options).unwrap()
 }
 
-/// Specifications of random models that this backend computes.
+/// Specifications of random models.
 pub fn specs() -> Vec<ModelSpec> {
-    random_model::specs().into_iter().filter(|spec| spec.mlp.experts.is_none()).collect()
+    random_model::specs().into()
 }
