@@ -40,7 +40,7 @@ struct ExpertPart {
 
 /// A step's places.
 #[derive(Clone, Copy)]
-pub(crate) struct Places {
+pub(crate) struct ExpertPlaces {
     /// How many.
     pub count: usize,
     /// Over how many experts.
@@ -61,20 +61,20 @@ pub(crate) struct PlaceRows {
 /// A step's places by expert, listed for the kernels that need it.
 pub(crate) struct PlaceLists<'a> {
     routing: &'a Routing,
-    places: Places,
+    places: ExpertPlaces,
     /// Of the tiles that are listed.
     tile_rows: Option<u32>,
 }
 
 impl<'a> PlaceLists<'a> {
     /// Of picks that lie in `routing`.
-    pub fn new(routing: &'a Routing, places: Places) -> Self {
+    pub fn new(routing: &'a Routing, places: ExpertPlaces) -> Self {
         Self { routing, places, tile_rows: None }
     }
 
     /// Lists tiles of so many rows, unless they are listed; gives their number.
     fn list<D: Device>(&mut self, device: &mut D, tile_rows: u32) -> Result<u32, CudaError> {
-        let Places { count, experts } = self.places;
+        let ExpertPlaces { count, experts } = self.places;
         let tiles = expert_tiles(count, experts, tile_rows as usize) as u32;
         if self.tile_rows.replace(tile_rows) != Some(tile_rows) {
             let params = GroupPlacesParams {
@@ -118,7 +118,7 @@ impl Multiplier {
         lists: &mut PlaceLists,
         rows: PlaceRows,
     ) -> Result<(), CudaError> {
-        let Places { count, experts } = lists.places;
+        let ExpertPlaces { count, experts } = lists.places;
         for part in &matrix.parts {
             // The kernel for a few rows reads weights once for as many as a tile has.
             if self.takes_gemv(part.weights, count.div_ceil(experts), matrix.inputs) {

@@ -5,7 +5,7 @@ use tgi_cuda_kernels::signatures::{CombineExpertsParams, Kernel, RouteParams};
 use super::{Decoder, Step};
 use crate::CudaError;
 use crate::device::{Device, Region};
-use crate::experts::{ExpertMatrix, PlaceLists, PlaceRows, Places};
+use crate::experts::{ExpertMatrix, ExpertPlaces, PlaceLists, PlaceRows};
 use crate::launch::launch;
 use crate::matrix::{Matrix, Rows};
 
@@ -34,7 +34,7 @@ impl Decoder {
             normalized: experts.normalized.into(),
         };
         launch(step.device, Kernel::Route, params.launch(), &params)?;
-        let places = Places { count: rows * experts.used, experts: experts.count };
+        let places = ExpertPlaces { count: rows * experts.used, experts: experts.count };
         let mut lists = PlaceLists::new(routing, places);
         let read = PlaceRows { x: arena.normed, y: arena.inner, share: experts.used };
         self.multiplier.run_experts(step.device, inward, &mut lists, read)?;
