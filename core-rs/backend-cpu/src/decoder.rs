@@ -148,6 +148,11 @@ impl Step<'_> {
         }
     }
 
+    /// Whether somebody reads activations that are not quantized.
+    fn keeps_floats(&self) -> bool {
+        self.weights.reads_floats || self.low().is_some()
+    }
+
     fn tokens(&self) -> usize {
         self.batch.tokens.len()
     }

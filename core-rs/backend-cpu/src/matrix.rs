@@ -127,11 +127,14 @@ impl<T: AnyPair> Packed for T {
         let (quants, scales) = self.parts()[row / LANES];
         let lane = row % LANES;
         let weights = quants.unpack(Portable);
-        for (column, out) in out.iter_mut().enumerate() {
-            let sub = column * T::Scales::SUBS / 32;
-            let q = i32::from(weights[column / 4][lane * 4 + column % 4]) - T::Scales::ZERO;
-            let (scale, offset) = (scales.scale(Portable, sub), scales.offset(Portable, sub));
-            *out = (q as f32).mul_add(scale[lane], offset[lane]);
+        let part = 32 / T::Scales::SUBS;
+        for (sub, out) in out.chunks_mut(part).enumerate() {
+            let scale = scales.scale(Portable, sub)[lane];
+            let offset = scales.offset(Portable, sub)[lane];
+            for (column, out) in (sub * part..).zip(out) {
+                let q = i32::from(weights[column / 4][lane * 4 + column % 4]) - T::Scales::ZERO;
+                *out = (q as f32).mul_add(scale, offset);
+            }
         }
     }
 }

@@ -186,7 +186,6 @@ impl<T: AnyPair> PanelProduct<'_, T> {
     /// Many tokens: a tile stays in registers while all of them pass.
     #[inline(always)]
     fn many<S: Simd>(self, simd: S) {
-        self.out.fill(PanelRow::default());
         for (block, pair) in self.pairs.iter().enumerate() {
             prefetch_ahead(simd, pair);
             let [first, second] = pair.parts();
@@ -194,7 +193,10 @@ impl<T: AnyPair> PanelProduct<'_, T> {
             let first = block * self.x.stride + self.tokens.start;
             let x = &self.x.blocks[first..first + self.tokens.len()];
             for (x, out) in x.iter().zip(self.out.iter_mut()) {
-                let mut sums = [simd.load(&out[0]), simd.load(&out[1])];
+                let mut sums = match block {
+                    0 => [simd.splat(0.0); 2],
+                    _ => [simd.load(&out[0]), simd.load(&out[1])],
+                };
                 advance_one::<S, T::Scales>(simd, &w, x, &mut sums);
                 simd.store(sums[0], &mut out[0]);
                 simd.store(sums[1], &mut out[1]);

@@ -92,20 +92,24 @@ impl Layer {
         attention.into_iter().chain(mlp.into_iter().flatten())
     }
 
-    fn bytes(&self) -> usize {
+    fn linears(&self) -> impl Iterator<Item = &Linear> {
         let attention = [&self.query, &self.key, &self.value, &self.output];
         let (router, mlps) = match &self.feed_forward {
             FeedForward::Dense(mlp) => (None, std::slice::from_ref(mlp)),
             FeedForward::Experts(experts) => (Some(&experts.router), experts.mlps.as_slice()),
         };
         let of_mlps = mlps.iter().flat_map(|mlp| [&mlp.up, &mlp.down].into_iter().chain(&mlp.gate));
+        attention.into_iter().chain(router).chain(of_mlps)
+    }
+
+    fn bytes(&self) -> usize {
         let norms = [
             self.attention_norm.as_ref(),
             self.post_attention_norm.as_ref(),
             self.mlp_norm.as_ref(),
             self.post_mlp_norm.as_ref(),
         ];
-        let linears = attention.into_iter().chain(router).chain(of_mlps).map(|linear| {
+        let linears = self.linears().map(|linear| {
             let bias = linear.bias.as_ref().map_or(0, |bias| size_of_val(&bias[..]));
             linear.matrix.bytes() + bias
         });
@@ -133,6 +137,8 @@ pub struct Weights {
     pub head: Option<Box<dyn Matrix>>,
     /// Blocks.
     pub layers: Vec<Layer>,
+    /// Whether a matrix multiplies activations as they are: otherwise nobody keeps them.
+    pub reads_floats: bool,
 }
 
 /// One tensor as it is stored.
@@ -167,6 +173,11 @@ impl Weights {
     /// The head.
     pub fn head(&self) -> &dyn Matrix {
         self.head.as_deref().unwrap_or(&*self.embedding)
+    }
+
+    fn has_reader_of_floats(&self) -> bool {
+        let mut linears = self.layers.iter().flat_map(Layer::linears);
+        self.head().reads_floats() || linears.any(|linear| linear.matrix.reads_floats())
     }
 
     /// Bytes held.

@@ -40,6 +40,18 @@ struct Tile {
   }
 };
 
+// Where a lane keeps the splits joined so far: in its local memory, since it comes back to them but
+// once a split, and registers are what bounds the warps of a multiprocessor.
+template <u32 VALUES>
+__device__ __forceinline__ Tile<VALUES>& off_registers(Tile<VALUES>& tile) {
+  Tile<VALUES>* place = &tile;
+#ifndef TGI_EMULATE
+  // An address that the compiler cannot see through.
+  asm volatile("" : "+l"(place));
+#endif
+  return *place;
+}
+
 // A pair of a row and a query head.
 struct Pair {
   bool exists;
@@ -249,7 +261,8 @@ __device__ void attention_mma(const AttentionParams& p) {
                                  pair_at(p, tile, kv_head, own_pair + lane() / 4 + 8)};
   u32 queries[SIZE / 16][4];
   load_queries<T, SIZE>(p, pairs, queries);
-  Tile<value_size(SIZE)> whole, part;
+  Tile<value_size(SIZE)> part, kept;
+  Tile<value_size(SIZE)>& whole = off_registers(kept);
   whole.clear();
   part.clear();
   copy_page<T, SIZE>(p, tile, stages[first_page % 2], first_page, last_position, kv_head);

@@ -71,45 +71,31 @@ pub struct AttendChunk<'a> {
     pub out: &'a mut [f32],
 }
 
-/// Runs `$body` with `$count` as a constant, at most 4, `$start` the first row of each group.
+/// Runs `$body` with `$count` as a constant, one of those listed, the largest that still fits;
+/// `$start` is the first row of each group.
 macro_rules! in_groups {
-    ($rows:expr, |$start:ident, $count:ident| $body:expr) => {
+    ($rows:expr, [$($size:literal),*], |$start:ident, $count:ident| $body:expr) => {
         let mut $start = 0;
         while $start < $rows {
-            match $rows - $start {
-                1 => {
-                    const $count: usize = 1;
-                    $body;
-                    $start += 1;
-                }
-                2 => {
-                    const $count: usize = 2;
-                    $body;
-                    $start += 2;
-                }
-                3 => {
-                    const $count: usize = 3;
-                    $body;
-                    $start += 3;
-                }
-                _ => {
-                    const $count: usize = 4;
-                    $body;
-                    $start += 4;
-                }
-            }
+            $(if $rows - $start >= $size {
+                const $count: usize = $size;
+                $body;
+                $start += $size;
+                continue;
+            })*
         }
     };
 }
 
 impl AttendChunk<'_> {
-    /// Positions of the chunk's pages that any row sees, relative to the chunk, whole pages.
+    /// Positions of the chunk that any row sees, relative to the chunk: from the start of a page on,
+    /// whole vectors.
     fn seen(&self) -> Range<usize> {
         let start = self.chunk * CHUNK;
         let first = self.rows.iter().map(|row| row.first).min().unwrap_or(0).max(start) - start;
         let last = self.rows.iter().map(|row| row.last + 1).max().unwrap_or(0);
         let end = last.saturating_sub(start).min(CHUNK);
-        first / PAGE_TOKENS * PAGE_TOKENS..end.next_multiple_of(PAGE_TOKENS)
+        first / PAGE_TOKENS * PAGE_TOKENS..end.next_multiple_of(LANES)
     }
 
     /// Which head of all pages holds the positions from `start` of the chunk on.
@@ -131,8 +117,10 @@ impl AttendChunk<'_> {
         for row in 0..ROWS {
             queries[row] = &self.queries[(first + row) * self.shape.padded..];
         }
+        let end = seen.end;
         for start in seen.step_by(PAGE_TOKENS) {
             let (head, next) = (self.head(start), self.next_head(start));
+            let vectors = (end - start) / LANES;
             let [weights] = self.scratch.weights[first..first + ROWS].as_chunks_mut::<ROWS>().0
             else {
                 return;
@@ -140,10 +128,10 @@ impl AttendChunk<'_> {
             let out = weights.each_mut().map(|row| page_of(row, start));
             match self.cache {
                 KvCache::Half { keys, .. } => {
-                    score_floats(simd, self.shape, queries, keys, [head, next], out);
+                    score_floats(simd, self.shape, queries, (keys, vectors), [head, next], out);
                 }
                 KvCache::Single { keys, .. } => {
-                    score_floats(simd, self.shape, queries, keys, [head, next], out);
+                    score_floats(simd, self.shape, queries, (keys, vectors), [head, next], out);
                 }
                 KvCache::Int8 { keys, scales, .. } => {
                     let groups = self.shape.head_size.div_ceil(GROUP);
@@ -283,20 +271,24 @@ fn page_of_ref(row: &[f32; CHUNK], start: usize) -> &[f32; PAGE_TOKENS] {
     &row.as_chunks::<PAGE_TOKENS>().0[start / PAGE_TOKENS]
 }
 
-/// [`page_scores`] of head `head` of the cache's float keys; `next` is read soon.
+/// [`page_scores`] of the first vectors of head `head` of the cache's float keys; `next` is read soon.
 #[inline(always)]
 fn score_floats<S: Simd, T: Element + Plain, const ROWS: usize>(
     simd: S,
     shape: KvShape,
     queries: [&[f32]; ROWS],
-    keys: &Shared<T>,
+    (keys, vectors): (&Shared<T>, usize),
     [head, next]: [usize; 2],
     out: [&mut [f32; PAGE_TOKENS]; ROWS],
 ) {
     let start = head * shape.head();
     // SAFETY: a head of a page is written in earlier regions, or by this item.
     let page = unsafe { keys.read(start..start + shape.head_size * PAGE_TOKENS) };
-    page_scores(simd, queries, page, keys.address(next * shape.head()), out);
+    let next = keys.address(next * shape.head());
+    match vectors {
+        1 => page_scores::<S, T, ROWS, 1>(simd, queries, page, next, out),
+        _ => page_scores::<S, T, ROWS, 2>(simd, queries, page, next, out),
+    }
 }
 
 /// [`page_values`] of all columns of the float values in `read`; those from `next` on are read
@@ -322,10 +314,18 @@ impl Kernel for AttendChunk<'_> {
     fn run<S: Simd>(mut self, simd: S) {
         let (rows, seen) = (self.rows.len(), self.seen());
         self.out[..rows * self.shape.padded].fill(0.0);
-        in_groups!(rows, |start, ROWS| self.score::<S, ROWS>(simd, start, seen.clone()));
+        in_groups!(rows, [8, 4, 3, 2, 1], |start, ROWS| self.score::<S, ROWS>(
+            simd,
+            start,
+            seen.clone()
+        ));
         for row in 0..rows {
             self.soft_max(simd, row, seen.clone());
         }
-        in_groups!(rows, |start, ROWS| self.weigh::<S, ROWS>(simd, start, seen.clone()));
+        in_groups!(rows, [6, 4, 3, 2, 1], |start, ROWS| self.weigh::<S, ROWS>(
+            simd,
+            start,
+            seen.clone()
+        ));
     }
 }

@@ -233,10 +233,13 @@ impl Step<'_> {
         let (size, (row, rows)) = (self.spec.attention.head_size, place);
         self.isa.run(Finish(partial, values));
         let (values, to) = (&values[..size], &self.arena.attended);
-        let start = row * self.arena.widths.query + head * size;
-        // SAFETY: a row's head is written by the one item that has it.
-        unsafe { to.floats.write(start..start + size).copy_from_slice(values) };
-        if size.is_multiple_of(BLOCK) {
+        let is_whole = size.is_multiple_of(BLOCK);
+        if !is_whole || self.keeps_floats() {
+            let start = row * self.arena.widths.query + head * size;
+            // SAFETY: a row's head is written by the one item that has it.
+            unsafe { to.floats.write(start..start + size).copy_from_slice(values) };
+        }
+        if is_whole {
             self.isa.run(QuantizeRow { values, to, first: head * size / BLOCK, row, rows });
         }
     }

@@ -31,19 +31,22 @@ impl Kernel for Activate<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        for (token, (up, block)) in self.up.iter_mut().zip(self.blocks).enumerate() {
-            let mut out = [simd.load(&up[0]), simd.load(&up[1])];
+        // Two short loops: the long chains of one token's operations hide behind those of others.
+        for (token, up) in self.up.iter_mut().enumerate() {
             for half in 0..2 {
-                out[half] = match self.gate {
+                let out = simd.load(&up[half]);
+                let out = match self.gate {
                     Some(gate) => {
                         let gate = simd.load(&gate[token][half]);
-                        simd.mul(activate(simd, self.activation, gate), out[half])
+                        simd.mul(activate(simd, self.activation, gate), out)
                     }
-                    None => activate(simd, self.activation, out[half]),
+                    None => activate(simd, self.activation, out),
                 };
-                simd.store(out[half], &mut up[half]);
+                simd.store(out, &mut up[half]);
             }
-            *block = quantize(simd, out[0], out[1]);
+        }
+        for (up, block) in self.up.iter().zip(self.blocks) {
+            *block = quantize(simd, simd.load(&up[0]), simd.load(&up[1]));
         }
     }
 }
@@ -107,7 +110,7 @@ impl Step<'_> {
             let blocks =
                 unsafe { arena.gated.blocks.write(first + range.start..first + range.end) };
             self.isa.run(Activate { activation: self.spec.mlp.activation, gate, up, blocks });
-            if !mlp.down.matrix.reads_floats() && self.low().is_none() {
+            if !self.keeps_floats() {
                 continue;
             }
             // SAFETY: as above.

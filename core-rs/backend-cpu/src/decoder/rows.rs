@@ -183,7 +183,9 @@ impl Step<'_> {
             None => values.copy_from_slice(x),
         }
         self.isa.run(QuantizeRow { values, to, first: 0, row, rows });
-        out.copy_from_slice(values);
+        if self.keeps_floats() {
+            out.copy_from_slice(values);
+        }
     }
 
     /// The activations of `source`; `is_ready` says whether this thread has normed them before in

@@ -20,7 +20,7 @@ impl Weights {
     ) -> Result<Self, CpuError> {
         let loader =
             Loader { spec, source, threads, slab: Slab::default(), scratch: Slab::default() };
-        Ok(Self {
+        let mut weights = Self {
             embedding: loader.matrix(Role::TokenEmbedding, None)?,
             embedding_norm: if spec.embedding.norm {
                 Some(loader.norm(Role::EmbeddingNorm, Role::EmbeddingNormBias, None)?)
@@ -37,7 +37,10 @@ impl Weights {
             },
             head: if spec.embedding.tied { None } else { Some(loader.matrix(Role::Output, None)?) },
             layers: (0..spec.layers).map(|layer| loader.layer(layer)).collect::<Result<_, _>>()?,
-        })
+            reads_floats: false,
+        };
+        weights.reads_floats = weights.has_reader_of_floats();
+        Ok(weights)
     }
 }
 
