@@ -2,11 +2,14 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    mem,
+    sync::{Arc, Mutex},
+};
 
 use common::watched::{Watch, Watched};
 use common::{Bench, End, StepByStep, Story, config, greedy, letters};
-use tgi_backend_scripted::ScriptedOptions;
+use tgi_backend_scripted::{ScriptedOptions, tokenizer};
 use tgi_engine::{EngineConfig, FailureKind, FinishReason, Profile, Request};
 
 /// Steps that are enough for every test.
@@ -210,18 +213,21 @@ fn a_step_that_cannot_be_begun_fails_behind_the_token_before() {
 #[test]
 fn no_page_that_a_failed_step_spoilt_stays_in_the_cache() {
     let config = EngineConfig { prefix_caching: true, ..config() };
-    let stopping = stopped_at(7);
+    let mut stopping = stopped_at(7);
+    let prompt = tokenizer().encode(&mem::take(&mut stopping.inputs), true).unwrap();
+    stopping.input_ids = Some(prompt.clone());
     let length = plainly(&stopping).tokens.len();
     let mut fixture = Fixture::new(&ScriptedOptions::default(), &config);
-    // The step behind its end, which another keeps from being its own.
+    // The step behind its end.
     fixture.watch.lock().unwrap().spoilt = Some(length + 1);
     fixture.bench.submit(0, &stopping);
     fixture.bench.submit(1, &greedy("other", 40));
     fixture.bench.run(STEPS);
     assert!(failed(&fixture.bench.story(1)));
     assert_eq!(fixture.bench.story(0), plainly(&stopping));
-    let mut again = greedy("stops", 200);
-    again.inputs += &fixture.bench.story(0).text;
+    let told = fixture.bench.story(0).tokens;
+    let mut again = greedy("", 20);
+    again.input_ids = Some(prompt.into_iter().chain(told.iter().map(|it| it.0.id)).collect());
     fixture.bench.submit(2, &again);
     fixture.bench.run(STEPS);
     assert_eq!(fixture.bench.story(2), plainly(&again));

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tgi_backend::{Ahead, Backend, BackendError, Batch, Capacity, Logits};
+use tgi_backend::{Ahead, Backend, BackendError, Batch, Capacity, Logits, PAGE_TOKENS};
 use tgi_backend_scripted::{ScriptedBackend, ScriptedOptions};
 
 /// What was asked of a [`Watched`] backend, and what it does. Steps are counted from 1.
@@ -30,6 +30,18 @@ impl Watched {
         let options = ScriptedOptions { ahead: true, draws: true, ..options.clone() };
         Self { inner: ScriptedBackend::new(&options), watch: Arc::default() }
     }
+}
+
+/// Writes to all of every page that `batch` writes to.
+fn garbage(batch: &Batch) -> Batch {
+    let mut garbage = Batch::default();
+    for span in &batch.sequences {
+        let first = span.kv_len - span.kv_len % PAGE_TOKENS;
+        let count = span.kv_len + span.tokens.len() - first;
+        let pages = &batch.page_table[span.pages.clone()];
+        garbage.push_sequence(&vec![99; count], pages, first);
+    }
+    garbage
 }
 
 impl Backend for Watched {
@@ -71,10 +83,7 @@ impl Ahead for Watched {
             return Err(BackendError::Compute("refused".into()));
         }
         if watch.spoilt == next {
-            let mut garbage = batch.clone();
-            garbage.tokens.fill(99);
-            garbage.handed.clear();
-            self.inner.begin(&garbage)?;
+            self.inner.begin(&garbage(batch))?;
         } else {
             self.inner.begin(batch)?;
         }
