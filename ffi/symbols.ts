@@ -1,7 +1,7 @@
 /** The one table of C symbols; `core-rs/abi/src/exports.rs` documents each. */
 
 /** Version of the ABI that this bridge speaks. */
-export const ABI_VERSION = 3;
+export const ABI_VERSION = 4;
 
 /** Every function of libtgi_core. Only those marked `nonblocking` may block. */
 export const SYMBOLS = {
@@ -11,6 +11,7 @@ export const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  tgi_captured: { parameters: [], result: "u64" },
   tgi_submit: {
     parameters: ["buffer", /* const uint8_t *json */ "u32" /* uint32_t len */],
     result: "i32",

@@ -18,7 +18,10 @@ they read, and runs them there: on the first GPU, with figures of random models 
 /** Where the suite lies unless it is carried. */
 const HERE = join(TARGET, "gpu-suite");
 /** What the tests read. */
-const CHECKPOINTS = ["goldens/architectures", "fixtures/tiny-llama", "fixtures/tiny-gemma3.gguf"];
+const CHECKPOINTS = [
+  ...["goldens/architectures", "goldens/adapters", "fixtures/tiny-llama"],
+  ...["fixtures/tiny-llama.gguf", "fixtures/tiny-llama-adapters", "fixtures/tiny-gemma3.gguf"],
+];
 
 /** Builds everything and lays it out; false when a build failed, which has been said. */
 export async function layOut(folder: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 /** From flags to an open core: shared by every command that computes. */
 
+import { capturedGraphs } from "../../ffi/captured.ts";
 import { Engine } from "../../ffi/engine.ts";
 import { type CoreLibrary, libraryFor, openLibrary } from "../../ffi/library.ts";
 import { StartError } from "../errors.ts";
@@ -69,7 +70,8 @@ export async function openEngine(
 ): Promise<Engine> {
   const library = await openCore(values);
   const config = engineConfig(values, model, adapters);
-  using _loading = showLoading(model?.path ?? null, progressOutput(values));
+  const captured = () => capturedGraphs(library);
+  using _loading = showLoading(model?.path ?? null, progressOutput(values), captured);
   return await withExitCode(ExitCode.model, () => Engine.open(config, library));
 }
 

@@ -59,6 +59,19 @@ export function progressOutput(
 
 /** Follows one transfer under the given name. */
 export function followTransfer(name: string, output: ProgressOutput): Progress {
+  return follow(name, output, describeTransfer);
+}
+
+/** Follows things that are counted: `name 12 of 40`. */
+export function followCount(name: string, output: ProgressOutput): Progress {
+  return follow(name, output, (name, done, total) => `${name} ${done} of ${total}`);
+}
+
+function follow(
+  name: string,
+  output: ProgressOutput,
+  describe: typeof describeTransfer,
+): Progress {
   const started = output.now();
   let drawn = -Infinity;
   let nextLine = LINE_STEP;
@@ -70,7 +83,7 @@ export function followTransfer(name: string, output: ProgressOutput): Progress {
     },
     update(done, total) {
       const now = output.now();
-      const line = describeTransfer(name, done, total, now - started, before);
+      const line = describe(name, done, total, now - started, before);
       if (output.terminal) {
         if (now - drawn < REDRAW_MILLIS && done < total) return;
         drawn = now;

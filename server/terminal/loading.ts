@@ -1,24 +1,52 @@
 /**
  * How far the loading of a model is. The core loads in one call; what this process holds in memory
- * against the size of the file tells how far it is, close enough for a bar.
+ * against the size of the file tells how far it is, close enough for a bar. The CUDA graphs behind
+ * that are counted.
  */
 
 import { join } from "node:path";
+import type { Captured } from "../../ffi/captured.ts";
 import { piecesOf } from "../model_source/gguf_choice.ts";
-import { followTransfer, type ProgressOutput } from "../model_source/progress.ts";
+import {
+  followCount,
+  followTransfer,
+  type Progress,
+  type ProgressOutput,
+} from "../model_source/progress.ts";
 
 /** A model that loads faster than this needs no bar, ms. */
 const PATIENCE_MILLIS = 700;
 /** How often the memory is looked at, ms. */
 const LOOK_MILLIS = 100;
 
-/** Shows the loading of the file or folder at `path`, until it is disposed of. */
-export function showLoading(path: string | null, output: ProgressOutput): Disposable {
+/**
+ * Shows the loading of the file or folder at `path`, until it is disposed of.
+ *
+ * @param captured how far the capture of graphs is.
+ */
+export function showLoading(
+  path: string | null,
+  output: ProgressOutput,
+  captured: () => Captured,
+): Disposable {
   const total = path === null ? 0 : sizeOf(path);
   const before = Deno.memoryUsage().rss;
   const progress = followTransfer("Loading the model", output);
+  let capturing: Progress | null = null;
   let shown = false;
+  const lookAtGraphs = () => {
+    const { captured: done, graphs } = captured();
+    if (graphs === 0) return false;
+    if (capturing === null) {
+      if (shown) progress.update(total, total);
+      progress.end();
+      capturing = followCount("Capturing CUDA graphs:", output);
+    }
+    capturing.update(done, graphs);
+    return true;
+  };
   const look = () => {
+    if (lookAtGraphs()) return;
     shown = true;
     const held = Math.max(0, Deno.memoryUsage().rss - before);
     // The last part is said when it is there.
@@ -31,6 +59,7 @@ export function showLoading(path: string | null, output: ProgressOutput): Dispos
   return {
     [Symbol.dispose]() {
       clearInterval(timer);
+      if (total > 0 && lookAtGraphs()) return capturing?.end();
       if (shown) progress.update(total, total);
       progress.end();
     },

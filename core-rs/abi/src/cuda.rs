@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use tgi_backend_cuda::{
-    CudaBackend, CudaOptions, Driver, Element, Gpu, arena_bytes, check_spec, kv_bytes_per_token,
-    weight_bytes,
+    CudaBackend, CudaOptions, Driver, Element, Gpu, Progress, WeightSource, adapter_bytes,
+    arena_bytes, check_spec, kv_bytes_per_token, weight_bytes,
 };
-use tgi_model::{Model, Role, StorageType};
+use tgi_model::{Adapter, Model, Role, StorageType};
 
-use crate::backends::{Loaded, open_model};
+use crate::backends::{Loaded, open_adapters, open_model};
+use crate::capturing;
 use crate::config::Config;
 use crate::device::Place;
 use crate::errors::OpenError;
@@ -27,11 +28,8 @@ impl Site {
     ///
     /// # Errors
     /// [`OpenError::Cuda`]: no driver, no GPU, no kernels for it, or a model that it does not
-    /// compute; [`OpenError::NoAdapters`].
+    /// compute.
     pub fn open(config: &Config, model: &Model) -> Result<Self, OpenError> {
-        if !config.adapters.is_empty() {
-            return Err(OpenError::NoAdapters(config.adapters.len()));
-        }
         let ordinal = match config.place()? {
             Place::Cuda(ordinal) => ordinal,
             Place::Cpu => return Err(OpenError::OnlyOnGpu(config.backend.clone())),
@@ -64,16 +62,18 @@ impl Site {
         self.gpu.usable_bytes(self.memory_fraction)
     }
 
-    /// What the backend needs for `model` here.
-    pub fn needs(&self, model: &Model) -> Needs<impl Fn(LargestStep) -> u64> {
+    /// What the backend needs for `model` with `adapters` here.
+    pub fn needs(&self, model: &Model, adapters: &[Adapter]) -> Needs<impl Fn(LargestStep) -> u64> {
         Needs {
             context: model.spec.context,
-            weights_bytes: weight_bytes(model, self.element),
+            weights_bytes: weight_bytes(model, self.element)
+                + adapter_bytes(adapters, model.spec.layers, self.element),
             kv_bytes_per_token: kv_bytes_per_token(&model.spec, self.element),
             is_gpu: true,
             pages: None,
             arena_bytes: |step: LargestStep| {
-                arena_bytes(&model.spec, &self.options(step), self.gpu.multiprocessors)
+                let options = self.options(step).with_adapters(adapters);
+                arena_bytes(&model.spec, &options, self.gpu.multiprocessors)
             },
         }
     }
@@ -119,11 +119,14 @@ fn element(named: Option<&str>, stored: Option<StorageType>) -> Element {
 pub fn load(config: &Config) -> Result<Loaded, OpenError> {
     let model = open_model(config)?;
     let site = Site::open(config, &model)?;
-    let plan = plan(config, &site.needs(&model), site.available())?;
+    let adapters = open_adapters(config, &model)?;
+    let plan = plan(config, &site.needs(&model, &adapters), site.available())?;
     let driver = Driver::open(site.gpu.ordinal, !site.is_batch_invariant)?;
     let isa_reason = site.reason(&driver);
     let options = CudaOptions { pages: plan.pages, ..site.options(plan.largest_step()) };
-    let backend = CudaBackend::load(driver, &model.spec, &model, &options, &mut |_| {})?;
+    let mut progress = |Progress { captured, graphs }| capturing::note(captured, graphs);
+    let source = (&model as &dyn WeightSource, adapters.as_slice());
+    let backend = CudaBackend::load_adapted(driver, &model.spec, source, &options, &mut progress)?;
     Ok(Loaded {
         backend: Box::new(backend),
         plan,
@@ -139,10 +142,7 @@ pub fn load(config: &Config) -> Result<Loaded, OpenError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::config::tests::config;
 
     fn stored_as(name: &str) -> StorageType {
         let path = format!("{}/../../tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -155,23 +155,5 @@ mod tests {
         assert_eq!(element(Some("float32"), Some(float)), Element::F32);
         assert_eq!(element(Some("float16"), Some(float)), Element::F16);
         assert_eq!(element(None, None), Element::Bf16);
-    }
-
-    #[test]
-    fn adapters_are_refused_before_a_gpu_is_looked_for() {
-        let path = format!("{}/../../tests/fixtures/tiny-llama", env!("CARGO_MANIFEST_DIR"));
-        let changes = json!({"backend": "cuda", "device": "cuda", "modelPath": path,
-            "adapters": [{"id": "a", "path": "/nowhere"}]});
-        let message = load(&config(&changes)).err().unwrap().to_string();
-        assert!(message.starts_with("Cannot serve 1 adapters with backend \"cuda\""), "{message}");
-    }
-
-    #[test]
-    fn experts_are_refused_before_a_gpu_is_looked_for() {
-        let folder = "../../tests/goldens/architectures/mixtral";
-        let path = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
-        let changes = json!({"backend": "cuda", "device": "cuda:3", "modelPath": path});
-        let message = load(&config(&changes)).err().unwrap().to_string();
-        assert!(message.contains("on the cuda backend: it has 4 experts a layer"), "{message}");
     }
 }

@@ -72,12 +72,6 @@ pub enum OpenError {
     /// The backend computes on GPUs alone.
     #[error("Cannot compute on the processor with backend {0:?}; set --device to cuda")]
     OnlyOnGpu(String),
-    /// Adapters are not for this backend.
-    #[error(
-        "Cannot serve {0} adapters with backend \"cuda\", which has none; give --backend cpu or \
-         leave --lora-adapters out"
-    )]
-    NoAdapters(usize),
     /// An adapter cannot be served beside the model.
     #[error("Cannot load the adapter `{id}`: {error} (--lora-adapters)")]
     Adapter {

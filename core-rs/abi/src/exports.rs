@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use crate::capturing;
 use crate::errors::errno;
 use crate::machine;
 use crate::outbox::Polled;
@@ -18,7 +19,7 @@ use crate::state::{self, session, set_last_error};
 use crate::survey;
 
 /// Counts up with every change of a signature, a record or the JSON.
-const ABI_VERSION: u32 = 3;
+const ABI_VERSION: u32 = 4;
 const FAILURE: i32 = -1;
 const PAUSE: u32 = 1;
 
@@ -86,6 +87,13 @@ pub unsafe extern "C" fn tgi_open(ptr: *const u8, len: u32) -> i32 {
             }
         }
     })
+}
+
+/// How far [`tgi_open`] is with the capture of CUDA graphs: those in all in the high 32 bits, 0 where
+/// none are captured, and those that are there in the low 32.
+#[unsafe(no_mangle)]
+pub extern "C" fn tgi_captured() -> u64 {
+    capturing::noted()
 }
 
 /// Queues the job in the JSON ([`tgi_engine::Job`]): its id above 0, or `-EAGAIN` when the

@@ -9,6 +9,7 @@
 //! | [`config`], [`backends`], [`plan`], [`memory`] | what to open, with what, and whether it fits |
 //! | [`survey`] | what would be taken and served, without loading |
 //! | [`candle`], `cuda`, [`device`] | candle on a processor or a GPU, own kernels on a GPU |
+//! | [`capturing`] | how far a load on a GPU is |
 //! | [`machine`] | what this machine offers |
 //! | [`presence`] | which clients have closed their connection |
 //! | [`stats`] | what was chosen |
@@ -21,6 +22,7 @@
 
 pub mod backends;
 pub mod candle;
+pub mod capturing;
 pub mod config;
 #[cfg(feature = "cuda")]
 pub mod cuda;

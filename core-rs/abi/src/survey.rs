@@ -69,7 +69,8 @@ fn of(config: &Config, available: u64) -> Result<Survey, OpenError> {
             let model = open_model(config)?;
             let site = crate::cuda::Site::open(config, &model)?;
             let subject = with_model(site.isa(), site.dtype_name(), &model);
-            finish(config, subject, &site.needs(&model), site.available())
+            let adapters = open_adapters(config, &model)?;
+            finish(config, subject, &site.needs(&model, &adapters), site.available())
         }
         "cpu" => {
             let choice = Choice::new(config.cpu_isa.as_deref())?;

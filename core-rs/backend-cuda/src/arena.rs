@@ -5,9 +5,13 @@ use tgi_cuda_kernels::signatures::{DevicePeak, Element, peak_chunks};
 use tgi_model::ModelSpec;
 use tgi_model::spec::{Block, Position, distinct};
 
+use crate::adapters::low_bytes;
 use crate::blas::WORKSPACE_BYTES;
 use crate::buckets::{decode_buckets, padded_rows, partial_bytes};
+use crate::choice::most_words;
 use crate::device::{Device, Region};
+use crate::flight::Places;
+use crate::routing::{Routing, RoutingSizes};
 use crate::{CudaError, CudaOptions};
 
 /// Unpacked weights that lie in memory at a time, elements, unless a row is longer.
@@ -27,8 +31,11 @@ pub(crate) struct Sizes {
     activated: usize,
     delta: usize,
     second_delta: usize,
-    /// [`DevicePeak`]s of all wanted rows, then their logits.
-    results: usize,
+    places: Places,
+    chosen: usize,
+    logits: usize,
+    routing: RoutingSizes,
+    low: usize,
     chunks: usize,
     partials: usize,
     scratch: usize,
@@ -44,7 +51,10 @@ impl Sizes {
         let of = |width: usize| rows * width * options.element.bytes();
         let is_parallel = matches!(spec.block, Block::Parallel { .. });
         let projections = if spec.mlp.gated { 2 } else { 1 };
+        // An MLP has a row for each expert that a row uses.
+        let inner = spec.mlp.experts.map_or(1, |experts| experts.used) * spec.mlp.intermediate;
         let peak_bytes = logits * size_of::<DevicePeak>();
+        let places = Places::new(logits);
         let widest = spec.hidden.max(spec.mlp.intermediate).max(heads * size);
         Self {
             residual: rows * spec.hidden * F32,
@@ -53,11 +63,15 @@ impl Sizes {
             qkv: of((heads + 2 * kv_heads) * size),
             queries: of(heads * size),
             attended: of(heads * size),
-            inner: of(projections * spec.mlp.intermediate),
-            activated: of(spec.mlp.intermediate),
+            inner: of(projections * inner),
+            activated: of(inner),
             delta: of(spec.hidden),
             second_delta: if is_parallel { of(spec.hidden) } else { 0 },
-            results: peak_bytes + logits * spec.vocab * F32,
+            places,
+            chosen: places.end,
+            logits: logits * spec.vocab * F32,
+            routing: RoutingSizes::new(spec, rows, options.element),
+            low: low_bytes(rows, options),
             chunks: peak_bytes * peak_chunks(spec.vocab as u32) as usize,
             partials: partial_bytes(
                 options.positions(spec),
@@ -72,9 +86,10 @@ impl Sizes {
     /// All of them together.
     pub fn total(&self) -> usize {
         let Self { residual, normed, qkv, queries, attended, inner, activated, delta, .. } = self;
-        let Self { second_delta, results, chunks, partials, scratch, input, .. } = self;
+        let Self { second_delta, chosen, logits, chunks, partials, scratch, input, .. } = self;
         let stream = residual + normed + qkv + queries + attended + inner + activated + delta;
-        stream + second_delta + results + chunks + partials + scratch + input
+        let stream = stream + self.routing.total() + self.low;
+        stream + second_delta + chosen + logits + chunks + partials + scratch + input
     }
 }
 
@@ -95,11 +110,13 @@ impl Largest {
     }
 }
 
-/// Most that a step's input takes: tokens, positions, slots, wanted rows, tiles, page tables.
+/// Most that a step's input takes: tokens, positions, slots, adapters, wanted rows, tiles, page
+/// tables, choices.
 fn input_bytes(spec: &ModelSpec, options: &CudaOptions) -> usize {
     let Largest { rows, logits } = Largest::of(options);
     let pages = options.batch_tokens * options.positions(spec).div_ceil(PAGE_TOKENS);
-    (3 * rows + logits + 4 * (rows + 1) + pages) * size_of::<u32>()
+    let words = 4 * rows + logits + 4 * (rows + 1) + pages + most_words(rows, logits);
+    words * size_of::<u32>()
 }
 
 /// The regions.
@@ -114,16 +131,24 @@ pub(crate) struct Arena {
     pub queries: Region,
     /// `T [rows, heads head_size]`.
     pub attended: Region,
-    /// `T [rows, 2 intermediate]`, or half of it.
+    /// `T [rows, 2 intermediate]`, or half of it; a row for each expert that a row uses.
     pub inner: Region,
-    /// `T [rows, intermediate]`.
+    /// `T [rows, intermediate]`, likewise.
     pub activated: Region,
     /// `T [rows, hidden]`.
     pub delta: Region,
     /// `T [rows, hidden]` where blocks are parallel.
     pub second_delta: Region,
-    /// Peaks, then logits: what comes back to the host.
-    pub results: Region,
+    /// Peaks, samples and best tokens, by [`Places`]: what comes back in one copy.
+    pub chosen: Region,
+    /// Where they lie.
+    pub places: Places,
+    /// `f32 [logit rows, vocab]`.
+    pub logits: Region,
+    /// What rows use of experts.
+    pub routing: Routing,
+    /// Of adapters, `f32 [rows, slots, rank]`.
+    pub low: Region,
     /// Peaks of chunks.
     pub chunks: Region,
     /// What splits leave.
@@ -148,7 +173,11 @@ impl Arena {
             activated: take(sizes.activated)?,
             delta: take(sizes.delta)?,
             second_delta: take(sizes.second_delta)?,
-            results: take(sizes.results)?,
+            chosen: take(sizes.chosen)?,
+            places: sizes.places,
+            logits: take(sizes.logits)?,
+            routing: Routing::new(&mut take, &sizes.routing)?,
+            low: take(sizes.low)?,
             chunks: take(sizes.chunks)?,
             partials: take(sizes.partials)?,
             scratch: take(sizes.scratch)?,
@@ -156,9 +185,9 @@ impl Arena {
         })
     }
 
-    /// Where the logits of `rows` wanted rows lie, behind their peaks.
+    /// The logits of the first `rows` wanted rows.
     pub fn logits(&self, rows: usize, vocab: usize) -> Region {
-        self.results.part(rows * size_of::<DevicePeak>(), rows * vocab * F32)
+        self.logits.part(0, rows * vocab * F32)
     }
 }
 

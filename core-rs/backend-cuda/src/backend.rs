@@ -1,21 +1,45 @@
 //! The backend itself.
 
-use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits, Peak};
-use tgi_cuda_kernels::signatures::DevicePeak;
-use tgi_model::ModelSpec;
+use tgi_backend::{Ahead, Backend, BackendError, Batch, Capacity, Logits};
+use tgi_model::{Adapter, ModelSpec};
 
 use crate::arena::{Arena, Sizes};
 use crate::buckets::padded_rows;
+use crate::choice::Choices;
 use crate::decoder::Decoder;
-use crate::device::{Device, Region};
+use crate::device::Device;
+use crate::flight::{Chosen, Flight, RowResult};
 use crate::graphs::{Graphs, Progress, SplitRule};
 use crate::kv::KvPages;
-use crate::step::{StepShape, count_tiles, is_decode, write};
+use crate::step::{StepShape, count_tiles, is_adapted, is_decode, write};
 use crate::support::{check_options, check_spec};
 use crate::weights::{Loader, WeightSource};
 use crate::{CudaError, CudaOptions};
 
-const PEAK_BYTES: usize = size_of::<DevicePeak>();
+/// Steps that may be begun and not finished.
+const SLOTS: usize = 2;
+
+/// What one of two steps at a time has for itself on the host. Neither part is written again before
+/// its event has passed: the device may still be copying.
+struct Slot<D: Device> {
+    input: D::Pinned,
+    /// Results but logits, as [`crate::flight::Places`] says.
+    chosen: D::Pinned,
+    /// Behind all that the step does.
+    event: D::Event,
+    flight: Flight,
+}
+
+impl<D: Device> Slot<D> {
+    fn new(device: &mut D, arena: &Arena, logit_rows: usize) -> Result<Self, CudaError> {
+        Ok(Self {
+            input: device.pinned(arena.input.bytes)?,
+            chosen: device.pinned(arena.chosen.bytes)?,
+            event: device.event()?,
+            flight: Flight::new(logit_rows),
+        })
+    }
+}
 
 /// A model and its KV pages on one device.
 pub struct CudaBackend<D: Device> {
@@ -28,12 +52,15 @@ pub struct CudaBackend<D: Device> {
     is_batch_invariant: bool,
     /// Of any sequence, tokens.
     longest: usize,
-    /// The next step's input, host side.
-    input: D::Pinned,
-    /// The last step's results, host side: peaks, then logits.
-    results: D::Pinned,
-    /// Of the last step.
-    peaks: Vec<Option<Peak>>,
+    slots: [Slot<D>; SLOTS],
+    /// The slot of the next step; the other one is of the step begun last.
+    next: usize,
+    /// Steps that were begun and not finished.
+    unfinished: usize,
+    /// Logits of the rows that want them, host side. At most one unfinished step has any.
+    logits: D::Pinned,
+    /// Of the step that finished last.
+    chosen: Chosen,
     /// Behind all that lives on it.
     device: D,
 }
@@ -44,12 +71,27 @@ impl<D: Device> CudaBackend<D> {
     /// # Errors
     /// [`CudaError`]: something unsupported, an option out of range, or the device is full.
     pub fn load(
-        mut device: D,
+        device: D,
         spec: &ModelSpec,
         source: &dyn WeightSource,
         options: &CudaOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, CudaError> {
+        Self::load_adapted(device, spec, (source, &[]), options, progress)
+    }
+
+    /// The same with adapters beside the model; their numbers are their places.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_adapted(
+        mut device: D,
+        spec: &ModelSpec,
+        (source, adapters): (&dyn WeightSource, &[Adapter]),
+        options: &CudaOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, CudaError> {
+        let options = &options.with_adapters(adapters);
         check_spec(spec)?;
         check_options(options)?;
         device.enter()?;
@@ -63,7 +105,8 @@ impl<D: Device> CudaBackend<D> {
             norm_offset: 0.0,
             seed: 0,
         };
-        let decoder = Decoder::load(spec, options, &mut loader, arena.scratch)?;
+        let mut decoder = Decoder::load(spec, options, &mut loader, arena.scratch)?;
+        decoder.adapt(&mut device, adapters)?;
         let kv = KvPages::new(&mut device, spec, options.pages, options.element)?;
         let split_rule = SplitRule::new(
             options.positions(spec),
@@ -72,12 +115,19 @@ impl<D: Device> CudaBackend<D> {
         );
         let graphs = if options.has_graphs {
             // Every row of a decode step is wanted.
-            let shapes = split_rule.shapes(options.logit_rows.min(options.batch_tokens));
+            let most = options.logit_rows.min(options.batch_tokens);
+            let shapes = split_rule.shapes(most, !adapters.is_empty());
             Graphs::capture(&mut device, &decoder, (&arena, &kv), &shapes, progress)?
         } else {
             Graphs::none()
         };
+        let rows = options.logit_rows;
         Ok(Self {
+            slots: [Slot::new(&mut device, &arena, rows)?, Slot::new(&mut device, &arena, rows)?],
+            next: 0,
+            unfinished: 0,
+            logits: device.pinned(arena.logits.bytes)?,
+            chosen: Chosen::new(rows),
             decoder,
             kv,
             graphs,
@@ -88,13 +138,10 @@ impl<D: Device> CudaBackend<D> {
                 logit_rows: options.logit_rows,
                 vocab: spec.vocab,
                 context: spec.context,
-                adapters: 0,
+                adapters: adapters.len(),
             },
             is_batch_invariant: options.is_batch_invariant,
             longest: options.positions(spec),
-            input: device.pinned(arena.input.bytes)?,
-            results: device.pinned(arena.results.bytes)?,
-            peaks: Vec::with_capacity(options.logit_rows),
             arena,
             device,
         })
@@ -107,10 +154,12 @@ impl<D: Device> CudaBackend<D> {
 
     /// The shape that a checked batch is computed in.
     fn shape(&self, batch: &Batch) -> StepShape {
+        let is_adapted = is_adapted(batch);
         if is_decode(batch) {
             let (rows, needed) = count_tiles(batch, 1);
             if let Some(bucket) = self.graphs.bucket(rows) {
-                return StepShape::decode(bucket, self.split_rule.class(bucket, needed));
+                let class = self.split_rule.class(bucket, needed);
+                return StepShape { is_adapted, ..StepShape::decode(bucket, class) };
             }
         }
         let tile_rows = self.decoder.tile_rows();
@@ -125,75 +174,117 @@ impl<D: Device> CudaBackend<D> {
             splits: if is_single { self.split_rule.class(tiles, needed) } else { 0 },
             is_gathered: true,
             has_peaks: !batch.peak_rows.is_empty(),
+            is_adapted,
         }
     }
 
-    /// Sends the input, computes, and copies back what is wanted: once, unless a row has no peak.
-    fn compute(&mut self, batch: &Batch, shape: &StepShape) -> Result<(), CudaError> {
-        let input: &mut [u32] = bytemuck::cast_slice_mut(self.input.as_mut());
-        let words = write(batch, shape, input);
-        let sent = self.arena.input.part(0, words * size_of::<u32>());
-        self.device.send(&self.input, sent)?;
-        match self.graphs.get(shape) {
-            Some(graph) => self.device.replay(graph)?,
-            None => self.decoder.run(&mut self.device, (&self.arena, &self.kv), shape)?,
+    /// Checks what a batch may name, beyond [`Batch::check`].
+    fn check(&self, batch: &Batch) -> Result<(), BackendError> {
+        batch.check(&self.capacity)?;
+        let longest = self.longest;
+        let ends = batch.sequences.iter().map(|span| span.kv_len + span.tokens.len());
+        if let Some(end) = ends.max().filter(|&end| end > longest) {
+            let text = format!("a sequence of {end} tokens, planned for {longest}");
+            return Err(BackendError::Batch(text));
         }
-        self.peaks.clear();
-        if shape.logits == 0 {
-            // The next step writes where this one's input is still read.
-            return self.device.wait();
+        let before = &self.slots[self.next ^ 1].flight.rows;
+        let is_chosen = |row: &u32| {
+            let result = before.get(*row as usize);
+            *row == Batch::KNOWN || result.is_some_and(|result| *result != RowResult::Logits)
+        };
+        match batch.handed.iter().find(|row| !is_chosen(row)) {
+            Some(row) => {
+                let text = format!("row {row} of the step before has chosen no token");
+                Err(BackendError::Batch(text))
+            }
+            None => Ok(()),
         }
-        let mut rows = rows_of_logits(batch);
-        self.receive(shape, rows)?;
-        self.read_peaks(batch);
-        if rows < last_row_without_peak(batch, &self.peaks) {
-            rows = batch.logit_rows.len();
-            self.receive(shape, rows)?;
+    }
+
+    /// Asks for everything that a step does: its input there, its launches, its results back.
+    ///
+    /// The next step's input and results lie in the same memory of the device. It may be asked for
+    /// at once, since the stream keeps the order: they are not touched before this step's copies
+    /// are done.
+    fn start(&mut self, batch: &Batch) -> Result<(), CudaError> {
+        let shape = self.shape(batch);
+        let Self { slots, arena, device, kv, decoder, capacity, .. } = self;
+        let slot = &mut slots[self.next];
+        let input: &mut [u32] = bytemuck::cast_slice_mut(slot.input.as_mut());
+        let words = write(batch, &shape, input);
+        let choices = Choices::write(batch, &slot.flight, words, input);
+        let sent = arena.input.part(0, choices.words * size_of::<u32>());
+        // SAFETY: a slot is written again when its event has passed.
+        unsafe { device.send(&slot.input, sent) }?;
+        choices.hand_over(device, arena)?;
+        match self.graphs.get(&shape) {
+            Some(graph) => device.replay(graph)?,
+            None => decoder.run(device, (arena, kv), &shape)?,
+        }
+        choices.draw(device, arena, &shape, capacity.vocab)?;
+        let chosen = slot.flight.chosen_bytes(&arena.places);
+        if chosen > 0 {
+            // SAFETY: as above.
+            unsafe { device.receive(arena.chosen.part(0, chosen), &mut slot.chosen) }?;
+        }
+        let rows = slot.flight.logits();
+        if rows > 0 {
+            // SAFETY: as above; no other unfinished step has logits.
+            unsafe { device.receive(arena.logits(rows, capacity.vocab), &mut self.logits) }?;
         }
         Ok(())
     }
+}
 
-    /// Copies the peaks of all rows and the logits of the first `rows`.
-    fn receive(&mut self, shape: &StepShape, rows: usize) -> Result<(), CudaError> {
-        let peaks = shape.logits * PEAK_BYTES;
-        let logits = rows * self.capacity.vocab * size_of::<f32>();
-        let from: Region = self.arena.results.part(0, peaks + logits);
-        self.device.receive(from, &mut self.results)
+impl<D: Device> Ahead for CudaBackend<D> {
+    fn begin(&mut self, batch: &Batch) -> Result<(), BackendError> {
+        if self.unfinished == SLOTS {
+            return Err(BackendError::Batch(format!("{SLOTS} steps are unfinished")));
+        }
+        self.check(batch)?;
+        let flight = &mut self.slots[self.next].flight;
+        flight.plan(batch);
+        if self.unfinished > 0 && flight.logits() > 0 {
+            let text = "logits are wanted behind an unfinished step";
+            return Err(BackendError::Batch(text.to_owned()));
+        }
+        self.device.enter().map_err(failed)?;
+        let started = if batch.is_empty() { Ok(()) } else { self.start(batch) };
+        let event = &mut self.slots[self.next].event;
+        if let Err(error) = started.and_then(|()| self.device.record(event)) {
+            // A part of it may have begun, and still copies from and to the slot.
+            let _ = self.device.wait();
+            return Err(failed(error));
+        }
+        self.next ^= 1;
+        self.unfinished += 1;
+        Ok(())
     }
 
-    fn read_peaks(&mut self, batch: &Batch) {
-        if batch.peak_rows.is_empty() {
-            return;
-        }
-        self.peaks.resize(batch.logit_rows.len(), None);
-        let found = self.results.as_ref();
-        for &row in &batch.peak_rows {
-            let row = row as usize;
-            let bytes = &found[row * PEAK_BYTES..(row + 1) * PEAK_BYTES];
-            self.peaks[row] = peak(bytes);
-        }
+    fn finish(&mut self) -> Result<Logits<'_>, BackendError> {
+        let Some(left) = self.unfinished.checked_sub(1) else {
+            return Err(BackendError::Compute("no step is unfinished".to_owned()));
+        };
+        self.unfinished = left;
+        let slot = &self.slots[self.next ^ 1 ^ left];
+        self.device.enter().map_err(failed)?;
+        self.device.pass(&slot.event).map_err(failed)?;
+        self.chosen.read(&slot.flight, &self.arena.places, slot.chosen.as_ref());
+        let vocab = self.capacity.vocab;
+        let bytes = slot.flight.rows.len() * vocab * size_of::<f32>();
+        let values = bytemuck::cast_slice_mut(&mut self.logits.as_mut()[..bytes]);
+        let Chosen { peaks, drawn, tops } = &self.chosen;
+        Ok(Logits::new(values, vocab).with_peaks(peaks).with_drawn(drawn, tops))
     }
 }
 
-/// The first rows of which logits are wanted: up to the last that wants more than its peak.
-fn rows_of_logits(batch: &Batch) -> usize {
-    let mut peaks = batch.peak_rows.iter().rev().copied();
-    let is_peak = |row: &usize| peaks.next() == Some(*row as u32);
-    let trailing = (0..batch.logit_rows.len()).rev().take_while(is_peak).count();
-    batch.logit_rows.len() - trailing
-}
-
-/// One more than the last row whose peak is wanted and was not found.
-fn last_row_without_peak(batch: &Batch, peaks: &[Option<Peak>]) -> usize {
-    let missing = batch.peak_rows.iter().rev().find(|&&row| peaks[row as usize].is_none());
-    missing.map_or(0, |&row| row as usize + 1)
-}
-
-/// The fields of a [`DevicePeak`].
-fn peak(bytes: &[u8]) -> Option<Peak> {
-    let sum_exp = f64::from_ne_bytes(bytes.get(..8)?.try_into().ok()?);
-    let id = u32::from_ne_bytes(bytes.get(12..16)?.try_into().ok()?);
-    (sum_exp > 0.0).then_some(Peak { id, sum_exp })
+impl<D: Device> Drop for CudaBackend<D> {
+    fn drop(&mut self) {
+        // Steps that nobody finished copy to memory that is about to go.
+        if self.unfinished > 0 && self.device.enter().is_ok() {
+            let _ = self.device.wait();
+        }
+    }
 }
 
 impl<D: Device> Backend for CudaBackend<D> {
@@ -206,25 +297,11 @@ impl<D: Device> Backend for CudaBackend<D> {
     }
 
     fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
-        batch.check(&self.capacity)?;
-        let vocab = self.capacity.vocab;
-        if batch.is_empty() {
-            self.peaks.clear();
-            return Ok(Logits::new(&mut [], vocab));
+        if self.unfinished > 0 {
+            return Err(BackendError::Batch("a step before is unfinished".to_owned()));
         }
-        let longest = self.longest;
-        let ends = batch.sequences.iter().map(|span| span.kv_len + span.tokens.len());
-        if let Some(end) = ends.max().filter(|&end| end > longest) {
-            let text = format!("a sequence of {end} tokens, planned for {longest}");
-            return Err(BackendError::Batch(text));
-        }
-        self.device.enter().map_err(failed)?;
-        let shape = self.shape(batch);
-        self.compute(batch, &shape).map_err(failed)?;
-        let first = shape.logits * PEAK_BYTES;
-        let bytes = batch.logit_rows.len() * vocab * size_of::<f32>();
-        let values = bytemuck::cast_slice_mut(&mut self.results.as_mut()[first..first + bytes]);
-        Ok(Logits::new(values, vocab).with_peaks(&self.peaks))
+        self.begin(batch)?;
+        self.finish()
     }
 
     fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
@@ -239,45 +316,17 @@ impl<D: Device> Backend for CudaBackend<D> {
     fn is_batch_invariant(&self) -> bool {
         self.is_batch_invariant
     }
+
+    fn draws(&self) -> bool {
+        true
+    }
+
+    fn ahead(&mut self) -> Option<&mut dyn Ahead> {
+        Some(self)
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the argument of map_err")]
 fn failed(error: CudaError) -> BackendError {
     BackendError::Compute(error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wanting(rows: u32, peak_rows: &[u32]) -> Batch {
-        let logit_rows = (0..rows).collect();
-        Batch { logit_rows, peak_rows: peak_rows.to_vec(), ..Batch::default() }
-    }
-
-    #[test]
-    fn logits_are_copied_up_to_the_last_row_that_wants_them() {
-        assert_eq!(rows_of_logits(&wanting(4, &[])), 4);
-        assert_eq!(rows_of_logits(&wanting(4, &[0, 1, 2, 3])), 0);
-        assert_eq!(rows_of_logits(&wanting(4, &[0, 2, 3])), 2);
-        assert_eq!(rows_of_logits(&wanting(4, &[0, 1, 2])), 4);
-    }
-
-    #[test]
-    fn a_row_without_a_finite_peak_calls_for_its_logits() {
-        let batch = wanting(3, &[0, 2]);
-        let peak = Some(Peak { id: 1, sum_exp: 1.0 });
-        assert_eq!(last_row_without_peak(&batch, &[peak, None, peak]), 0);
-        assert_eq!(last_row_without_peak(&batch, &[None, None, peak]), 1);
-    }
-
-    #[test]
-    fn a_peak_is_read_as_the_device_wrote_it() {
-        let written = DevicePeak { sum_exp: 1.5, max: 3.0, id: 7 };
-        let mut bytes = written.sum_exp.to_ne_bytes().to_vec();
-        bytes.extend(written.max.to_ne_bytes());
-        bytes.extend(written.id.to_ne_bytes());
-        assert_eq!(peak(&bytes), Some(Peak { id: 7, sum_exp: 1.5 }));
-        assert_eq!(peak(&[0; 16]), None);
-    }
 }

@@ -1,6 +1,8 @@
 //! The model: which kernels a step launches, in which order.
 
+mod adapters;
 mod block;
+mod experts;
 mod load;
 mod logits;
 
@@ -8,10 +10,12 @@ use tgi_cuda_kernels::signatures::{
     ActivationKind, AddNormParams, Element, EmbeddingParams, Kernel, NormKind, QkNorm, RopeLayout,
     Weights,
 };
+use tgi_model::spec::Experts;
 
 use crate::CudaError;
 use crate::arena::Arena;
 use crate::device::{Device, Region};
+use crate::experts::ExpertMatrix;
 use crate::kv::KvPages;
 use crate::launch::launch;
 use crate::matrix::{Matrix, Multiplier};
@@ -26,8 +30,8 @@ pub(crate) struct Decoder {
     attention: Attention,
     mlp: Mlp,
     layers: Vec<Layer>,
-    /// Before the head.
-    norm: Norm,
+    /// Before the head, where it has one.
+    norm: Option<Norm>,
     head: Head,
     /// How rows are multiplied.
     pub multiplier: Multiplier,
@@ -65,6 +69,8 @@ struct Mlp {
     kind: ActivationKind,
     is_gated: bool,
     width: usize,
+    /// Experts of a layer, and how a row uses them.
+    experts: Option<Experts>,
 }
 
 struct Head {
@@ -91,13 +97,21 @@ struct Layer {
     window: Option<usize>,
     attention_output: Matrix,
     post_attention_norm: Option<Region>,
+    /// Of the sum with what attention adds.
+    attention_sum_norm: Option<Norm>,
     /// A parallel block with none takes attention's rows.
     mlp_norm: Option<Norm>,
-    /// Gate and up, or up alone.
-    inward: Matrix,
-    down: Matrix,
+    feed_forward: FeedForward,
     post_mlp_norm: Option<Region>,
+    /// Of the sum with what the MLP adds.
+    mlp_sum_norm: Option<Norm>,
     is_parallel: bool,
+}
+
+/// Projections of the feed-forward part: gate and up, or up alone, and down.
+enum FeedForward {
+    Dense { inward: Matrix, down: Matrix },
+    Experts { router: Matrix, inward: ExpertMatrix, down: ExpertMatrix },
 }
 
 /// What the residual stream still has to be given.
@@ -107,6 +121,8 @@ struct Pending {
     second: Option<Region>,
     /// On the first.
     norm: Option<Region>,
+    /// On the sum, which the stream goes on with; the next rows are not normed again then.
+    sum_norm: Option<Norm>,
 }
 
 /// One step's surroundings.
@@ -191,6 +207,7 @@ impl Decoder {
         rows: usize,
     ) -> AddNormParams {
         let address = |region: Option<Region>| region.map_or(0, |region| region.address);
+        let norm = pending.sum_norm.or(norm);
         AddNormParams {
             residual: step.arena.residual.address,
             delta: address(pending.delta),
@@ -205,7 +222,7 @@ impl Decoder {
             kind: self.norm_kind as u32,
             delta_scale: self.residual_scale,
             epsilon: self.epsilon,
-            reserved: 0,
+            norms_sum: pending.sum_norm.is_some().into(),
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct Graph(pub usize);
 pub trait Device: Send {
     /// Host memory that the device reads and writes by itself.
     type Pinned: AsRef<[u8]> + AsMut<[u8]> + Send;
+    /// A place in the stream that can be waited for.
+    type Event: Send;
 
     /// Streaming multiprocessors.
     fn multiprocessors(&self) -> usize;
@@ -80,15 +82,40 @@ pub trait Device: Send {
 
     /// Copies the start of pinned memory to a whole region, in the order of the stream.
     ///
+    /// # Safety
+    /// Nobody writes those bytes of `from`, or lets go of them, before the stream has passed an event
+    /// recorded behind the copy.
+    ///
     /// # Errors
     /// [`CudaError::Driver`].
-    fn send(&mut self, from: &Self::Pinned, to: Region) -> Result<(), CudaError>;
+    unsafe fn send(&mut self, from: &Self::Pinned, to: Region) -> Result<(), CudaError>;
 
-    /// Copies a whole region to the start of pinned memory, and waits until it is there.
+    /// Copies a whole region to the start of pinned memory, in the order of the stream.
+    ///
+    /// # Safety
+    /// As of [`Device::send`], and nobody reads the bytes before either.
+    ///
+    /// # Errors
+    /// [`CudaError::Driver`].
+    unsafe fn receive(&mut self, from: Region, into: &mut Self::Pinned) -> Result<(), CudaError>;
+
+    /// An event that is nowhere in the stream.
+    ///
+    /// # Errors
+    /// [`CudaError::Driver`].
+    fn event(&mut self) -> Result<Self::Event, CudaError>;
+
+    /// Puts the event behind everything that was asked for.
+    ///
+    /// # Errors
+    /// [`CudaError::Driver`].
+    fn record(&mut self, event: &mut Self::Event) -> Result<(), CudaError>;
+
+    /// Waits until the stream has passed the event.
     ///
     /// # Errors
     /// [`CudaError::Driver`], also of any kernel before.
-    fn receive(&mut self, from: Region, into: &mut Self::Pinned) -> Result<(), CudaError>;
+    fn pass(&mut self, event: &Self::Event) -> Result<(), CudaError>;
 
     /// Waits until everything that was asked for is done.
     ///

@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cudarc::driver::sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-use cudarc::driver::sys::{CUgraph, CUgraphExec, CUgraphInstantiate_flags, CUresult, CUstream};
+use cudarc::driver::sys::{
+    CUevent, CUevent_flags, CUgraph, CUgraphExec, CUgraphInstantiate_flags, CUresult, CUstream,
+};
 use cudarc::driver::{CudaContext, DriverError, result};
 use tgi_cuda_kernels::signatures::{Kernel, Launch};
 
@@ -31,7 +33,14 @@ pub struct Driver {
     blas: Result<Blas, String>,
     taken: Vec<Region>,
     graphs: Vec<(CUgraph, CUgraphExec)>,
+    events: Vec<CUevent>,
 }
+
+/// An event of a [`Driver`], which destroys it at its own end.
+pub struct Event(CUevent);
+
+// SAFETY: it is only used through the driver that made it.
+unsafe impl Send for Event {}
 
 impl Driver {
     /// Opens GPU `ordinal`; with `uses_blas` cuBLASLt is looked for.
@@ -47,8 +56,8 @@ impl Driver {
         let stream = result::stream::create(result::stream::StreamKind::NonBlocking)
             .map_err(|error| failed("make a stream", error.to_string()))?;
         let blas = Err("cuBLASLt was not asked for".to_owned());
-        let (taken, graphs) = (Vec::new(), Vec::new());
-        let mut driver = Self { gpu, context, stream, kernels, blas, taken, graphs };
+        let (taken, graphs, events) = (Vec::new(), Vec::new(), Vec::new());
+        let mut driver = Self { gpu, context, stream, kernels, blas, taken, graphs, events };
         if uses_blas {
             let workspace = driver.allocate("the work of cuBLASLt", WORKSPACE_BYTES)?;
             let places = candidates(|name| std::env::var(name).ok());
@@ -88,6 +97,7 @@ fn fatbin(ordinal: usize) -> Result<&'static [u8], CudaError> {
 
 impl Device for Driver {
     type Pinned = Pinned;
+    type Event = Event;
 
     fn multiprocessors(&self) -> usize {
         self.gpu.multiprocessors
@@ -137,20 +147,37 @@ impl Device for Driver {
         self.synchronize("copy to the GPU")
     }
 
-    fn send(&mut self, from: &Pinned, to: Region) -> Result<(), CudaError> {
+    unsafe fn send(&mut self, from: &Pinned, to: Region) -> Result<(), CudaError> {
         let bytes = &from.as_ref()[..to.bytes];
-        // SAFETY: pinned memory outlives the copy: a step waits for its results before the next one
-        // writes there.
+        // SAFETY: the region has as many bytes; the caller's promise for those of the host.
         unsafe { result::memcpy_htod_async(to.address, bytes, self.stream) }
             .map_err(self.failed("copy to the GPU"))
     }
 
-    fn receive(&mut self, from: Region, into: &mut Pinned) -> Result<(), CudaError> {
+    unsafe fn receive(&mut self, from: Region, into: &mut Pinned) -> Result<(), CudaError> {
         let bytes = &mut into.as_mut()[..from.bytes];
-        // SAFETY: the region has as many bytes, and they are waited for while `into` is borrowed.
+        // SAFETY: as above.
         unsafe { result::memcpy_dtoh_async(bytes, from.address, self.stream) }
-            .map_err(self.failed("copy from the GPU"))?;
-        self.synchronize("compute")
+            .map_err(self.failed("copy from the GPU"))
+    }
+
+    fn event(&mut self) -> Result<Event, CudaError> {
+        self.enter()?;
+        let event = result::event::create(CUevent_flags::CU_EVENT_DISABLE_TIMING)
+            .map_err(self.failed("make an event"))?;
+        self.events.push(event);
+        Ok(Event(event))
+    }
+
+    fn record(&mut self, event: &mut Event) -> Result<(), CudaError> {
+        // SAFETY: event and stream live as long as the driver.
+        unsafe { result::event::record(event.0, self.stream) }
+            .map_err(self.failed("record an event"))
+    }
+
+    fn pass(&mut self, event: &Event) -> Result<(), CudaError> {
+        // SAFETY: as above.
+        unsafe { result::event::synchronize(event.0) }.map_err(self.failed("compute"))
     }
 
     fn wait(&mut self) -> Result<(), CudaError> {
@@ -226,6 +253,9 @@ impl Drop for Driver {
             for &(graph, executable) in &self.graphs {
                 let _ = result::graph::exec_destroy(executable);
                 let _ = result::graph::destroy(graph);
+            }
+            for &event in &self.events {
+                let _ = result::event::destroy(event);
             }
             for region in &self.taken {
                 let _ = result::free_sync(region.address);

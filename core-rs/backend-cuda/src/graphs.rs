@@ -88,13 +88,20 @@ impl SplitRule {
         split_class(&self.classes, needed, rows * self.kv_heads, self.multiprocessors)
     }
 
-    /// Every shape that a decode step of up to `most` rows may take, in the order of its rows.
-    pub fn shapes(&self, most: usize) -> Vec<StepShape> {
+    /// Every shape that a decode step of up to `most` rows may take, in the order of its rows: with
+    /// `has_adapters` also those in which rows have one.
+    pub fn shapes(&self, most: usize, has_adapters: bool) -> Vec<StepShape> {
+        let adapted = [false, true].into_iter().filter(move |&it| has_adapters || !it);
         let of_bucket = |rows: usize| {
             let mut classes: Vec<u32> =
                 self.classes.iter().map(|&needed| self.class(rows, needed)).collect();
             classes.dedup();
-            classes.into_iter().map(move |class| StepShape::decode(rows, class))
+            let adapted = adapted.clone();
+            classes.into_iter().flat_map(move |class| {
+                let of =
+                    move |is_adapted| StepShape { is_adapted, ..StepShape::decode(rows, class) };
+                adapted.clone().map(of)
+            })
         };
         decode_buckets(most).into_iter().flat_map(of_bucket).collect()
     }
@@ -112,13 +119,14 @@ mod tests {
     #[test]
     fn every_decode_step_has_a_shape_that_was_captured() {
         let rule = SplitRule::new(CONTEXT, 8, 132);
-        let shapes = rule.shapes(64);
+        let shapes = rule.shapes(64, true);
         let buckets = decode_buckets(64);
         for rows in 1..=64 {
             for needed in 1..=32 {
                 let bucket = bucket_of(&buckets, rows).unwrap();
                 let shape = StepShape::decode(bucket, rule.class(bucket, needed));
                 assert!(shapes.contains(&shape), "{rows} {needed}");
+                assert!(shapes.contains(&StepShape { is_adapted: true, ..shape }));
                 assert!(shape.splits == 0 || shape.splits >= needed);
             }
         }
@@ -127,7 +135,7 @@ mod tests {
     #[test]
     fn steps_that_fill_the_device_are_captured_without_splits_alone() {
         let rule = SplitRule::new(CONTEXT, 8, 132);
-        let of = |rows| rule.shapes(64).iter().filter(|shape| shape.rows == rows).count();
+        let of = |rows| rule.shapes(64, false).iter().filter(|shape| shape.rows == rows).count();
         assert_eq!((of(1), of(32), of(48)), (4, 4, 1));
     }
 }

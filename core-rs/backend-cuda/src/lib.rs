@@ -9,33 +9,40 @@
 //! |---|---|
 //! | `backend` | [`CudaBackend`]: the [`tgi_backend::Backend`] |
 //! | `decoder` | which kernels a step launches |
-//! | `matrix` | products, and which way they take |
-//! | `step` | a batch as the kernels read it |
+//! | `matrix`, `experts` | products, and which way they take |
+//! | `step`, `choice` | a batch as the kernels read it |
+//! | `flight` | steps that were begun, and what they chose |
 //! | `buckets`, `graphs` | sizes that steps are rounded up to, and their graphs |
-//! | `weights`, `rope`, `kv`, `arena` | what lies in the device's memory |
+//! | `weights`, `adapters`, `rope`, `kv`, `arena`, `routing` | what lies in the device's memory |
 //! | `device`, `launch` | what a device does |
 //! | `driver`, [`blas`] | a GPU through CUDA's driver and cuBLASLt |
 //! | `support`, `sizes` | what may be asked for, and what it takes |
 
+mod adapters;
 mod arena;
 mod backend;
 pub mod blas;
 mod buckets;
+mod choice;
 mod decoder;
 mod device;
 mod driver;
 mod error;
+mod experts;
+mod flight;
 mod graphs;
 mod kv;
 mod launch;
 mod matrix;
 mod options;
 mod rope;
+mod routing;
 mod sizes;
 mod step;
 mod support;
 mod weights;
 
+pub use adapters::adapter_bytes;
 pub use arena::{arena_bytes, kv_bytes_per_token};
 pub use backend::CudaBackend;
 pub use device::{Argument, Device, Graph, Region};

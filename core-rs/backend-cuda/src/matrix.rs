@@ -3,8 +3,10 @@
 use tgi_cuda_kernels::signatures::{
     DequantizeParams, Element, GEMM_K_MULTIPLE, GEMV_ROWS, Kernel, MatmulParams, Weights,
 };
+use tgi_model::Role;
 
 use crate::CudaError;
+use crate::adapters::Updates;
 use crate::blas::{Product, Shape};
 use crate::device::{Device, Region};
 use crate::launch::launch;
@@ -12,6 +14,8 @@ use crate::weights::held_bytes;
 
 /// `[outputs, inputs]`, row-major, in parts of one form each.
 pub(crate) struct Matrix {
+    /// The projections that it is made of, and the rows of each.
+    pub roles: Vec<(Role, usize)>,
     /// Those of the same rows in the order of the rows.
     pub parts: Vec<Part>,
     /// Rows.
@@ -20,6 +24,8 @@ pub(crate) struct Matrix {
     pub inputs: usize,
     /// One number for each row.
     pub bias: Option<Bias>,
+    /// What adapters change.
+    pub updates: Option<Updates>,
 }
 
 /// Some rows of a matrix.
@@ -102,6 +108,11 @@ impl Multiplier {
         Ok(())
     }
 
+    /// Whether so many rows take the kernel for a few.
+    pub fn takes_gemv(&self, weights: Weights, rows: usize, inputs: usize) -> bool {
+        self.way(weights, rows, inputs) == Way::Gemv
+    }
+
     fn way(&self, weights: Weights, rows: usize, inputs: usize) -> Way {
         let fits = inputs.is_multiple_of(GEMM_K_MULTIPLE as usize);
         match (weights, self.is_batch_invariant) {
@@ -121,26 +132,40 @@ impl Multiplier {
         rows: Rows,
         way: Way,
     ) -> Result<(), CudaError> {
-        let Weights::Blocks(blocks) = part.weights else { return Ok(()) };
-        let fitting = (self.scratch.bytes / (matrix.inputs * self.element.bytes())).max(1);
+        let fitting = self.unpacked_rows(matrix.inputs);
         let mut done = 0;
         while done < part.outputs {
             let outputs = fitting.min(part.outputs - done);
-            let offset = held_bytes(part.weights, done * matrix.inputs);
-            let params = DequantizeParams {
-                blocks: part.region.address + offset as u64,
-                out: self.scratch.address,
-                count: (outputs * matrix.inputs) as u64,
-            };
-            let kernel = Kernel::Dequantize(blocks, self.element);
-            launch(device, kernel, params.launch(), &params)?;
-            let weights = Weights::Plain(self.element);
-            let first = part.first + done;
-            let plain = Part { weights, region: self.scratch, first, outputs };
+            let elements = [done, outputs].map(|rows| rows * matrix.inputs);
+            let (weights, region) = self.unpack(device, (part.weights, part.region), elements)?;
+            let plain = Part { weights, region, first: part.first + done, outputs };
             self.dense(device, matrix, &plain, rows, way)?;
             done += outputs;
         }
         Ok(())
+    }
+
+    /// Rows of `inputs` that can be unpacked at a time.
+    pub fn unpacked_rows(&self, inputs: usize) -> usize {
+        (self.scratch.bytes / (inputs * self.element.bytes())).max(1)
+    }
+
+    /// Unpacks `count` weights behind the first `done`, whole blocks, and says where they lie then.
+    pub fn unpack<D: Device>(
+        &self,
+        device: &mut D,
+        (weights, region): (Weights, Region),
+        [done, count]: [usize; 2],
+    ) -> Result<(Weights, Region), CudaError> {
+        let Weights::Blocks(blocks) = weights else { return Ok((weights, region)) };
+        let params = DequantizeParams {
+            blocks: region.address + held_bytes(weights, done) as u64,
+            out: self.scratch.address,
+            count: count as u64,
+        };
+        let kernel = Kernel::Dequantize(blocks, self.element);
+        launch(device, kernel, params.launch(), &params)?;
+        Ok((Weights::Plain(self.element), self.scratch))
     }
 
     fn dense<D: Device>(

@@ -2,7 +2,7 @@
 
 use tgi_backend::PAGE_TOKENS;
 use tgi_cuda_kernels::signatures::Element;
-use tgi_model::ModelSpec;
+use tgi_model::{Adapter, ModelSpec};
 
 /// Sizes and ways of a [`crate::CudaBackend`], fixed at load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct CudaOptions {
     pub is_batch_invariant: bool,
     /// Whether decode steps are captured as graphs at load.
     pub has_graphs: bool,
+    /// Largest rank of the adapters beside the model; 0 without any.
+    pub adapter_rank: usize,
 }
 
 impl CudaOptions {
@@ -30,6 +32,13 @@ impl CudaOptions {
     /// and pages hold them.
     pub(crate) fn positions(&self, spec: &ModelSpec) -> usize {
         spec.context.min(self.longest).min(self.pages * PAGE_TOKENS)
+    }
+
+    /// The same with room for these adapters.
+    #[must_use]
+    pub fn with_adapters(self, adapters: &[Adapter]) -> Self {
+        let adapter_rank = adapters.iter().map(Adapter::rank).max().unwrap_or(0);
+        Self { adapter_rank, ..self }
     }
 
     /// Sequences as long as the pages, bf16, cuBLASLt where there is one, graphs.
@@ -42,6 +51,7 @@ impl CudaOptions {
             element: Element::Bf16,
             is_batch_invariant: false,
             has_graphs: true,
+            adapter_rank: 0,
         }
     }
 }

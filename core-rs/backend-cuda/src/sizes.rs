@@ -11,7 +11,9 @@ pub fn weight_bytes(model: &Model, element: Element) -> u64 {
     let bytes = |(role, info): (Role, TensorInfo)| {
         let count: usize = info.shape.iter().product();
         match (role, info.shape.len()) {
-            (Role::PositionEmbedding, _) => count * size_of::<f32>(),
+            (Role::PositionEmbedding | Role::QueryNorm | Role::KeyNorm, _) => {
+                count * size_of::<f32>()
+            }
             (_, 1) => count * (size_of::<f32>() + element.bytes()),
             _ => held_bytes(held_as(info.dtype, element), count),
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use tgi_backend::{Batch, PAGE_TOKENS, SequenceSpan};
-use tgi_cuda_kernels::signatures::{AttentionTile, splits};
+use tgi_cuda_kernels::signatures::{AttentionTile, NO_ADAPTER, splits};
 
 use crate::device::Region;
 
@@ -27,6 +27,8 @@ pub(crate) struct StepShape {
     pub is_gathered: bool,
     /// Whether peaks are wanted.
     pub has_peaks: bool,
+    /// Whether a row may have an adapter.
+    pub is_adapted: bool,
 }
 
 impl StepShape {
@@ -40,6 +42,7 @@ impl StepShape {
             splits,
             is_gathered: false,
             has_peaks: true,
+            is_adapted: false,
         }
     }
 
@@ -49,10 +52,12 @@ impl StepShape {
         let tokens = 0..self.rows;
         let positions = tokens.end..tokens.end + self.rows;
         let slots = positions.end..positions.end + self.rows;
-        let wanted = slots.end..slots.end + wanted;
+        let adapted = if self.is_adapted { self.rows } else { 0 };
+        let adapters = slots.end..slots.end + adapted;
+        let wanted = adapters.end..adapters.end + wanted;
         let first_tile = wanted.end.next_multiple_of(TILE_WORDS);
         let tiles = first_tile..first_tile + TILE_WORDS * self.tiles;
-        Layout { tokens, positions, slots, wanted, pages: tiles.end, tiles }
+        Layout { tokens, positions, slots, adapters, wanted, pages: tiles.end, tiles }
     }
 }
 
@@ -65,6 +70,8 @@ pub(crate) struct Layout {
     pub tokens: Range<usize>,
     pub positions: Range<usize>,
     pub slots: Range<usize>,
+    /// Of a step with adapters.
+    pub adapters: Range<usize>,
     pub wanted: Range<usize>,
     pub tiles: Range<usize>,
     /// Where page tables begin.
@@ -81,6 +88,11 @@ impl Layout {
 /// Whether every sequence has one token, and the logits of all are wanted.
 pub(crate) fn is_decode(batch: &Batch) -> bool {
     batch.tokens.len() == batch.sequences.len() && batch.logit_rows.len() == batch.tokens.len()
+}
+
+/// Whether a sequence has an adapter.
+pub(crate) fn is_adapted(batch: &Batch) -> bool {
+    batch.sequences.iter().any(|span| span.adapter.is_some())
 }
 
 /// The tiles of a sequence's rows, with its pages from entry `first_page` of the page table on.
@@ -120,6 +132,13 @@ pub(crate) fn write(batch: &Batch, shape: &StepShape, input: &mut [u32]) -> usiz
         put(&layout.wanted, &batch.logit_rows, 0);
     }
     input[layout.slots.start + filled..layout.slots.end].fill(NO_SLOT);
+    if shape.is_adapted {
+        let adapters = &mut input[layout.adapters.clone()];
+        adapters.fill(NO_ADAPTER);
+        for span in &batch.sequences {
+            adapters[span.tokens.clone()].fill(span.adapter.unwrap_or(NO_ADAPTER));
+        }
+    }
     let (mut word, mut entry) = (layout.tiles.start, 0);
     for span in &batch.sequences {
         let pages = &batch.page_table[span.pages.clone()];
@@ -174,13 +193,18 @@ mod tests {
             splits: 0,
             is_gathered: true,
             has_peaks: false,
+            is_adapted: true,
         };
-        let input = written(&batch(), &shape);
-        let Layout { tokens, positions, slots, wanted, tiles, pages } = shape.layout();
+        let mut batch = batch();
+        batch.set_adapter(Some(1));
+        let input = written(&batch, &shape);
+        let layout = shape.layout();
+        let Layout { tokens, positions, slots, adapters, wanted, tiles, pages } = layout;
         assert_eq!(input[tokens], [5, 6, 7, 8, 9, 4, 0, 0]);
         assert_eq!(input[positions], [30, 31, 32, 33, 34, 7, 0, 0]);
         let none = u32::MAX;
         assert_eq!(input[slots], [126, 127, 256, 257, 258, 71, none, none]);
+        assert_eq!(input[adapters], [none, none, none, none, none, 1, none, none]);
         assert_eq!(input[wanted], [4, 5]);
         assert_eq!(tiles.start % 4, 0);
         assert_eq!(input[tiles], [0, 4, 30, 0, 4, 1, 34, 0, 5, 1, 7, 2]);

@@ -1,37 +1,23 @@
 //! What may be asked of this backend; checked before any weight is read.
 
 use tgi_backend::PAGE_TOKENS;
-use tgi_cuda_kernels::signatures::MAX_HEAD_SIZE;
+use tgi_cuda_kernels::signatures::{MAX_EXPERTS, MAX_HEAD_SIZE, MAX_USED_EXPERTS};
 use tgi_model::ModelSpec;
-use tgi_model::spec::{Block, Position, QkNorm};
+use tgi_model::spec::{Experts, Position};
 
 use crate::{CudaError, CudaOptions};
-
-/// Why [`QkNorm::Each`] is refused.
-pub const QK_NORM_EACH: &str = "each head of its queries and keys has norm weights of its own";
-/// Why [`Block::NormedSums`] is refused.
-pub const NORMED_SUMS: &str = "the sums of its residual stream are normed";
-
-/// The refusal of a model for `reason`.
-pub fn refusal(spec: &ModelSpec, reason: impl Into<String>) -> CudaError {
-    CudaError::Unsupported { architecture: spec.architecture.clone(), reason: reason.into() }
-}
 
 /// Checks that the decoder computes what `spec` asks for, and that its numbers fit together.
 ///
 /// # Errors
 /// [`CudaError::Unsupported`] names what it does not.
 pub fn check_spec(spec: &ModelSpec) -> Result<(), CudaError> {
-    let fail = |reason: String| Err(refusal(spec, reason));
+    let fail = |reason: String| {
+        Err(CudaError::Unsupported { architecture: spec.architecture.clone(), reason })
+    };
     let attention = &spec.attention;
-    if let Some(experts) = spec.mlp.experts {
-        return fail(format!("it has {} experts a layer, of which none are known", experts.count));
-    }
-    if attention.qk_norm == Some(QkNorm::Each) {
-        return fail(QK_NORM_EACH.to_owned());
-    }
-    if spec.block == Block::NormedSums {
-        return fail(NORMED_SUMS.to_owned());
+    if let Some(experts) = &spec.mlp.experts {
+        check_experts(experts, spec.mlp.bias).or_else(fail)?;
     }
     if attention.kv_heads == 0 || !attention.heads.is_multiple_of(attention.kv_heads) {
         let (heads, kv_heads) = (attention.heads, attention.kv_heads);
@@ -57,6 +43,21 @@ pub fn check_spec(spec: &ModelSpec) -> Result<(), CudaError> {
         return fail(format!(
             "rope turns {dimensions} elements, expected an even number up to {size}"
         ));
+    }
+    Ok(())
+}
+
+/// Checks what the kernels take of experts.
+fn check_experts(&Experts { count, used, .. }: &Experts, has_bias: bool) -> Result<(), String> {
+    if count > MAX_EXPERTS as usize {
+        return Err(format!("it has {count} experts a layer, expected up to {MAX_EXPERTS}"));
+    }
+    let most = count.min(MAX_USED_EXPERTS as usize);
+    if used == 0 || used > most {
+        return Err(format!("a token uses {used} of {count} experts, expected 1 to {most}"));
+    }
+    if has_bias {
+        return Err("its experts have biases, which are not known".to_owned());
     }
     Ok(())
 }

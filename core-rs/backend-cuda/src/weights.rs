@@ -1,6 +1,7 @@
 //! Weights, from where they are stored to the device.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use candle_core::quantized::GgmlDType;
 use half::{bf16, f16};
@@ -99,20 +100,15 @@ impl<D: Device> Loader<'_, D> {
             Ok((self.source.weight(role, self.layer, &[rows, inputs])?, rows))
         };
         let stored = roles.iter().map(stored).collect::<Result<Vec<_>, CudaError>>()?;
-        let forms: Vec<_> = stored.iter().map(|(it, _)| self.form(it)).collect();
-        let (mut parts, mut first, mut next) = (Vec::new(), 0, 0);
-        while next < stored.len() {
-            // Neighbours that are held alike become one part, which one kernel reads.
-            let alike = forms[next..].iter().take_while(|&&form| form == forms[next]).count();
-            let group = &stored[next..next + alike];
-            let outputs = group.iter().map(|(_, rows)| rows).sum();
-            let region = self.part(group, forms[next], (outputs, inputs))?;
-            parts.push(Part { weights: forms[next], region, first, outputs });
+        let (mut parts, mut first) = (Vec::new(), 0);
+        // Neighbours that are held alike become one part, which one kernel reads.
+        for (weights, places) in self.alike(&stored) {
+            let (region, outputs) = self.part(&stored[places], weights, inputs)?;
+            parts.push(Part { weights, region, first, outputs });
             first += outputs;
-            next += alike;
         }
         let bias = biases.map(|biases| self.bias(roles, biases)).transpose()?;
-        Ok(Matrix { parts, outputs: first, inputs, bias })
+        Ok(Matrix { roles: roles.to_vec(), parts, outputs: first, inputs, bias, updates: None })
     }
 
     /// A vector in f32.
@@ -122,8 +118,8 @@ impl<D: Device> Loader<'_, D> {
     }
 
     /// The weights of a norm, in f32, with the offset.
-    pub fn norm(&mut self, role: Role, size: usize) -> Result<Region, CudaError> {
-        let mut values = self.floats(role, &[size])?;
+    pub fn norm(&mut self, role: Role, shape: &[usize]) -> Result<Region, CudaError> {
+        let mut values = self.floats(role, shape)?;
         for value in &mut values {
             *value += self.norm_offset;
         }
@@ -144,19 +140,28 @@ impl<D: Device> Loader<'_, D> {
         Ok(region)
     }
 
-    fn form(&self, stored: &Stored) -> Weights {
-        match stored {
+    /// Runs of neighbours that are held alike.
+    pub fn alike(&self, stored: &[(Stored, usize)]) -> Vec<(Weights, Range<usize>)> {
+        let form = |stored: &Stored| match stored {
             Stored::Tensor(view) => held_as(view.dtype, self.element),
             Stored::Floats(_) | Stored::Random => Weights::Plain(self.element),
-        }
+        };
+        let forms: Vec<_> = stored.iter().map(|(it, _)| form(it)).collect();
+        let runs = forms.chunk_by(|a, b| a == b).scan(0, |first, run| {
+            *first += run.len();
+            Some((run[0], *first - run.len()..*first))
+        });
+        runs.collect()
     }
 
-    fn part(
+    /// Matrices one behind the other, and their rows in all.
+    pub fn part(
         &mut self,
         group: &[(Stored, usize)],
         form: Weights,
-        (outputs, inputs): (usize, usize),
-    ) -> Result<Region, CudaError> {
+        inputs: usize,
+    ) -> Result<(Region, usize), CudaError> {
+        let outputs = group.iter().map(|(_, rows)| rows).sum();
         let region = self.device.allocate("weights", held_bytes(form, outputs * inputs))?;
         let mut offset = 0;
         for (stored, rows) in group {
@@ -177,7 +182,7 @@ impl<D: Device> Loader<'_, D> {
                 }
             }
         }
-        Ok(region)
+        Ok((region, outputs))
     }
 
     fn converted<'v>(
@@ -247,7 +252,7 @@ fn ggml(element: Element) -> GgmlDType {
 }
 
 /// Numbers in another type, as bytes.
-fn convert(values: &[f32], element: Element) -> Cow<'_, [u8]> {
+pub fn convert(values: &[f32], element: Element) -> Cow<'_, [u8]> {
     match element {
         Element::F32 => Cow::Borrowed(bytemuck::cast_slice(values)),
         Element::Bf16 => {

@@ -114,7 +114,7 @@ impl Batch {
         capacity.check_pages(&self.page_table)?;
         self.check_spans(capacity)?;
         self.check_rows(capacity)?;
-        self.check_draws(capacity)
+        self.check_draws()
     }
 
     fn check_spans(&self, capacity: &Capacity) -> Result<(), BackendError> {
@@ -180,7 +180,7 @@ impl Batch {
         Ok(())
     }
 
-    fn check_draws(&self, capacity: &Capacity) -> Result<(), BackendError> {
+    fn check_draws(&self) -> Result<(), BackendError> {
         let ascending = self.draws.windows(2).all(|pair| pair[0].row < pair[1].row);
         let last = self.draws.last();
         if !ascending || last.is_some_and(|draw| draw.row as usize >= self.logit_rows.len()) {
@@ -191,8 +191,8 @@ impl Batch {
             if self.seen.get(draw.seen.clone()).is_none() {
                 return fail(format!("seen tokens {:?} of {}", draw.seen, self.seen.len()));
             }
-            if draw.top as usize > capacity.vocab {
-                return fail(format!("{} best tokens, vocabulary {}", draw.top, capacity.vocab));
+            if draw.top > Draw::MOST_TOP {
+                return fail(format!("{} best tokens, limit {}", draw.top, Draw::MOST_TOP));
             }
         }
         if !self.handed.is_empty() && self.handed.len() != self.tokens.len() {
@@ -261,7 +261,7 @@ mod tests {
         assert!(error_of(|b| b.logit_rows = vec![0, 1, 2]).contains("3 wanted rows"));
         assert!(error_of(|b| b.draws = vec![Draw::greedy(2, 0)]).contains("ascending wanted rows"));
         assert!(
-            error_of(|b| b.draws = vec![Draw { top: 11, ..Draw::greedy(1, 0) }]).contains("11")
+            error_of(|b| b.draws = vec![Draw { top: 33, ..Draw::greedy(1, 0) }]).contains("33")
         );
         let seen = |b: &mut Batch| b.draws = vec![Draw { seen: 0..1, ..Draw::greedy(0, 0) }];
         assert!(error_of(seen).contains("row 0: seen tokens 0..1 of 0"));

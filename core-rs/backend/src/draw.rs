@@ -29,11 +29,15 @@ pub struct Draw {
     pub presence: f32,
     /// The tokens seen so far, as a range into [`crate::Batch::seen`].
     pub seen: Range<usize>,
-    /// How many of the best tokens are wanted with their log-probabilities.
+    /// How many of the best tokens are wanted with their log-probabilities, at most
+    /// [`Draw::MOST_TOP`].
     pub top: u32,
 }
 
 impl Draw {
+    /// More of the best tokens than this take the logits.
+    pub const MOST_TOP: u32 = 32;
+
     /// The most likely token of `row`, which has place `position` in its sequence.
     pub fn greedy(row: u32, position: u32) -> Self {
         Self {

@@ -180,7 +180,8 @@ pub trait Ahead {
     /// `batch` is taken before it returns.
     ///
     /// [`Batch::handed`] may name rows of the step begun before, finished or not: their tokens are
-    /// handed over on the device. Each of them has a peak or a draw.
+    /// handed over on the device. Each of them has a peak or a draw that was made there. Behind an
+    /// unfinished step no row wants its logits.
     ///
     /// # Errors
     /// [`BackendError::Batch`] as of [`Backend::forward`], or when two steps are unfinished;
@@ -188,9 +189,8 @@ pub trait Ahead {
     fn begin(&mut self, batch: &Batch) -> Result<(), BackendError>;
 
     /// Waits for the oldest unfinished step, and gives what [`Backend::forward`] gives of it. A row
-    /// without a peak or a draw has its logits only if no step was begun behind it; so has one whose
-    /// peak or draw was wanted and not found. What the step behind gives of such a row's sequence is
-    /// ignored, and its token is computed again.
+    /// whose peak or draw was wanted and not made has its logits only if no step was begun behind it:
+    /// what that one gives of its sequence is ignored, and the row is computed again.
     ///
     /// # Errors
     /// [`BackendError::Compute`] when the computation failed, or no step is unfinished. A step that

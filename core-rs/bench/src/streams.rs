@@ -1,6 +1,6 @@
 //! Prefill and decode through the backend's trait: a thin loop like the engine's step.
 
-use tgi_backend::{Backend, BackendError, Batch, PAGE_TOKENS};
+use tgi_backend::{Backend, BackendError, Batch, Logits, PAGE_TOKENS};
 use tgi_backend_cpu::isa::Isa;
 
 use crate::argmax::argmax;
@@ -84,21 +84,49 @@ impl<'a> Streams<'a> {
         }
     }
 
-    /// One more token of every stream.
+    /// `steps` more tokens of every stream. A step begins before the last one is finished where the
+    /// backend can do that, as the engine has it.
     ///
     /// # Errors
     /// What the backend says.
-    pub fn decode(&mut self) -> Result<(), BackendError> {
+    pub fn decode(&mut self, steps: usize) -> Result<(), BackendError> {
+        for step in 0..steps {
+            self.fill();
+            let Some(ahead) = self.backend.ahead() else {
+                self.step()?;
+                continue;
+            };
+            if step > 0 {
+                // The tokens that the step in flight chooses: of the same rows.
+                self.batch.handed.extend(0..self.batch.tokens.len() as u32);
+            }
+            ahead.begin(&self.batch)?;
+            if step > 0 {
+                ahead.finish()?;
+            }
+        }
+        match self.backend.ahead() {
+            Some(ahead) if steps > 0 => {
+                let logits = ahead.finish()?;
+                take(&logits, self.isa, &self.sampled, &mut self.sequences);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A batch of one more token of every stream.
+    fn fill(&mut self) {
         self.batch.clear();
         self.sampled.clear();
         for (index, stream) in self.sequences.iter_mut().enumerate() {
             let pages = &stream.pages[..pages_for(stream.kv_len + 1)];
             let row = self.batch.push_sequence(&[stream.next], pages, stream.kv_len);
             self.batch.logit_rows.push(row as u32);
+            self.batch.peak_rows.push(row as u32);
             self.sampled.push(index);
             stream.kv_len += 1;
         }
-        self.step()
     }
 
     /// The token sampled last, of each stream.
@@ -110,11 +138,16 @@ impl<'a> Streams<'a> {
         self.batch.peak_rows.clear();
         self.batch.peak_rows.extend(0..self.batch.logit_rows.len() as u32);
         let logits = self.backend.forward(&self.batch)?;
-        for (row, &index) in self.sampled.iter().enumerate() {
-            let peak = logits.peak(row).map(|peak| peak.id);
-            self.sequences[index].next = peak.unwrap_or_else(|| argmax(self.isa, logits.row(row)));
-        }
+        take(&logits, self.isa, &self.sampled, &mut self.sequences);
         Ok(())
+    }
+}
+
+/// Takes the most likely token of each row.
+fn take(logits: &Logits<'_>, isa: Isa, sampled: &[usize], sequences: &mut [Stream]) {
+    for (row, &index) in sampled.iter().enumerate() {
+        let peak = logits.peak(row).map(|peak| peak.id);
+        sequences[index].next = peak.unwrap_or_else(|| argmax(isa, logits.row(row)));
     }
 }
 

@@ -26,9 +26,7 @@ fn generated(backend: &str, chunk: &str) -> Vec<u32> {
     let mut subject = Subject::load(&arguments).unwrap();
     let mut streams = Streams::new(&mut *subject.backend, arguments.chunk, 2, 64, 3);
     streams.prefill().unwrap();
-    for _ in 0..3 {
-        streams.decode().unwrap();
-    }
+    streams.decode(3).unwrap();
     streams.last_tokens()
 }
 

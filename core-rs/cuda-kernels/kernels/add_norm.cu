@@ -67,7 +67,9 @@ __device__ __forceinline__ void add_norm_row(const AddNormParams& p) {
   const float* bias = p.bias == 0 ? nullptr : at<const float>(p.bias);
   T* out = at<T>(p.out) + u64(blockIdx.x) * p.hidden;
   x.each(p.hidden, [=](float value, u32 column) {
-    out[column] = from_float<T>(bias == nullptr ? value : value + bias[column]);
+    if (bias != nullptr) value += bias[column];
+    if (p.norms_sum != 0) residual[column] = value;
+    out[column] = from_float<T>(value);
   });
 }
 

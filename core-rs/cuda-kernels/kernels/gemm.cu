@@ -1,132 +1,15 @@
-// Products of many rows with a weight matrix. One tile shape and one order of sums for every number
-// of rows: a row gives the same bytes alone and among others.
+// Products of many rows with a weight matrix.
 
-#include "mma.h"
-#include "warp.h"
+#include "gemm.h"
 
-constexpr u32 TILE_M = 64, TILE_N = 128, TILE_K = 32, STAGES = 3;
-// Rows of a tile are padded against bank conflicts.
-constexpr u32 PADDED_K = TILE_K + 8;
-
-// One element of the result, where there is one.
-template <typename T>
-__device__ __forceinline__ void store(const MatmulParams& p, u32 row, u32 column, float sum) {
-  if (row >= p.m || column >= p.n) return;
-  if (p.bias != 0) sum += at<const float>(p.bias)[column];
-  const u64 place = u64(row) * p.out_stride + column;
-  if (p.out_f32 != 0) {
-    at<float>(p.out)[place] = sum;
-  } else {
-    at<T>(p.out)[place] = from_float<T>(sum);
-  }
-}
-
-// Begins to copy a tile of ROWS rows from `first_row` on, columns from `k` on; zeros beyond both.
-template <typename T, u32 ROWS>
-__device__ __forceinline__ void copy_tile(T (*to)[PADDED_K], const T* from, u64 stride, u32 first_row,
-                                          u32 rows, u32 k, u32 width) {
-  constexpr u32 EIGHTS = TILE_K / 8;
-  for (u32 index = threadIdx.x; index < ROWS * EIGHTS; index += THREADS) {
-    const u32 row = index / EIGHTS, column = index % EIGHTS * 8;
-    const bool zero = first_row + row >= rows || k + column >= width;
-    const T* source = zero ? from : from + (first_row + row) * stride + k + column;
-    copy_async(&to[row][column], source, zero);
-  }
-}
-
-// Eight warps, two by four, each with 32 by 32 of the tile.
+// A block a tile of the result.
 template <typename T>
 __device__ void gemm(const MatmulParams& p) {
-  __shared__ __align__(16) T x[STAGES][TILE_M][PADDED_K];
-  __shared__ __align__(16) T weights[STAGES][TILE_N][PADDED_K];
   const u32 first_row = blockIdx.y * TILE_M, first_column = blockIdx.x * TILE_N;
   if (first_row >= p.m || first_column >= p.n) return;
-  const u32 steps = (p.k + TILE_K - 1) / TILE_K;
-  const auto begin_step = [&](u32 step) {
-    if (step < steps) {
-      const u32 stage = step % STAGES, k = step * TILE_K;
-      copy_tile<T, TILE_M>(x[stage], at<const T>(p.x), p.x_stride, first_row, p.m, k, p.k);
-      copy_tile<T, TILE_N>(weights[stage], at<const T>(p.weight), p.k, first_column, p.n, k, p.k);
-    }
-    // Groups are counted, so that an empty one stands for a step that is not there.
-    commit_copies();
-  };
-  for (u32 step = 0; step + 1 < STAGES; ++step) begin_step(step);
-  const u32 warp_row = warp() / 4 * 32, warp_column = warp() % 4 * 32;
-  float sums[2][4][4] = {};
-  for (u32 step = 0; step < steps; ++step) {
-    wait_for_copies<STAGES - 2>();
-    __syncthreads();
-    begin_step(step + STAGES - 1);
-    const u32 stage = step % STAGES;
-#pragma unroll
-    for (u32 k = 0; k < TILE_K; k += 16) {
-      u32 a[2][4], b[2][4];
-      for (u32 index = 0; index < 2; ++index) {
-        const u32 row = warp_row + 16 * index + lane() % 16;
-        load_matrices(a[index], &x[stage][row][k + lane() / 16 * 8]);
-        const u32 column = warp_column + 16 * index + lane() / 16 * 8 + lane() % 8;
-        load_matrices(b[index], &weights[stage][column][k + lane() / 8 % 2 * 8]);
-      }
-#pragma unroll
-      for (u32 row = 0; row < 2; ++row) {
-#pragma unroll
-        for (u32 column = 0; column < 4; ++column) {
-          multiply_add<T>(sums[row][column], a[row], &b[column / 2][column % 2 * 2]);
-        }
-      }
-    }
-  }
-  wait_for_copies<0>();
-#pragma unroll
-  for (u32 index = 0; index < 2 * 4 * 4; ++index) {
-    const u32 row = index / 16, column = index / 4 % 4, place = index % 4;
-    store<T>(p, first_row + warp_row + 16 * row + lane() / 4 + place / 2 * 8,
-             first_column + warp_column + 8 * column + lane() % 4 * 2 + place % 2,
-             sums[row][column][place]);
-  }
-}
-
-// Without tensor cores, which round `f32`: a thread has 4 by 8 of the tile, 16 apart.
-__device__ void gemm_f32(const MatmulParams& p) {
-  constexpr u32 STEP = 16, ROWS = TILE_M / 16, COLUMNS = TILE_N / 16;
-  __shared__ float x[STEP][TILE_M + 1];
-  __shared__ float weights[STEP][TILE_N + 1];
-  const u32 first_row = blockIdx.y * TILE_M, first_column = blockIdx.x * TILE_N;
-  if (first_row >= p.m || first_column >= p.n) return;
-  const u32 own_row = threadIdx.x / 16, own_column = threadIdx.x % 16;
-  float sums[ROWS][COLUMNS] = {};
-  for (u32 first = 0; first < p.k; first += STEP) {
-    const u32 k = first + own_column;
-    for (u32 row = own_row; row < TILE_M; row += 16) {
-      const bool inside = first_row + row < p.m && k < p.k;
-      x[own_column][row] =
-          inside ? at<const float>(p.x)[u64(first_row + row) * p.x_stride + k] : 0.f;
-    }
-    for (u32 row = own_row; row < TILE_N; row += 16) {
-      const bool inside = first_column + row < p.n && k < p.k;
-      weights[own_column][row] =
-          inside ? at<const float>(p.weight)[u64(first_column + row) * p.k + k] : 0.f;
-    }
-    __syncthreads();
-    for (u32 step = 0; step < STEP; ++step) {
-#pragma unroll
-      for (u32 index = 0; index < ROWS * COLUMNS; ++index) {
-        const u32 row = index / COLUMNS, column = index % COLUMNS;
-        sums[row][column] = fmaf(x[step][own_row + 16 * row],
-                                 weights[step][own_column + 16 * column], sums[row][column]);
-      }
-    }
-    __syncthreads();
-  }
-#pragma unroll
-  for (u32 index = 0; index < ROWS * COLUMNS; ++index) {
-    const u32 row = index / COLUMNS, column = index % COLUMNS;
-    store<float>(p, first_row + own_row + 16 * row, first_column + own_column + 16 * column,
-                 sums[row][column]);
-  }
+  gemm_tile<T>(p, p.weight, Successive{first_row, p.m - first_row}, first_column);
 }
 
 TGI_KERNEL(tgi_gemm_bf16, MatmulParams, THREADS, gemm<bf16>(p))
 TGI_KERNEL(tgi_gemm_f16, MatmulParams, THREADS, gemm<f16>(p))
-TGI_KERNEL(tgi_gemm_f32, MatmulParams, THREADS, gemm_f32(p))
+TGI_KERNEL(tgi_gemm_f32, MatmulParams, THREADS, gemm<float>(p))

@@ -27,7 +27,9 @@ __device__ void peak_chunk(const PeakParams& p) {
   // At most 16 numbers of at most 1 in a thread: f32 loses nothing that counts.
   float sum = 0.f;
   for (u32 token = first + threadIdx.x; token < end; token += THREADS) {
-    const float share = expf(logits[token] - largest);
+    const float own = logits[token];
+    // An infinity less itself is no number.
+    const float share = own == largest ? 1.f : expf(own - largest);
     if (share <= 1.f) sum += share;
   }
   sum = block_sum(sum);
@@ -44,12 +46,13 @@ __device__ void peak_join(const PeakParams& p) {
   const DevicePeak* chunks = at<const DevicePeak>(p.chunks) + row * count;
   DevicePeak peak{0.0, NEG_INFINITY, NO_TOKEN};
   for (u32 index = 0; index < count; ++index) keep_larger(peak.max, peak.id, chunks[index].max, chunks[index].id);
-  if (peak.max > NEG_INFINITY && peak.max < INFINITY) {
-    for (u32 index = 0; index < count; ++index) {
-      const double below = double(chunks[index].max) - double(peak.max);
-      if (chunks[index].max > NEG_INFINITY) peak.sum_exp += chunks[index].sum_exp * exp(below);
-    }
+  for (u32 index = 0; index < count; ++index) {
+    const double max = chunks[index].max;
+    const double factor = max == peak.max ? 1.0 : exp(max - peak.max);
+    peak.sum_exp += chunks[index].sum_exp * factor;
   }
+  // A row without any number is all zeros.
+  if (peak.max == NEG_INFINITY) peak = {double(p.vocab), 0.f, 0};
   at<DevicePeak>(p.out)[row] = peak;
 }
 

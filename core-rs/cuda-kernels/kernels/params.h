@@ -13,10 +13,15 @@ constexpr u32 SPLIT_TOKENS = 128;
 constexpr u32 MAX_HEAD_SIZE = 512;
 constexpr u32 PEAK_CHUNK = 4096;
 constexpr u32 GEMV_ROWS = 8;
+constexpr u32 MAX_EXPERTS = 512;
+constexpr u32 MAX_RANK = 1024;
 constexpr u32 NO_TOKEN = 0xffffffffu;
+constexpr u32 NO_SLOT = 0xffffffffu;
+constexpr u32 NO_EXPERT = 0xffffffffu;
+constexpr u32 NO_PLACE = 0xffffffffu;
 
 enum NormKind : u32 { NORM_RMS = 0, NORM_LAYER = 1 };
-enum QkNorm : u32 { QK_NORM_NONE = 0, QK_NORM_HEAD = 1, QK_NORM_ROW = 2 };
+enum QkNorm : u32 { QK_NORM_NONE = 0, QK_NORM_HEAD = 1, QK_NORM_ROW = 2, QK_NORM_EACH = 3 };
 enum RopeLayout : u32 { ROPE_HALVES = 0, ROPE_INTERLEAVED = 1 };
 enum Activation : u32 { ACT_SILU = 0, ACT_GELU_TANH = 1, ACT_GELU_ERF = 2, ACT_RELU = 3 };
 
@@ -31,7 +36,7 @@ struct AddNormParams {
   u64 residual, delta, second_delta, delta_weight, weight, bias, gather, out;
   u32 rows, hidden, kind;
   float delta_scale, epsilon;
-  u32 reserved;
+  u32 norms_sum;
 };
 static_assert(sizeof(AddNormParams) == 88);
 
@@ -72,6 +77,43 @@ struct MatmulParams {
   u32 m, n, k, x_stride, out_stride, out_f32;
 };
 static_assert(sizeof(MatmulParams) == 56);
+
+struct RouteParams {
+  u64 scores, slots, picks, weights;
+  u32 rows, experts, used, normalized;
+};
+static_assert(sizeof(RouteParams) == 48);
+
+struct GroupPlacesParams {
+  u64 picks, places, tile_experts;
+  u32 count, experts, tiles, tile_rows;
+};
+static_assert(sizeof(GroupPlacesParams) == 40);
+
+struct ExpertMatmulParams {
+  MatmulParams product;
+  u64 places, tile_experts, expert_bytes;
+  u32 tiles, share, first_expert, experts;
+};
+static_assert(sizeof(ExpertMatmulParams) == 96);
+
+struct CombineExpertsParams {
+  u64 products, picks, weights, out;
+  u32 rows, used, hidden, reserved;
+};
+static_assert(sizeof(CombineExpertsParams) == 48);
+
+struct LowRankUpdate {
+  u64 down, up;
+  u32 rank, first, outputs, reserved;
+};
+static_assert(sizeof(LowRankUpdate) == 32);
+
+struct LowRankParams {
+  u64 x, out, adapters, updates, low;
+  u32 rows, count, slots, rank, inputs, out_stride, outputs, reserved;
+};
+static_assert(sizeof(LowRankParams) == 72);
 
 struct DequantizeParams {
   u64 blocks, out, count;
@@ -124,10 +166,10 @@ struct DeviceSample {
 static_assert(sizeof(DeviceSample) == 24);
 
 struct SampleParams {
-  u64 logits, settings, seen, out;
+  u64 logits, settings, seen, out, peaks;
   u32 rows, vocab;
 };
-static_assert(sizeof(SampleParams) == 40);
+static_assert(sizeof(SampleParams) == 48);
 
 struct DeviceTop {
   u32 id;

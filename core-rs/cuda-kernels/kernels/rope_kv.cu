@@ -18,12 +18,20 @@ __device__ __forceinline__ void turn(float* head, const float* angles, u32 dims,
   }
 }
 
-// The factor of a root-mean-square norm over `count` elements.
+// The mean of `count` elements.
 template <typename T>
-__device__ __forceinline__ float rms_factor(const T* from, u32 count, float epsilon) {
+__device__ __forceinline__ float mean(const T* from, u32 count) {
+  float sum = 0.f;
+  for (u32 index = lane(); index < count; index += WARP) sum += to_float(from[index]);
+  return warp_sum(sum) / float(count);
+}
+
+// The factor of a norm over `count` elements, of which `center` is taken off.
+template <typename T>
+__device__ __forceinline__ float norm_factor(const T* from, u32 count, float center, float epsilon) {
   float squares = 0.f;
   for (u32 index = lane(); index < count; index += WARP) {
-    const float x = to_float(from[index]);
+    const float x = to_float(from[index]) - center;
     squares = fmaf(x, x, squares);
   }
   return 1.f / sqrtf(warp_sum(squares) / float(count) + epsilon);
@@ -36,7 +44,7 @@ __device__ void rope_kv(const RopeKvParams& p) {
   const u32 row = blockIdx.x, unit = blockIdx.y * ROPE_WARPS + warp(), size = p.head_size;
   if (row >= p.rows || unit >= p.heads + 2 * p.kv_heads || size > MAX_HEAD_SIZE) return;
   const u32 slot = at<const u32>(p.slots)[row];
-  if (slot == 0xffffffffu) return;
+  if (slot == NO_SLOT) return;
   const T* projections = at<const T>(p.qkv) + u64(row) * p.stride;
   const T* from = projections + unit * size;
   float* head = heads[warp()];
@@ -48,9 +56,14 @@ __device__ void rope_kv(const RopeKvParams& p) {
     const bool whole = p.qk_norm == QK_NORM_ROW;
     const u32 first = is_query ? 0 : p.heads, count = is_query ? p.heads : p.kv_heads;
     const T* normed = whole ? projections + first * size : from;
-    const float factor = rms_factor(normed, whole ? count * size : size, p.epsilon);
-    const float* weight = at<const float>(weights) + (whole ? (unit - first) * size : 0);
-    for (u32 index = lane(); index < size; index += WARP) head[index] *= factor * weight[index];
+    const u32 width = whole ? count * size : size;
+    const float center = p.qk_norm == QK_NORM_EACH ? mean(normed, width) : 0.f;
+    const float factor = norm_factor(normed, width, center, p.epsilon);
+    const bool shared = p.qk_norm == QK_NORM_HEAD;
+    const float* weight = at<const float>(weights) + (shared ? 0 : (unit - first) * size);
+    for (u32 index = lane(); index < size; index += WARP) {
+      head[index] = (head[index] - center) * (factor * weight[index]);
+    }
   }
   __syncwarp();
   if (!is_value && p.cos_sin != 0) {

@@ -5,6 +5,8 @@
 #include "warp.h"
 
 constexpr u32 SAMPLE_THREADS = 1024, SAMPLE_WARPS = SAMPLE_THREADS / WARP;
+// What a logit of plus infinity becomes, as on the host.
+constexpr float CEILING = 1e30f;
 // `exp(logit - max)` is at most 1: so many units.
 constexpr double UNITS = 0x1p40;
 
@@ -72,8 +74,8 @@ __device__ u64 last_kept(const float* logits, u32 vocab, u64 target, Weight weig
   }
 }
 
-// Penalties of the tokens so far, then the temperature; NaN becomes impossible. The largest logit
-// and its token, in every thread.
+// Penalties of the tokens so far, then the temperature; NaN becomes impossible, plus infinity a
+// number, and a row without any number all zeros. The largest logit and its token, in every thread.
 __device__ DevicePeak warp_logits(const SampleParams& p, const SampleSettings& own, float* logits) {
   const SeenToken* seen = at<const SeenToken>(p.seen) + own.first_seen;
   for (u32 index = threadIdx.x; index < own.seen; index += blockDim.x) {
@@ -87,11 +89,16 @@ __device__ DevicePeak warp_logits(const SampleParams& p, const SampleSettings& o
   u32 id = NO_TOKEN;
   for (u32 token = threadIdx.x; token < p.vocab; token += blockDim.x) {
     float logit = own.sampling != 0 ? logits[token] / own.temperature : logits[token];
-    if (!(logit >= NEG_INFINITY)) logit = NEG_INFINITY;
+    logit = logit >= NEG_INFINITY ? fminf(logit, CEILING) : NEG_INFINITY;
     logits[token] = logit;
     keep_larger(largest, id, logit, token);
   }
   block_largest(largest, id);
+  if (largest == NEG_INFINITY) {
+    for (u32 token = threadIdx.x; token < p.vocab; token += blockDim.x) logits[token] = 0.f;
+    largest = 0.f;
+    id = 0;
+  }
   return {0.0, largest, id};
 }
 
@@ -150,10 +157,6 @@ __device__ void sample(const SampleParams& p) {
   float* logits = at<float>(p.logits) + u64(own.row) * p.vocab;
   DeviceSample& out = at<DeviceSample>(p.out)[blockIdx.x];
   const DevicePeak peak = warp_logits(p, own, logits);
-  if (!(peak.max > NEG_INFINITY && peak.max < INFINITY)) {
-    if (threadIdx.x == 0) out = {0.0, peak.max, 0.f, NO_TOKEN, 0};
-    return;
-  }
   __syncthreads();
   const u64 bound = own.sampling != 0 ? survivors_from(own, logits, p.vocab, peak.max) : 0;
   const u32 stretch = (p.vocab + SAMPLE_THREADS - 1) / SAMPLE_THREADS * WARP;
@@ -176,6 +179,7 @@ __device__ void sample(const SampleParams& p) {
   const auto write = [&](u32 token) {
     const float logprob = float(double(logits[token] - peak.max) - log(sum_exp));
     out = {sum_exp, peak.max, logprob, token, 0};
+    if (p.peaks != 0) at<DevicePeak>(p.peaks)[own.row].id = token;
   };
   if (own.sampling == 0) {
     if (threadIdx.x == 0) write(peak.id);

@@ -9,9 +9,9 @@ use tgi_model::spec::{
 pub const VOCAB: usize = 40;
 
 /// One of each family: llama, Gemma, decoders with layer norms as Falcon's or GPT-2's and as
-/// BLOOM's, and experts with norms as `OLMo` 2's.
-pub fn specs() -> [ModelSpec; 5] {
-    [llama(), gemma(), layer_normed(), biased(), experts()]
+/// BLOOM's, experts with norms as `OLMo` 2's, and normed sums as OPT 350M's.
+pub fn specs() -> [ModelSpec; 6] {
+    [llama(), gemma(), layer_normed(), biased(), experts(), normed_sums()]
 }
 
 /// Interleaved rope, grouped heads, a gated MLP, nothing else.
@@ -90,6 +90,17 @@ pub fn experts() -> ModelSpec {
     spec.block = Block::Sequential(Norms::After);
     spec.residual_scale = 0.5;
     spec.mlp.experts = Some(Experts { count: 4, used: 2, normalized: false });
+    spec
+}
+
+/// Normed sums, and heads of q and k with layer norms of their own.
+pub fn normed_sums() -> ModelSpec {
+    let mut spec = layer_normed();
+    spec.architecture = String::from("normed-sums");
+    spec.attention.kv_heads = 2;
+    spec.attention.qk_norm = Some(QkNorm::Each);
+    spec.block = Block::NormedSums;
+    spec.mlp.activation = Activation::Relu;
     spec
 }
 

@@ -77,7 +77,7 @@ macro_rules! in_groups {
     ($rows:expr, [$($size:literal),*], |$start:ident, $count:ident| $body:expr) => {
         let mut $start = 0;
         while $start < $rows {
-            $(if $start + $size <= $rows {
+            $(if $rows - $start >= $size {
                 const $count: usize = $size;
                 $body;
                 $start += $size;

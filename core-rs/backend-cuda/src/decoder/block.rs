@@ -4,7 +4,8 @@ use tgi_cuda_kernels::signatures::{
     ActivationParams, AttentionCombineParams, AttentionParams, Kernel, RopeKvParams,
 };
 
-use super::{Decoder, Layer, Pending, Step};
+use super::adapters::add_updates;
+use super::{Decoder, FeedForward, Layer, Pending, Step};
 use crate::CudaError;
 use crate::buckets::layer_splits;
 use crate::device::{Device, Region};
@@ -23,12 +24,17 @@ impl Decoder {
         let arena = step.arena;
         self.norm(step, pending, layer.attention_norm, arena.normed)?;
         self.attend(step, layer, number)?;
-        let attended =
-            Pending { delta: Some(arena.delta), second: None, norm: layer.post_attention_norm };
+        let attended = Pending {
+            delta: Some(arena.delta),
+            second: None,
+            norm: layer.post_attention_norm,
+            sum_norm: layer.attention_sum_norm,
+        };
         if !layer.is_parallel {
             self.norm(step, attended, layer.mlp_norm, arena.normed)?;
             self.feed_forward(step, layer, arena.delta)?;
-            return Ok(Pending { norm: layer.post_mlp_norm, ..attended });
+            let (norm, sum_norm) = (layer.post_mlp_norm, layer.mlp_sum_norm);
+            return Ok(Pending { norm, sum_norm, ..attended });
         }
         if layer.mlp_norm.is_some() {
             self.norm(step, Pending::default(), layer.mlp_norm, arena.normed)?;
@@ -142,17 +148,33 @@ impl Decoder {
         out: Region,
     ) -> Result<(), CudaError> {
         let arena = step.arena;
-        self.multiply(step, &layer.inward, arena.normed, arena.inner)?;
+        match &layer.feed_forward {
+            FeedForward::Dense { inward, down } => {
+                self.multiply(step, inward, arena.normed, arena.inner)?;
+                self.activate(step, step.shape.rows)?;
+                self.multiply(step, down, arena.activated, out)
+            }
+            FeedForward::Experts { router, inward, down } => {
+                self.use_experts(step, router, (inward, down), out)
+            }
+        }
+    }
+
+    /// Between the projections of so many rows.
+    pub(super) fn activate<D: Device>(
+        &self,
+        step: &mut Step<D>,
+        rows: usize,
+    ) -> Result<(), CudaError> {
         let params = ActivationParams {
-            input: arena.inner.address,
-            out: arena.activated.address,
-            rows: step.shape.rows as u32,
+            input: step.arena.inner.address,
+            out: step.arena.activated.address,
+            rows: rows as u32,
             width: self.mlp.width as u32,
             kind: self.mlp.kind as u32,
             gated: self.mlp.is_gated.into(),
         };
-        launch(step.device, Kernel::Activation(step.element), params.launch(), &params)?;
-        self.multiply(step, &layer.down, arena.activated, out)
+        launch(step.device, Kernel::Activation(step.element), params.launch(), &params)
     }
 
     fn multiply<D: Device>(
@@ -163,6 +185,10 @@ impl Decoder {
         y: Region,
     ) -> Result<(), CudaError> {
         let rows = Rows { count: step.shape.rows, x, y, is_f32: false };
-        self.multiplier.run(step.device, matrix, rows)
+        self.multiplier.run(step.device, matrix, rows)?;
+        match &matrix.updates {
+            Some(updates) if step.shape.is_adapted => add_updates(step, (matrix, updates), rows),
+            _ => Ok(()),
+        }
     }
 }

@@ -5,11 +5,11 @@ use tgi_cuda_kernels::signatures::{Element, Kernel, MMA_HEAD_SIZES, mma_tile_row
 use tgi_model::spec::{Activation, Block, NormKind, Position, QkNorm, RopeLayout, distinct};
 use tgi_model::{ModelSpec, Role, alibi};
 
-use super::{Attention, Decoder, Embedding, Head, Layer, Mlp, Norm};
+use super::{Attention, Decoder, Embedding, FeedForward, Head, Layer, Mlp, Norm};
 use crate::device::{Device, Region};
+use crate::experts::ExpertRole;
 use crate::matrix::{Matrix, Multiplier};
 use crate::rope::table;
-use crate::support::{NORMED_SUMS, QK_NORM_EACH, refusal};
 use crate::weights::Loader;
 use crate::{CudaError, CudaOptions};
 
@@ -27,7 +27,9 @@ impl Decoder {
         loader.norm_offset = spec.norm.weight_offset;
         let embedding = embedding(loader, spec)?;
         let head = head(loader, spec, &embedding)?;
-        let norm = norm(loader, spec, (Role::OutputNorm, Role::OutputNormBias))?;
+        let roles = (Role::OutputNorm, Role::OutputNormBias);
+        let has_norm = spec.block != Block::NormedSums;
+        let norm = has_norm.then(|| norm(loader, spec, roles)).transpose()?;
         let ropes = ropes(loader, spec, options.positions(spec))?;
         let mut layers = Vec::with_capacity(spec.layers);
         for (number, place) in ropes.into_iter().zip(&spec.attention.windows).enumerate() {
@@ -53,6 +55,7 @@ impl Decoder {
                 },
                 is_gated: spec.mlp.gated,
                 width: spec.mlp.intermediate,
+                experts: spec.mlp.experts,
             },
             layers,
             norm,
@@ -97,7 +100,7 @@ fn head<D: Device>(
     let matrix = if spec.embedding.tied {
         let (weights, region) = (embedding.weights, embedding.table);
         let part = crate::matrix::Part { weights, region, first: 0, outputs };
-        Matrix { parts: vec![part], outputs, inputs, bias: None }
+        Matrix { roles: Vec::new(), parts: vec![part], outputs, inputs, bias: None, updates: None }
     } else {
         loader.matrix(&[(Role::Output, outputs)], None, inputs)?
     };
@@ -111,7 +114,7 @@ fn norm<D: Device>(
     (weight, bias): (Role, Role),
 ) -> Result<Norm, CudaError> {
     let bias = spec.norm.bias.then(|| loader.vector(bias, spec.hidden)).transpose()?;
-    Ok(Norm { weight: loader.norm(weight, spec.hidden)?, bias })
+    Ok(Norm { weight: loader.norm(weight, &[spec.hidden])?, bias })
 }
 
 /// The table of each layer; equal ones are one.
@@ -163,7 +166,7 @@ fn attention<D: Device>(
             None => kernels::QkNorm::None,
             Some(QkNorm::Head) => kernels::QkNorm::Head,
             Some(QkNorm::Row) => kernels::QkNorm::Row,
-            Some(QkNorm::Each) => return Err(refusal(spec, QK_NORM_EACH)),
+            Some(QkNorm::Each) => kernels::QkNorm::Each,
         },
         rope_layout,
         rope_dimensions,
@@ -191,10 +194,11 @@ fn layer<D: Device>(
     spec: &ModelSpec,
     (rope, window): (Option<Region>, Option<usize>),
 ) -> Result<Layer, CudaError> {
+    let norms_sums = spec.block == Block::NormedSums;
     let (is_parallel, before, after) = match spec.block {
         Block::Sequential(norms) => (false, [norms.before(); 2], norms.after()),
         Block::Parallel { mlp_norm } => (true, [true, mlp_norm], false),
-        Block::NormedSums => return Err(refusal(spec, NORMED_SUMS)),
+        Block::NormedSums => (false, [true; 2], false),
     };
     let of = &spec.attention;
     let (query, key) = (of.heads * of.head_size, of.kv_heads * of.head_size);
@@ -202,23 +206,28 @@ fn layer<D: Device>(
         |wanted: bool, roles| wanted.then(|| norm(loader, spec, roles)).transpose();
     let attention_norm = input_norm(before[0], (Role::AttentionNorm, Role::AttentionNormBias))?;
     let mlp_norm = input_norm(before[1], (Role::MlpNorm, Role::MlpNormBias))?;
-    let mut output_norm = |role| after.then(|| loader.norm(role, spec.hidden)).transpose();
+    let of_sums = |norm: Option<Norm>| if norms_sums { (None, norm) } else { (norm, None) };
+    let (attention_norm, attention_sum_norm) = of_sums(attention_norm);
+    let (mlp_norm, mlp_sum_norm) = of_sums(mlp_norm);
+    let mut output_norm = |role| after.then(|| loader.norm(role, &[spec.hidden])).transpose();
     let post_attention_norm = output_norm(Role::PostAttentionNorm)?;
     let post_mlp_norm = output_norm(Role::PostMlpNorm)?;
-    let qk_sizes = match of.qk_norm {
-        None => None,
-        Some(QkNorm::Head) => Some([of.head_size; 2]),
-        Some(QkNorm::Row) => Some([query, key]),
-        Some(QkNorm::Each) => return Err(refusal(spec, QK_NORM_EACH)),
+    let mut qk_norm = |role, heads: usize| {
+        let size = of.head_size;
+        let mut load = |shape: &[usize]| loader.norm(role, shape).map(Some);
+        match of.qk_norm {
+            None => Ok(None),
+            Some(QkNorm::Head) => load(&[size]),
+            Some(QkNorm::Row) => load(&[heads * size]),
+            Some(QkNorm::Each) => load(&[heads, size]),
+        }
     };
-    let mut qk_norm =
-        |role, side: usize| qk_sizes.map(|sizes| loader.norm(role, sizes[side])).transpose();
-    let (query_norm, key_norm) = (qk_norm(Role::QueryNorm, 0)?, qk_norm(Role::KeyNorm, 1)?);
+    let query_norm = qk_norm(Role::QueryNorm, of.heads)?;
+    let key_norm = qk_norm(Role::KeyNorm, of.kv_heads)?;
     let projections = [(Role::Query, query), (Role::Key, key), (Role::Value, key)];
     let biases = [Role::QueryBias, Role::KeyBias, Role::ValueBias];
     let output = [(Role::AttentionOutput, spec.hidden)];
     let output_bias = [Role::AttentionOutputBias];
-    let (inward, down) = mlp(loader, spec)?;
     Ok(Layer {
         attention_norm,
         qkv: loader.matrix(&projections, of.qkv_bias.then_some(&biases), spec.hidden)?,
@@ -228,17 +237,30 @@ fn layer<D: Device>(
         window,
         attention_output: loader.matrix(&output, of.output_bias.then_some(&output_bias), query)?,
         post_attention_norm,
+        attention_sum_norm,
         mlp_norm,
-        inward,
-        down,
+        feed_forward: feed_forward(loader, spec)?,
         post_mlp_norm,
+        mlp_sum_norm,
         is_parallel,
     })
 }
 
 /// Gate and up as one, and down.
-fn mlp<D: Device>(loader: &mut Loader<D>, spec: &ModelSpec) -> Result<(Matrix, Matrix), CudaError> {
+fn feed_forward<D: Device>(
+    loader: &mut Loader<D>,
+    spec: &ModelSpec,
+) -> Result<FeedForward, CudaError> {
     let width = spec.mlp.intermediate;
+    if let Some(experts) = spec.mlp.experts {
+        let all = [Role::ExpertGate as ExpertRole, Role::ExpertUp].map(|role| (role, width));
+        let inward = &all[usize::from(!spec.mlp.gated)..];
+        return Ok(FeedForward::Experts {
+            router: loader.matrix(&[(Role::Router, experts.count)], None, spec.hidden)?,
+            inward: loader.experts(inward, experts.count, spec.hidden)?,
+            down: loader.experts(&[(Role::ExpertDown, spec.hidden)], experts.count, width)?,
+        });
+    }
     let all = [(Role::Gate, width), (Role::Up, width)];
     let biases = [Role::GateBias, Role::UpBias];
     let skipped = usize::from(!spec.mlp.gated);
@@ -247,7 +269,8 @@ fn mlp<D: Device>(loader: &mut Loader<D>, spec: &ModelSpec) -> Result<(Matrix, M
         loader.matrix(&all[skipped..], has_bias.then_some(&biases[skipped..]), spec.hidden)?;
     let bias = [Role::DownBias];
     let down = [(Role::Down, spec.hidden)];
-    Ok((inward, loader.matrix(&down, has_bias.then_some(&bias), width)?))
+    let down = loader.matrix(&down, has_bias.then_some(&bias), width)?;
+    Ok(FeedForward::Dense { inward, down })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ impl Decoder {
         let params = AddNormParams {
             gather,
             out: arena.normed.address,
-            ..self.add_norm(step, pending, Some(self.norm), shape.logits)
+            ..self.add_norm(step, pending, self.norm, shape.logits)
         };
         launch(step.device, Kernel::AddNorm(step.element), params.launch(), &params)?;
         let logits = arena.logits(shape.logits, self.vocab);
@@ -42,7 +42,7 @@ impl Decoder {
             logits: logits.address,
             row_list: 0,
             chunks: arena.chunks.address,
-            out: arena.results.address,
+            out: arena.chosen.address,
             rows: shape.logits as u32,
             vocab: self.vocab as u32,
         };

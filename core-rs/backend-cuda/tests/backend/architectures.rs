@@ -5,20 +5,12 @@ use std::path::Path;
 
 use crate::common::checkpoints::{CHECKPOINTS, compare, folders, golden};
 use crate::common::{load, options};
-use tgi_backend_cuda::check_spec;
 use tgi_model::Model;
 
 /// Largest distance of a logit that passes.
 const TOLERANCE: f32 = 1e-4;
 /// Greedy ids that are compared: emulation is slow.
 const CONTINUED: usize = 4;
-/// Checkpoints that are refused, and what the refusal names.
-const REFUSED: [(&str, &str); 4] = [
-    ("mixtral", "experts a layer"),
-    ("opt-350m", "residual stream"),
-    ("qwen3_moe", "experts a layer"),
-    ("stablelm-12b", "each head"),
-];
 
 /// What fails; nothing when all is well.
 fn check(name: &str, path: &Path, folder: &Path) -> Option<String> {
@@ -33,24 +25,19 @@ fn check(name: &str, path: &Path, folder: &Path) -> Option<String> {
 }
 
 #[test]
-fn every_architecture_agrees_with_transformers_or_is_refused_by_name() {
+fn every_architecture_agrees_with_transformers() {
     let folders = folders();
     assert_eq!(folders.len(), CHECKPOINTS);
     let mut failures = Vec::new();
     for (name, folder) in &folders {
-        if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| refused == name) {
-            let refusal = check_spec(&Model::open(folder).unwrap().spec).unwrap_err().to_string();
-            assert!(refusal.contains(reason), "{refusal}");
-        } else {
-            failures.extend(check(name, folder, folder));
-        }
+        failures.extend(check(name, folder, folder));
     }
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
 #[test]
 fn the_same_weights_in_gguf_agree_too() {
-    for name in ["llama", "gemma2", "bloom"] {
+    for name in ["llama", "gemma2", "bloom", "mixtral", "stablelm-12b"] {
         let (_, folder) = folders().into_iter().find(|(found, _)| found == name).unwrap();
         assert_eq!(check(name, &folder.join("model.gguf"), &folder), None);
     }

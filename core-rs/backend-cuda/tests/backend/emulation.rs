@@ -2,13 +2,13 @@
 
 use crate::common::decoding::{decode, with_graphs};
 use crate::common::emulated::Emulated;
-use crate::common::{RandomModel, device, load, options, random, random_model, repository_tests};
+use crate::common::{RandomModel, device, options, random, random_model, repository_tests};
 use tgi_backend_cuda::{
-    CudaBackend, CudaError, CudaOptions, Device, Element, arena_bytes, kv_bytes_per_token,
-    weight_bytes,
+    CudaBackend, CudaError, CudaOptions, Device, Element, WeightSource, adapter_bytes, arena_bytes,
+    kv_bytes_per_token, weight_bytes,
 };
 use tgi_cuda_kernels::emulate::Order;
-use tgi_model::{Model, ModelSpec};
+use tgi_model::{Adapter, Model, ModelSpec};
 
 fn load_on(device: Emulated, spec: &ModelSpec, options: &CudaOptions) -> CudaBackend<Emulated> {
     CudaBackend::load(device, spec, &RandomModel, options, &mut |_| {}).unwrap()
@@ -63,20 +63,34 @@ fn a_device_that_is_full_names_the_flag() {
     assert!(error.to_string().contains("lower --cuda-memory-fraction"), "{error}");
 }
 
+/// Checks the bytes that are planned for a model with adapters against those that a load takes.
+fn is_planned(model: &Model, adapters: &[Adapter], element: Element) {
+    let options = CudaOptions { element, ..options(8, 64) };
+    let source = (model as &dyn WeightSource, adapters);
+    let backend =
+        CudaBackend::load_adapted(device(), &model.spec, source, &options, &mut |_| {}).unwrap();
+    let taken = (1u64 << 30) - backend.device().free_bytes().unwrap();
+    let pages = kv_bytes_per_token(&model.spec, element) * 32 * 8;
+    let multiprocessors = backend.device().multiprocessors();
+    let planned = weight_bytes(model, element)
+        + adapter_bytes(adapters, model.spec.layers, element)
+        + pages
+        + arena_bytes(&model.spec, &options.with_adapters(adapters), multiprocessors);
+    // cuBLASLt's work is planned for, and there is none here.
+    let blas = tgi_backend_cuda::blas::WORKSPACE_BYTES as u64;
+    assert!(planned >= taken + blas, "{planned} {taken}");
+    assert!(planned - taken - blas < planned / 20, "{planned} {taken}");
+}
+
 #[test]
 fn the_plan_counts_what_a_load_takes() {
-    let model = Model::open(&repository_tests("fixtures/tiny-gemma3.gguf")).unwrap();
+    let (adapted, adapters) = crate::common::adapters::open("tiny-llama");
+    let paths = ["fixtures/tiny-gemma3.gguf", "goldens/architectures/mixtral"];
+    let models = paths.map(|path| Model::open(&repository_tests(path)).unwrap());
     for element in Element::ALL {
-        let options = CudaOptions { element, ..options(8, 64) };
-        let backend = load(&model.spec, &model, &options).unwrap();
-        let taken = (1u64 << 30) - backend.device().free_bytes().unwrap();
-        let pages = kv_bytes_per_token(&model.spec, element) * 32 * 8;
-        let planned = weight_bytes(&model, element)
-            + pages
-            + arena_bytes(&model.spec, &options, backend.device().multiprocessors());
-        // cuBLASLt's work is planned for, and there is none here.
-        let blas = tgi_backend_cuda::blas::WORKSPACE_BYTES as u64;
-        assert!(planned >= taken + blas, "{planned} {taken}");
-        assert!(planned - taken - blas < planned / 20, "{planned} {taken}");
+        is_planned(&adapted, &adapters, element);
+        for model in &models {
+            is_planned(model, &[], element);
+        }
     }
 }

@@ -31,16 +31,16 @@ fn among(spec: &ModelSpec, options: &CudaOptions, chunk: usize, others: usize) -
     found
 }
 
-fn company_and_chunks_are_invisible(element: Element, others: usize) {
+fn company_and_chunks_are_invisible(specs: &[ModelSpec], element: Element, others: usize) {
     let options = CudaOptions {
         element,
         is_batch_invariant: true,
         has_graphs: true,
         ..CudaOptions::new(others + 1, 3 * others + 24, others + 20)
     };
-    for spec in [random_model::llama(), random_model::gemma()] {
+    for spec in specs {
         // Whole rows of the kernel for many rows, and a head of tensor cores.
-        let mut spec = ModelSpec { hidden: 32, ..spec };
+        let mut spec = ModelSpec { hidden: 32, ..spec.clone() };
         spec.attention.head_size = 32;
         let alone = among(&spec, &options, 20, 0);
         for (chunk, others) in [(20, others), (7, 3), (1, others)] {
@@ -50,12 +50,21 @@ fn company_and_chunks_are_invisible(element: Element, others: usize) {
     }
 }
 
+fn dense() -> [ModelSpec; 2] {
+    [random_model::llama(), random_model::gemma()]
+}
+
 #[test]
 fn alone_and_among_others_a_request_gets_the_same_bytes_in_f32() {
-    company_and_chunks_are_invisible(Element::F32, 10);
+    company_and_chunks_are_invisible(&dense(), Element::F32, 10);
 }
 
 #[test]
 fn alone_and_among_others_a_request_gets_the_same_bytes_in_bf16() {
-    company_and_chunks_are_invisible(Element::Bf16, 10);
+    company_and_chunks_are_invisible(&dense(), Element::Bf16, 10);
+}
+
+#[test]
+fn alone_and_among_others_a_request_gets_the_same_bytes_of_experts() {
+    company_and_chunks_are_invisible(&[random_model::experts()], Element::Bf16, 4);
 }

@@ -3,6 +3,7 @@
 use crate::common::{RandomModel, load, options, random_model};
 use tgi_backend::Backend;
 use tgi_backend_cuda::{CudaOptions, Stored, WeightSource};
+use tgi_model::spec::Experts;
 use tgi_model::{ModelError, ModelSpec, Role};
 
 fn refusal(spec: &ModelSpec, options: &CudaOptions) -> String {
@@ -11,10 +12,12 @@ fn refusal(spec: &ModelSpec, options: &CudaOptions) -> String {
 
 #[test]
 fn a_model_that_it_does_not_compute_is_refused_by_what_it_is() {
+    let mut experts = random_model::experts();
+    experts.mlp.experts = experts.mlp.experts.map(|it| Experts { used: 5, ..it });
     assert_eq!(
-        refusal(&random_model::experts(), &options(4, 64)),
-        "Cannot run experts on the cuda backend: it has 4 experts a layer, of which none are known; \
-         give --backend candle or --device cpu"
+        refusal(&experts, &options(4, 64)),
+        "Cannot run experts on the cuda backend: a token uses 5 of 4 experts, expected 1 to 4; give \
+         --backend candle or --device cpu"
     );
     let mut wide = random_model::llama();
     wide.attention.head_size = 1024;

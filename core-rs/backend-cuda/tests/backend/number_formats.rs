@@ -2,8 +2,8 @@
 
 use crate::common::{TOKENS, largest_difference, load, options, plain_pass, random};
 use tgi_backend_candle::{CandleBackend, CandleOptions};
-use tgi_backend_cuda::{CudaOptions, Element};
-use tgi_model::{Model, WeightFormat};
+use tgi_backend_cuda::{CudaOptions, Element, Stored, WeightSource};
+use tgi_model::{Model, ModelError, Role, WeightFormat};
 
 fn halves_are_near(element: Element, share: f32) {
     for mut spec in crate::common::specs() {
@@ -31,7 +31,7 @@ fn bfloat16_is_near() {
 /// Compares a tiny checkpoint whose matrices are quantized at load.
 fn blocks_are_near(format: &str, checkpoint: &str) {
     let model = || {
-        let path = crate::common::repository_tests("fixtures").join(checkpoint);
+        let path = crate::common::repository_tests(checkpoint);
         let model = Model::open(&path).unwrap();
         model.with_format(WeightFormat::quantized(format).unwrap()).unwrap()
     };
@@ -50,13 +50,55 @@ fn blocks_are_near(format: &str, checkpoint: &str) {
 #[test]
 fn blocks_that_kernels_read_give_what_the_reference_unpacks() {
     for format in ["q4_0", "q8_0"] {
-        blocks_are_near(format, "tiny-llama");
+        blocks_are_near(format, "fixtures/tiny-llama");
     }
 }
 
 #[test]
 fn blocks_that_no_kernel_reads_are_unpacked_at_load() {
     for format in ["q4_1", "q5_0"] {
-        blocks_are_near(format, "tiny-llama");
+        blocks_are_near(format, "fixtures/tiny-llama");
     }
+}
+
+#[test]
+fn blocks_of_experts_give_what_the_reference_unpacks() {
+    for checkpoint in ["mixtral", "qwen3_moe"] {
+        blocks_are_near("q8_0", &format!("goldens/architectures/{checkpoint}"));
+    }
+}
+
+/// Some experts' projections in blocks, and others not.
+struct Mixed {
+    plain: Model,
+    blocks: Model,
+    is_unpacked: bool,
+}
+
+impl WeightSource for Mixed {
+    fn weight(
+        &self,
+        role: Role,
+        layer: Option<usize>,
+        _: &[usize],
+    ) -> Result<Stored<'_>, ModelError> {
+        let in_blocks = matches!(role, Role::ExpertUp(1 | 2)) || role == Role::ExpertGate(3);
+        let model = if in_blocks { &self.blocks } else { &self.plain };
+        let view = model.tensor(role, layer)?;
+        Ok(if self.is_unpacked { Stored::Floats(view.dequantize()?) } else { Stored::Tensor(view) })
+    }
+}
+
+#[test]
+fn experts_that_are_not_held_alike_are_multiplied_part_by_part() {
+    let path = crate::common::repository_tests("goldens/architectures/mixtral");
+    let open = || Model::open(&path).unwrap();
+    let logits = |is_unpacked| {
+        let blocks = open().with_format(WeightFormat::quantized("q4_0").unwrap()).unwrap();
+        let source = Mixed { plain: open(), blocks, is_unpacked };
+        let spec = &source.plain.spec;
+        let tokens = TOKENS.map(|token| token % spec.vocab as u32);
+        plain_pass(&mut load(spec, &source, &options(4, 64)).unwrap(), &tokens)
+    };
+    assert!(largest_difference(&logits(false), &logits(true)) < 1e-5);
 }

@@ -153,14 +153,23 @@ T __shfl_sync(u32, T value, u32 lane) {
   return emulation::lane_of("shuffle", value, lane);
 }
 
+inline u32 __ballot_sync(u32, bool is_set) {
+  const emulation::Slot* slots = emulation::exchange("ballot", &is_set, sizeof is_set);
+  u32 lanes = 0;
+  for (u32 lane = 0; lane < 32; ++lane) lanes |= u32(slots[lane].bytes[0]) << lane;
+  return lanes;
+}
+
+inline u32 __popc(u32 bits) { return u32(__builtin_popcount(bits)); }
 inline float __uint_as_float(u32 bits) { return emulation::float_of(bits); }
 inline u32 __float_as_uint(float value) { return emulation::word_of(value); }
 inline u32 min(u32 a, u32 b) { return a < b ? a : b; }
 inline u32 max(u32 a, u32 b) { return a > b ? a : b; }
 inline u32 __umulhi(u32 a, u32 b) { return u32(u64(a) * b >> 32); }
 // Fibers give way at barriers alone.
-inline u64 atomicAdd(u64* place, u64 value) {
-  const u64 before = *place;
+template <typename N>
+N atomicAdd(N* place, N value) {
+  const N before = *place;
   *place += value;
   return before;
 }

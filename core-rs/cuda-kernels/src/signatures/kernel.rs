@@ -120,6 +120,21 @@ pub enum Kernel {
     Gemm(Element),
     /// [`super::DequantizeParams`].
     Dequantize(Blocks, Element),
+    /// [`super::LowRankParams`], first of two.
+    LowRankDown(Element),
+    /// [`super::LowRankParams`], second of two.
+    LowRankUp(Element),
+    /// [`super::RouteParams`].
+    Route,
+    /// [`super::GroupPlacesParams`].
+    GroupPlaces,
+    /// [`super::ExpertMatmulParams`] in tiles of [`super::GEMV_ROWS`] places; the element is that of
+    /// `x` and `out`.
+    ExpertGemv(Weights, Element),
+    /// [`super::ExpertMatmulParams`] in tiles of [`super::EXPERT_GEMM_ROWS`] places, plain weights.
+    ExpertGemm(Element),
+    /// [`super::CombineExpertsParams`].
+    CombineExperts(Element),
     /// [`super::ScaleLogitsParams`].
     ScaleLogits,
     /// [`super::PeakParams`], first of two.
@@ -159,6 +174,18 @@ impl Kernel {
             Self::Dequantize(blocks, element) => {
                 format!("tgi_dequantize_{}_{}", blocks.name(), element.name())
             }
+            Self::LowRankDown(element) => format!("tgi_low_rank_down_{}", element.name()),
+            Self::LowRankUp(element) => format!("tgi_low_rank_up_{}", element.name()),
+            Self::Route => "tgi_route".into(),
+            Self::GroupPlaces => "tgi_group_places".into(),
+            Self::ExpertGemv(Weights::Plain(_), element) => {
+                format!("tgi_expert_gemv_{}", element.name())
+            }
+            Self::ExpertGemv(Weights::Blocks(blocks), element) => {
+                format!("tgi_expert_gemv_{}_{}", blocks.name(), element.name())
+            }
+            Self::ExpertGemm(element) => format!("tgi_expert_gemm_{}", element.name()),
+            Self::CombineExperts(element) => format!("tgi_combine_experts_{}", element.name()),
             Self::ScaleLogits => "tgi_scale_logits".into(),
             Self::PeakChunks => "tgi_peak_chunks".into(),
             Self::PeakJoin => "tgi_peak_join".into(),
@@ -180,6 +207,8 @@ impl Kernel {
             Self::Top,
             Self::HandOver,
             Self::CopyPage,
+            Self::Route,
+            Self::GroupPlaces,
         ];
         for blocks in Blocks::ALL {
             all.push(Self::Embedding(Weights::Blocks(blocks)));
@@ -195,9 +224,18 @@ impl Kernel {
                 Self::Gemv(element),
                 Self::Gemm(element),
                 Self::Fill(element),
+                Self::ExpertGemv(Weights::Plain(element), element),
+                Self::ExpertGemm(element),
+                Self::CombineExperts(element),
+                Self::LowRankDown(element),
+                Self::LowRankUp(element),
             ]);
             for blocks in Blocks::ALL {
-                all.extend([Self::GemvBlocks(blocks, element), Self::Dequantize(blocks, element)]);
+                all.extend([
+                    Self::GemvBlocks(blocks, element),
+                    Self::Dequantize(blocks, element),
+                    Self::ExpertGemv(Weights::Blocks(blocks), element),
+                ]);
             }
             if element != Element::F32 {
                 all.extend(MMA_HEAD_SIZES.map(|size| Self::AttentionMma(size, element)));

@@ -26,11 +26,11 @@ impl ScaleLogitsParams {
     }
 }
 
-/// The largest logit of a row or of a chunk.
+/// The largest logit of a row or of a chunk. A row without any number is all zeros.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DevicePeak {
-    /// Sum of `exp(logit - max)`; 0 where the largest logit is not finite, and there is no peak.
+    /// Sum of `exp(logit - max)`; of the largest ones alone where they are infinite.
     pub sum_exp: f64,
     /// The largest logit; NaN counts as minus infinity.
     pub max: f32,

@@ -9,10 +9,10 @@ pub const GEMV_ROWS: u32 = 8;
 pub const GEMM_K_MULTIPLE: u32 = 8;
 
 /// Columns of `out` that a block of the GEMV kernels has, one a warp.
-const GEMV_WARPS: u32 = 8;
+pub(super) const GEMV_WARPS: u32 = 8;
 
 /// Rows and columns of `out` that a block of the GEMM kernel has.
-const GEMM_TILE: [u32; 2] = [64, 128];
+pub(super) const GEMM_TILE: [u32; 2] = [64, 128];
 
 /// `out = x · weightᵀ + bias`.
 ///

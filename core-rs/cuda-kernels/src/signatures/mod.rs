@@ -8,8 +8,10 @@
 //! Every dimension of a kernel's data is in its argument, and blocks beyond it do nothing.
 
 mod attention;
+mod experts;
 mod kernel;
 mod logits;
+mod low_rank;
 mod matmul;
 mod memory;
 mod rows;
@@ -19,10 +21,15 @@ pub use attention::{
     AttentionCombineParams, AttentionParams, AttentionTile, MMA_HEAD_SIZES, MMA_PAIRS,
     SPLIT_TOKENS, mma_tile_rows, splits,
 };
+pub use experts::{
+    CombineExpertsParams, EXPERT_GEMM_ROWS, ExpertMatmulParams, GroupPlacesParams, MAX_EXPERTS,
+    MAX_USED_EXPERTS, NO_EXPERT, NO_PLACE, RouteParams, expert_tiles,
+};
 pub use kernel::{Blocks, Element, Kernel, Weights};
 pub use logits::{
     DevicePeak, HandOverParams, PEAK_CHUNK, PeakParams, ScaleLogitsParams, peak_chunks,
 };
+pub use low_rank::{LowRankParams, LowRankUpdate, MAX_RANK, NO_ADAPTER};
 pub use matmul::{DequantizeParams, GEMM_K_MULTIPLE, GEMV_ROWS, MatmulParams};
 pub use memory::{CopyPageParams, FillParams};
 pub use rows::{

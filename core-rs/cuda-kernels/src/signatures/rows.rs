@@ -49,7 +49,8 @@ pub enum NormKind {
     Layer = 1,
 }
 
-/// `residual += delta_scale * (norm(delta) + second_delta); out = norm(residual)`.
+/// `residual += delta_scale * (norm(delta) + second_delta); out = norm(residual)`, and with
+/// `norms_sum` `residual = norm(residual)` too.
 ///
 /// `delta` is normed where it has weights, with the same kind and epsilon. Row `i` of `out` comes
 /// from row `gather[i]` of the residual stream and of the deltas; without `gather` from row `i`.
@@ -83,8 +84,9 @@ pub struct AddNormParams {
     pub delta_scale: f32,
     /// Added under the root.
     pub epsilon: f32,
-    /// 0.
-    pub reserved: u32,
+    /// Not 0 where the residual stream takes the normed rows in place of the sums; `out` is not 0
+    /// there.
+    pub norms_sum: u32,
 }
 
 /// Threads of a block of [`AddNormParams`], and how many elements each can hold.
@@ -110,6 +112,8 @@ pub enum QkNorm {
     Head = 1,
     /// All heads together; weights `[heads * head_size]` and `[kv_heads * head_size]`.
     Row = 2,
+    /// Each head by itself, its mean taken off; weights as for [`QkNorm::Row`].
+    Each = 3,
 }
 
 /// Values of [`RopeKvParams::layout`].

@@ -81,14 +81,14 @@ pub struct DeviceSample {
     pub max: f32,
     /// Natural log-probability of the token among those left.
     pub logprob: f32,
-    /// The token; `u32::MAX` where the largest logit is not finite.
+    /// The token.
     pub id: u32,
     /// 0.
     pub reserved: u32,
 }
 
 /// Chooses a token of each row. Rows are changed in place: what did not survive becomes minus
-/// infinity.
+/// infinity. NaN is impossible, plus infinity `1e30`, and a row without any number all zeros.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SampleParams {
@@ -100,6 +100,9 @@ pub struct SampleParams {
     pub seen: u64,
     /// [`DeviceSample`]s, `[rows]`.
     pub out: u64,
+    /// [`super::DevicePeak`]s of all rows of `logits`, whose tokens become the chosen ones: what is
+    /// handed over then has one place. 0 for none.
+    pub peaks: u64,
     /// Rows.
     pub rows: u32,
     /// Width of a row of logits.
@@ -154,7 +157,7 @@ params! {
     SampleSettings: 56,
     SeenToken: 8,
     DeviceSample: 24,
-    SampleParams: 40,
+    SampleParams: 48,
     DeviceTop: 8,
     TopParams: 40,
 }

@@ -14,6 +14,7 @@ impl Plain for u64 {}
 impl Plain for f32 {}
 impl Plain for tgi_cuda_kernels::signatures::AttentionTile {}
 impl Plain for tgi_cuda_kernels::signatures::DevicePeak {}
+impl Plain for tgi_cuda_kernels::signatures::LowRankUpdate {}
 impl Plain for tgi_cuda_kernels::signatures::SampleSettings {}
 impl Plain for tgi_cuda_kernels::signatures::SeenToken {}
 

@@ -68,6 +68,7 @@ fn add_norm(
     (kind, rows, width): (NormKind, usize, usize),
     gather: Option<&[u32]>,
     with: [bool; 4],
+    norms_sum: bool,
 ) -> (Vec<f32>, Vec<f32>) {
     let [delta, second, post, pre] = with;
     in_both_orders(|order| {
@@ -90,7 +91,7 @@ fn add_norm(
             kind: kind as u32,
             delta_scale: 0.5,
             epsilon: 1e-5,
-            reserved: 0,
+            norms_sum: norms_sum.into(),
         };
         run(Kernel::AddNorm(element), &params.launch(), &params, order);
         (residual.floats(), out.numbers(element))
@@ -104,7 +105,7 @@ fn rows_are_added_and_normed_in_every_combination() {
             for bits in 0..16u32 {
                 let with @ [delta, second, post, pre] = [1, 2, 4, 8].map(|bit| bits & bit != 0);
                 let rows = 3;
-                let (residual, out) = add_norm(element, (kind, rows, width), None, with);
+                let (residual, out) = add_norm(element, (kind, rows, width), None, with, false);
                 let zeros = vec![0f32; width];
                 let (x, weight) = (noise(1, rows * width), noise(5, width));
                 let bias = if kind == NormKind::Layer { noise(6, width) } else { vec![0.0; width] };
@@ -139,7 +140,7 @@ fn rows_are_added_and_normed_in_every_combination() {
 fn wide_rows_are_normed() {
     for width in [4097, 8200, AddNormParams::MAX_HIDDEN as usize] {
         let with = [true, false, false, true];
-        let (residual, out) = add_norm(Element::F32, (NormKind::Rms, 1, width), None, with);
+        let (residual, out) = add_norm(Element::F32, (NormKind::Rms, 1, width), None, with, false);
         let expected = norm(NormKind::Rms, &wide(&residual), &noise(5, width), &vec![0.0; width]);
         assert_near(&out, &expected, 1e-5, "a wide row");
     }
@@ -149,12 +150,27 @@ fn wide_rows_are_normed() {
 fn gathered_rows_are_those_of_all_rows_to_the_byte() {
     let shape = (NormKind::Rms, 70, 896);
     let with = [true, false, true, true];
-    let (_, all) = add_norm(Element::Bf16, shape, None, with);
-    let (residual, some) = add_norm(Element::Bf16, shape, Some(&[69, 0, 33]), with);
+    let (_, all) = add_norm(Element::Bf16, shape, None, with, false);
+    let (residual, some) = add_norm(Element::Bf16, shape, Some(&[69, 0, 33]), with, false);
     for (place, row) in [69usize, 0, 33].into_iter().enumerate() {
         assert_eq!(some[place * 896..(place + 1) * 896], all[row * 896..(row + 1) * 896]);
     }
     assert_eq!(residual[896..2 * 896], noise(1, 70 * 896)[896..2 * 896], "a row not gathered");
+}
+
+#[test]
+fn a_normed_sum_takes_the_place_of_the_sum() {
+    for element in Element::ALL {
+        for kind in [NormKind::Rms, NormKind::Layer] {
+            let shape = (kind, 3, 640);
+            let with = [true, false, false, true];
+            let (_, expected) = add_norm(Element::F32, shape, None, with, false);
+            let (residual, out) = add_norm(element, shape, None, with, true);
+            assert_eq!(through(element, &residual), out);
+            let expected = wide(&expected);
+            assert_near(&residual, &expected, 4.0 * step(element) + 1e-5, element.name());
+        }
+    }
 }
 
 /// Angles of every position, `[positions, dims / 2, 2]`.
@@ -204,7 +220,7 @@ fn check_rope(element: Element, case: &RopeCase) {
     let qkv = noise(9, rows * stride);
     let table = angles(32, dims);
     let weights =
-        |seed, heads: usize| noise(seed, if qk_norm == QkNorm::Row { heads * size } else { size });
+        |seed, heads: usize| noise(seed, if qk_norm == QkNorm::Head { size } else { heads * size });
     let (q_weight, k_weight) = (weights(10, heads), weights(11, kv_heads));
     let pages = 4;
     let cache = vec![-5f32; pages * kv_heads * 32 * size];
@@ -247,9 +263,11 @@ fn check_rope(element: Element, case: &RopeCase) {
             let x = &qkv[row * stride + first * size..][..count * size];
             let run = if qk_norm == QkNorm::Row { x.len() } else { size };
             let zeros = vec![0f32; run];
+            let kind = if qk_norm == QkNorm::Each { NormKind::Layer } else { NormKind::Rms };
+            let own = weight.chunks(run).cycle();
             let normed = match qk_norm {
                 QkNorm::None => x.to_vec(),
-                _ => x.chunks(run).flat_map(|x| norm(NormKind::Rms, x, weight, &zeros)).collect(),
+                _ => x.chunks(run).zip(own).flat_map(|(x, w)| norm(kind, x, w, &zeros)).collect(),
             };
             normed.chunks(size).map(|head| turned(head, angles, dims, layout)).collect::<Vec<_>>()
         };
@@ -281,6 +299,7 @@ fn queries_keys_and_values_are_normed_turned_and_put_in_their_pages() {
         (3, 3, 96, 96, pairs, QkNorm::Row),
         (4, 2, 128, 0, pairs, QkNorm::Head),
         (5, 1, 24, 12, halves, QkNorm::Row),
+        (4, 2, 40, 10, halves, QkNorm::Each),
     ];
     for element in Element::ALL {
         for (heads, kv_heads, size, dims, layout, qk_norm) in cases {

@@ -1,7 +1,9 @@
 //! The choice of tokens against a plain sort of the row.
 
 use tgi_cuda_kernels::emulate::Order;
-use tgi_cuda_kernels::signatures::{Kernel, SampleParams, SampleSettings, SeenToken, TopParams};
+use tgi_cuda_kernels::signatures::{
+    DevicePeak, Kernel, SampleParams, SampleSettings, SeenToken, TopParams,
+};
 
 use crate::buffers::{Buffer, Memory, in_both_orders, noise, run};
 
@@ -23,17 +25,23 @@ fn choose_in(
     let memory = Memory::default();
     let mut rows = Buffer::new(logits);
     let mut out = Buffer::of_bytes(&vec![0; settings.len() * 24]);
+    let mut peaks = Buffer::new(&vec![DevicePeak::default(); logits.len() / vocab]);
     let params = SampleParams {
         logits: rows.pointer(),
         settings: Buffer::new(settings).keep(&memory),
         seen: Buffer::new(seen).keep(&memory),
         out: out.pointer(),
+        peaks: peaks.pointer(),
         rows: settings.len() as u32,
         vocab: vocab as u32,
     };
     run(Kernel::Sample, &params.launch(), &params, order);
     let rows = rows.floats();
     let words = out.words();
+    let handed = peaks.words();
+    for (sample, settings) in words.chunks(6).zip(settings) {
+        assert_eq!(handed[settings.row as usize * 4 + 3], sample[4], "what is handed over");
+    }
     let choice = |(sample, settings): (&[u32], &SampleSettings)| Choice {
         id: sample[4],
         logprob: f32::from_bits(sample[3]),
@@ -178,15 +186,19 @@ fn seen_tokens_are_penalized_once_and_the_best_of_the_rest_wins() {
 }
 
 #[test]
-fn impossible_tokens_are_never_chosen() {
+fn impossible_tokens_are_chosen_only_where_all_are() {
     let sampling = SampleSettings { sampling: 1, top_k: 3, top_p: 0.99, ..<_>::default() };
     let mut logits = vec![f32::NEG_INFINITY; 70];
     logits[3] = f32::NAN;
     for settings in [SampleSettings::default(), sampling] {
-        assert_eq!(choose(&logits, settings, &[]).id, u32::MAX);
+        let choice = choose(&logits, settings, &[]);
+        assert!(choice.id < 70 && (choice.logprob + 70f32.ln()).abs() < 1e-6, "{choice:?}");
         logits[69] = -1e30;
         let choice = choose(&logits, settings, &[]);
         assert_eq!((choice.id, choice.logprob), (69, 0.0));
+        logits[12] = f32::INFINITY;
+        assert_eq!(choose(&logits, settings, &[]).id, 12);
+        logits[12] = f32::NAN;
         logits[69] = f32::NEG_INFINITY;
     }
 }

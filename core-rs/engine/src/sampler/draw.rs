@@ -60,6 +60,7 @@ impl Sampler {
         let counted_twice = self.seen.is_active() && self.adjustments.counts_tokens();
         !self.plain
             && !self.raw
+            && self.top_n <= Draw::MOST_TOP as usize
             && !penalized_last
             && !counted_twice
             && !self.adjustments.has_bias()

@@ -1,5 +1,7 @@
 //! A device without a GPU: host memory, and the kernels' own sources compiled for the host.
 
+use std::collections::VecDeque;
+
 use tgi_backend_cuda::blas::{Blas, Product};
 use tgi_backend_cuda::{Argument, CudaError, Device, Graph, Kernel, Launch, Region};
 use tgi_cuda_kernels::emulate::{self, EmulationError, Order};
@@ -9,7 +11,15 @@ const ALIGNMENT: usize = 256;
 
 type Work = Box<dyn FnMut() -> Result<(), CudaError> + Send>;
 
-/// Runs everything at once, on the calling thread.
+/// Something that was asked for.
+enum Task {
+    Work(Work),
+    Replay(Graph),
+    /// From address to address, so many bytes.
+    Copy(u64, u64, usize),
+}
+
+/// Runs everything on the calling thread: at once, or as late as it is waited for.
 pub struct Emulated {
     memory: Vec<Vec<u8>>,
     taken: usize,
@@ -17,6 +27,12 @@ pub struct Emulated {
     pub bytes: usize,
     multiprocessors: usize,
     order: Order,
+    /// Whether nothing is done before it is waited for, as a GPU that is slower than its host.
+    pub is_lazy: bool,
+    /// What was asked for and not done.
+    stream: VecDeque<Task>,
+    /// Tasks done since the start.
+    done: usize,
     graphs: Vec<Vec<Work>>,
     capturing: Option<Vec<Work>>,
     /// Replays of graphs.
@@ -38,6 +54,9 @@ impl Emulated {
             bytes: 1 << 30,
             multiprocessors,
             order,
+            is_lazy: false,
+            stream: VecDeque::new(),
+            done: 0,
             graphs: Vec::new(),
             capturing: None,
             replays: 0,
@@ -47,15 +66,42 @@ impl Emulated {
         }
     }
 
-    fn run(&mut self, mut work: Work) -> Result<(), CudaError> {
-        let Some(captured) = &mut self.capturing else { return work() };
-        captured.push(work);
+    fn run(&mut self, work: Work) -> Result<(), CudaError> {
+        match &mut self.capturing {
+            Some(captured) => {
+                captured.push(work);
+                Ok(())
+            }
+            None => self.ask(Task::Work(work)),
+        }
+    }
+
+    fn ask(&mut self, task: Task) -> Result<(), CudaError> {
+        assert!(self.capturing.is_none());
+        self.stream.push_back(task);
+        if self.is_lazy { Ok(()) } else { self.wait() }
+    }
+
+    /// Does tasks until `place` of them are done since the start.
+    fn advance(&mut self, place: usize) -> Result<(), CudaError> {
+        while self.done < place
+            && let Some(task) = self.stream.pop_front()
+        {
+            self.done += 1;
+            match task {
+                Task::Work(mut work) => work()?,
+                Task::Replay(graph) => {
+                    self.graphs[graph.0].iter_mut().try_for_each(|work| work())?;
+                }
+                Task::Copy(from, to, bytes) => {
+                    // SAFETY: both were checked when the copy was asked for, and pinned memory is
+                    // there until then.
+                    unsafe { (to as *mut u8).copy_from(from as *const u8, bytes) };
+                }
+            }
+        }
         Ok(())
     }
-}
-
-fn bytes(region: Region) -> *mut u8 {
-    region.address as *mut u8
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the argument of map_err")]
@@ -65,6 +111,8 @@ fn failed(reason: EmulationError) -> CudaError {
 
 impl Device for Emulated {
     type Pinned = Vec<u8>;
+    /// Tasks before it, since the start.
+    type Event = usize;
 
     fn multiprocessors(&self) -> usize {
         self.multiprocessors
@@ -95,27 +143,37 @@ impl Device for Emulated {
     }
 
     fn upload(&mut self, from: &[u8], to: Region) -> Result<(), CudaError> {
-        assert!(self.capturing.is_none() && from.len() <= to.bytes);
-        // SAFETY: the region has as many bytes.
-        unsafe { bytes(to).copy_from(from.as_ptr(), from.len()) };
+        assert!(from.len() <= to.bytes);
+        self.ask(Task::Copy(from.as_ptr().addr() as u64, to.address, from.len()))?;
+        self.wait()
+    }
+
+    unsafe fn send(&mut self, from: &Vec<u8>, to: Region) -> Result<(), CudaError> {
+        self.copies += 1;
+        self.ask(Task::Copy(from[..to.bytes].as_ptr().addr() as u64, to.address, to.bytes))
+    }
+
+    unsafe fn receive(&mut self, from: Region, into: &mut Vec<u8>) -> Result<(), CudaError> {
+        self.copies += 1;
+        let to = into[..from.bytes].as_mut_ptr().addr() as u64;
+        self.ask(Task::Copy(from.address, to, from.bytes))
+    }
+
+    fn event(&mut self) -> Result<usize, CudaError> {
+        Ok(0)
+    }
+
+    fn record(&mut self, event: &mut usize) -> Result<(), CudaError> {
+        *event = self.done + self.stream.len();
         Ok(())
     }
 
-    fn send(&mut self, from: &Vec<u8>, to: Region) -> Result<(), CudaError> {
-        self.copies += 1;
-        self.upload(&from[..to.bytes], to)
-    }
-
-    fn receive(&mut self, from: Region, into: &mut Vec<u8>) -> Result<(), CudaError> {
-        assert!(self.capturing.is_none());
-        self.copies += 1;
-        // SAFETY: the region has as many bytes.
-        unsafe { bytes(from).copy_to(into[..from.bytes].as_mut_ptr(), from.bytes) };
-        Ok(())
+    fn pass(&mut self, event: &usize) -> Result<(), CudaError> {
+        self.advance(*event)
     }
 
     fn wait(&mut self) -> Result<(), CudaError> {
-        Ok(())
+        self.advance(usize::MAX)
     }
 
     unsafe fn launch<P: Argument>(
@@ -132,8 +190,9 @@ impl Device for Emulated {
     }
 
     unsafe fn multiply(&mut self, product: &Product) -> Result<bool, CudaError> {
+        assert!(self.blas.is_none() || self.capturing.is_none());
+        self.wait()?;
         let Some(blas) = &mut self.blas else { return Ok(false) };
-        assert!(self.capturing.is_none());
         // SAFETY: the caller's promise; the stand-in for the library has no streams.
         let done = unsafe { blas.multiply(product, std::ptr::null_mut()) };
         let done = done.map_err(|reason| CudaError::Driver {
@@ -159,6 +218,6 @@ impl Device for Emulated {
 
     fn replay(&mut self, graph: Graph) -> Result<(), CudaError> {
         self.replays += 1;
-        self.graphs[graph.0].iter_mut().try_for_each(|work| work())
+        self.ask(Task::Replay(graph))
     }
 }

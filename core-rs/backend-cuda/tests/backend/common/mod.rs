@@ -1,6 +1,8 @@
 //! What the tests of this crate share: models on a device.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[path = "../../../../backend-candle/tests/common/adapters.rs"]
+pub mod adapters;
 #[path = "../../../../backend-cpu/tests/common/checkpoints.rs"]
 pub mod checkpoints;
 pub mod decoding;
@@ -40,6 +42,17 @@ pub fn device() -> Machine {
     emulated::Emulated::new(132, tgi_cuda_kernels::emulate::Order::Forward)
 }
 
+/// A device that does nothing before it is waited for, where one can be had.
+#[cfg_attr(feature = "gpu", expect(unused_mut, reason = "a GPU is as slow as it is"))]
+pub fn slow_device() -> Machine {
+    let mut device = device();
+    #[cfg(not(feature = "gpu"))]
+    {
+        device.is_lazy = true;
+    }
+    device
+}
+
 /// The weights of [`random_model::weights`].
 pub struct RandomModel;
 
@@ -68,7 +81,7 @@ pub fn random(spec: &ModelSpec, options: &CudaOptions) -> CudaBackend<Machine> {
     load(spec, &RandomModel, options).unwrap()
 }
 
-/// Specifications of random models that this backend computes.
+/// Specifications of random models.
 pub fn specs() -> Vec<ModelSpec> {
-    random_model::specs().into_iter().filter(|spec| spec.mlp.experts.is_none()).collect()
+    random_model::specs().into()
 }
