@@ -8,14 +8,16 @@ use std::sync::Mutex;
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
-use common::golden::{CHUNK, DRIFT, Golden, PERPLEXITY, drift, log_probs, perplexity};
+use common::golden::{
+    CHUNK, DRIFT, Golden, PERPLEXITY, Widened, drift, log_probs, named_text, perplexity,
+};
 use common::real_model;
 use half::f16;
 use tgi_backend_cpu::isa::Isa;
 use tgi_backend_cpu::weights::{Stored, TensorSource};
 use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat};
 use tgi_model::storage::IQ4_NL_VALUES;
-use tgi_model::{Model, ModelError, Role, StorageType};
+use tgi_model::{Model, ModelError, ModelSpec, Role, StorageType};
 
 const BLOCKS_OF_32: [StorageType; 7] = [
     StorageType::Ggml(GgmlDType::Q4_0),
@@ -87,7 +89,7 @@ struct Requantized<'a> {
     dtype: StorageType,
     /// Give f32; the numbers kept from when the quantized ones were asked for.
     widen: bool,
-    widened: Mutex<Tensors>,
+    widened: &'a Mutex<Tensors>,
 }
 
 impl TensorSource for Requantized<'_> {
@@ -111,9 +113,16 @@ impl TensorSource for Requantized<'_> {
     }
 }
 
-/// Runs one type over a text; tells what breaks the gate. Both of its bounds grow by `chance`
-/// standard errors of the mean difference: a short text says little about the mean of a long one.
-fn failure(model: &Model, ids: &[u32], dtype: StorageType, chance: f64) -> Option<String> {
+/// Runs quantized weights and the same widened over pieces of text; tells what breaks the gate. Both
+/// of its bounds grow by `chance` standard errors of the mean difference: a short text says little
+/// about the mean of a long one.
+fn failure(
+    label: &str,
+    spec: &ModelSpec,
+    weights: [&dyn TensorSource; 2],
+    pieces: &[Vec<u32>],
+    chance: f64,
+) -> Option<String> {
     let options = CpuOptions {
         pages: 64,
         batch_tokens: CHUNK,
@@ -121,21 +130,18 @@ fn failure(model: &Model, ids: &[u32], dtype: StorageType, chance: f64) -> Optio
         threads: None,
         kv: KvFormat::F16,
     };
-    let mut source = Requantized { model, dtype, widen: false, widened: Mutex::default() };
-    let [fast, exact] = [false, true].map(|widen| {
-        source.widen = widen;
-        let backend = CpuBackend::from_source(&model.spec, &source, &options, Isa::best());
-        log_probs(&mut backend.unwrap(), ids)
+    let [fast, exact] = weights.map(|weights| {
+        let mut backend = CpuBackend::from_source(spec, weights, &options, Isa::best()).unwrap();
+        pieces.iter().flat_map(|ids| log_probs(&mut backend, ids)).collect::<Vec<_>>()
     });
     let (drift, off) = (drift(&fast, &exact), perplexity(&fast) / perplexity(&exact) - 1.0);
     let error = error(&fast, &exact);
     let result = format!(
-        "{} {dtype}: perplexity {:.3}, {:+.3} % ± {:.3}, mean |int8 - f32| {drift:.4}, {} tokens",
-        model.spec.architecture,
+        "{label}: perplexity {:.3}, {:+.3} % ± {:.3}, mean |int8 - f32| {drift:.4}, {} tokens",
         perplexity(&exact),
         off * 100.0,
         error * 100.0,
-        ids.len()
+        pieces.iter().map(Vec::len).sum::<usize>()
     );
     println!("{result}");
     let passes = drift <= DRIFT + chance * error && off.abs() <= PERPLEXITY + chance * error;
@@ -151,14 +157,34 @@ fn error(fast: &[f64], exact: &[f64]) -> f64 {
     (variance / count).sqrt()
 }
 
-/// Checks some types of one model over the first `tokens` of its text.
-fn all_pass(name: &str, dtypes: &[StorageType], tokens: usize, chance: f64) {
-    let model = Model::open(&real_model(&format!("{name}.gguf"))).unwrap();
-    let golden = Golden::read(name);
-    let ids = &golden.perplexity.ids[..tokens];
-    let failures: Vec<_> =
-        dtypes.iter().filter_map(|dtype| failure(&model, ids, *dtype, chance)).collect();
+/// Checks some types of one model over pieces of text.
+fn all_pass(model: &Model, dtypes: &[StorageType], pieces: &[Vec<u32>], chance: f64) {
+    let failures: Vec<_> = dtypes
+        .iter()
+        .filter_map(|&dtype| {
+            let widened = Mutex::default();
+            let [fast, exact] =
+                [false, true].map(|widen| Requantized { model, dtype, widen, widened: &widened });
+            let label = format!("{} {dtype}", model.spec.architecture);
+            failure(&label, &model.spec, [&fast, &exact], pieces, chance)
+        })
+        .collect();
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// Over the first tokens of the golden's text.
+fn all_pass_shortly(name: &str, dtypes: &[StorageType]) {
+    let model = Model::open(&real_model(&format!("{name}.gguf"))).unwrap();
+    let ids = &Golden::read(name).perplexity.ids[..SHORT];
+    all_pass(&model, dtypes, &[ids.to_vec()], CHANCE);
+}
+
+/// Over the text that `TGI_TEST_TEXT` names, else over the golden's.
+fn all_pass_wholly(name: &str) {
+    let model = Model::open(&real_model(&format!("{name}.gguf"))).unwrap();
+    let pieces = named_text(&model.tokenizer);
+    let pieces = pieces.unwrap_or_else(|| vec![Golden::read(name).perplexity.ids]);
+    all_pass(&model, &[&BLOCKS_OF_32[..], &BLOCKS_OF_256].concat(), &pieces, 1.0);
 }
 
 const SMOLLM2: &str = "smollm2-135m-instruct-q4_1";
@@ -171,22 +197,37 @@ const CHANCE: f64 = 2.0;
 
 #[test]
 fn smollm2_in_every_type_of_short_blocks_passes_the_int8_gate() {
-    all_pass(SMOLLM2, &BLOCKS_OF_32, SHORT, CHANCE);
+    all_pass_shortly(SMOLLM2, &BLOCKS_OF_32);
 }
 
 #[test]
 fn smollm2_in_every_type_of_long_blocks_passes_the_int8_gate() {
-    all_pass(SMOLLM2, &BLOCKS_OF_256, SHORT, CHANCE);
+    all_pass_shortly(SMOLLM2, &BLOCKS_OF_256);
 }
 
 #[test]
-#[ignore = "takes minutes; run with --ignored --nocapture for the whole table"]
+#[ignore = "takes minutes; --nocapture prints the table, TGI_TEST_TEXT=file takes another text"]
 fn smollm2_in_every_type_passes_over_the_whole_text() {
-    all_pass(SMOLLM2, &[&BLOCKS_OF_32[..], &BLOCKS_OF_256].concat(), 2000, 1.0);
+    all_pass_wholly(SMOLLM2);
 }
 
 #[test]
-#[ignore = "takes minutes; run with --ignored --nocapture for the whole table"]
+#[ignore = "takes minutes; --nocapture prints the table, TGI_TEST_TEXT=file takes another text"]
 fn gemma_3_in_every_type_passes_over_the_whole_text() {
-    all_pass(GEMMA, &[&BLOCKS_OF_256[..], &BLOCKS_OF_32].concat(), 2000, 1.0);
+    all_pass_wholly(GEMMA);
+}
+
+#[test]
+#[ignore = "takes minutes; TGI_TEST_FILES names GGUF files as PATH names folders, TGI_TEST_TEXT a text"]
+fn named_files_pass_over_the_named_text() {
+    let files = std::env::var_os("TGI_TEST_FILES").expect("TGI_TEST_FILES names GGUF files");
+    let failures: Vec<_> = std::env::split_paths(&files)
+        .filter_map(|file| {
+            let model = Model::open(&file).unwrap();
+            let pieces = named_text(&model.tokenizer).expect("TGI_TEST_TEXT names a file");
+            let label = file.display().to_string();
+            failure(&label, &model.spec, [&model, &Widened(&model)], &pieces, 1.0)
+        })
+        .collect();
+    assert!(failures.is_empty(), "{failures:#?}");
 }

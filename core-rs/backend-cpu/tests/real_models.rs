@@ -3,28 +3,18 @@
 
 mod common;
 
-use candle_core::quantized::GgmlDType;
-use common::golden::{CHUNK, Case, DRIFT, Golden, PERPLEXITY, drift, log_probs, perplexity};
+use common::golden::{
+    CHUNK, Case, DRIFT, Golden, PERPLEXITY, Widened, drift, log_probs, perplexity,
+};
 use common::real_model;
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_cpu::isa::Isa;
-use tgi_backend_cpu::weights::{Stored, TensorSource, Weights};
+use tgi_backend_cpu::weights::Weights;
 use tgi_backend_cpu::{CpuBackend, CpuOptions, KvFormat, weight_bytes};
-use tgi_model::{Model, ModelError, Role};
+use tgi_model::Model;
 
 /// Ids must be those of f32 where its best two logits are further apart than this.
 const MARGIN: f32 = 1.0;
-/// A model with every tensor widened to f32.
-struct Widened<'a>(&'a Model);
-
-impl TensorSource for Widened<'_> {
-    fn stored(&self, role: Role, layer: Option<usize>) -> Result<Stored<'_>, ModelError> {
-        let stored = self.0.stored(role, layer)?;
-        let values = self.0.tensor(role, layer)?.dequantize()?;
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Ok(Stored { dtype: GgmlDType::F32.into(), bytes: bytes.into(), ..stored })
-    }
-}
 
 /// The most likely next token at each position of a case's own greedy text, all in one step.
 fn best_ids(backend: &mut CpuBackend, case: &Case) -> Vec<u32> {

@@ -41,17 +41,23 @@ fn take_over(backend: &ScriptedBackend, batch: &mut Batch) -> Result<(), Backend
     Ok(())
 }
 
-/// Copies a batch into the memory of another.
+/// Copies a batch into the memory of another, which has room for as much.
 fn copy(from: &Batch, to: &mut Batch) {
-    to.tokens.clone_from(&from.tokens);
-    to.positions.clone_from(&from.positions);
-    to.sequences.clone_from(&from.sequences);
-    to.page_table.clone_from(&from.page_table);
-    to.logit_rows.clone_from(&from.logit_rows);
-    to.peak_rows.clone_from(&from.peak_rows);
-    to.draws.clone_from(&from.draws);
-    to.seen.clone_from(&from.seen);
-    to.handed.clone_from(&from.handed);
+    refill(&mut to.tokens, &from.tokens);
+    refill(&mut to.positions, &from.positions);
+    refill(&mut to.sequences, &from.sequences);
+    refill(&mut to.page_table, &from.page_table);
+    refill(&mut to.logit_rows, &from.logit_rows);
+    refill(&mut to.peak_rows, &from.peak_rows);
+    refill(&mut to.draws, &from.draws);
+    refill(&mut to.seen, &from.seen);
+    refill(&mut to.handed, &from.handed);
+}
+
+fn refill<T: Clone>(to: &mut Vec<T>, from: &Vec<T>) {
+    to.clear();
+    to.reserve(from.capacity());
+    to.extend_from_slice(from);
 }
 
 impl Ahead for ScriptedBackend {

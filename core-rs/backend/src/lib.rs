@@ -173,7 +173,8 @@ pub trait Backend: Send {
 /// Steps that are begun and finished apart, so that the host works while the device computes.
 ///
 /// At most two steps are begun and not finished; they compute and finish in the order in which they
-/// were begun. [`Backend::forward`] and [`Backend::copy_page`] come only when all are finished.
+/// were begun. [`Backend::forward`] and [`Backend::copy_page`] come only when all are finished. A
+/// backend may be dropped before.
 pub trait Ahead {
     /// Begins a step like that of [`Backend::forward`], and does not wait for it. What it needs of
     /// `batch` is taken before it returns.
@@ -187,10 +188,13 @@ pub trait Ahead {
     /// [`BackendError::Compute`] when it cannot begin. Then nothing was begun.
     fn begin(&mut self, batch: &Batch) -> Result<(), BackendError>;
 
-    /// Waits for the oldest unfinished step, and gives what [`Backend::forward`] gives of it.
+    /// Waits for the oldest unfinished step, and gives what [`Backend::forward`] gives of it. A row
+    /// whose peak or draw was wanted and not made has its logits only if no step was begun behind it:
+    /// what that one gives of its sequence is ignored, and the row is computed again.
     ///
     /// # Errors
-    /// [`BackendError::Compute`] when the computation failed, or no step is unfinished.
+    /// [`BackendError::Compute`] when the computation failed, or no step is unfinished. A step that
+    /// failed is finished.
     fn finish(&mut self) -> Result<Logits<'_>, BackendError>;
 }
 

@@ -58,12 +58,14 @@ impl Scheduler {
     }
 
     fn next_of(&self, sequence: &Sequence) -> Next {
-        let draws = self.draws && sequence.takes_draws(self.limits.speculate);
         if sequence.take == 0 {
             return if sequence.is_paused() { Next::Leaves } else { Next::Unknown };
         }
-        // With a step behind it, a row has no logits to sample from.
-        let chosen = sequence.takes_peaks() || draws;
+        // With a step behind it, a row has no logits to sample from, and a draw that counts tokens may
+        // count too many for the device.
+        let draws = self.draws && sequence.takes_draws(self.limits.speculate);
+        let counts = sequence.generation.sampler.counts_tokens();
+        let chosen = sequence.takes_peaks() || draws && !counts;
         if !chosen || sequence.drafted > 0 || !sequence.samples() || sequence.undecided {
             Next::Unknown
         } else if sequence.generated() + 1 >= sequence.max_new_tokens {
@@ -71,8 +73,6 @@ impl Scheduler {
             if self.waiting.is_empty() { Next::Leaves } else { Next::Unknown }
         } else if sequence.is_paused() {
             Next::Leaves
-        } else if sequence.generation.sampler.counts_tokens() {
-            Next::Unknown
         } else {
             Next::Joins
         }

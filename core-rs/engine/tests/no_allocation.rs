@@ -12,8 +12,9 @@ use std::{
 };
 
 use common::{Circular, config, greedy, letters};
+use tgi_backend::Backend;
 use tgi_backend_scripted::{ScriptedBackend, ScriptedOptions, tokenizer};
-use tgi_engine::{Core, EngineConfig, Event, EventSink, Progress, Request, Watermark};
+use tgi_engine::{Core, EngineConfig, Event, EventSink, Profile, Progress, Request, Watermark};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -70,13 +71,28 @@ impl EventSink for Silent {
 /// Steps that must not allocate.
 const STEPS: usize = 200;
 
-/// Runs `requests` until all decode, and counts the allocations of the [`STEPS`] after.
+/// [`allocations_over`] a backend that leaves the choice of tokens to the engine.
 fn allocations(config: &EngineConfig, requests: &[Request]) -> usize {
     let backend = Circular(ScriptedBackend::new(&ScriptedOptions::default()));
+    allocations_over(Box::new(backend), config, requests)
+}
+
+/// [`allocations_over`] a backend that draws, and runs ahead where it can.
+fn allocations_ahead(config: &EngineConfig, requests: &[Request]) -> usize {
+    let options = ScriptedOptions { draws: true, ahead: true, ..ScriptedOptions::default() };
+    allocations_over(Box::new(ScriptedBackend::new(&options)), config, requests)
+}
+
+/// Runs `requests` until all decode, and counts the allocations of the [`STEPS`] after.
+fn allocations_over(
+    backend: Box<dyn Backend>,
+    config: &EngineConfig,
+    requests: &[Request],
+) -> usize {
     let sink = Silent::default();
     let told = Arc::clone(&sink.0);
     let (mut core, intake) =
-        Core::open(Box::new(backend), Arc::new(tokenizer()), config, Box::new(sink)).unwrap();
+        Core::open(backend, Arc::new(tokenizer()), config, Box::new(sink)).unwrap();
     for (id, request) in (0..).zip(requests) {
         let sequence = intake.prepare(intake.open(id).unwrap(), request).unwrap();
         assert!(intake.push(sequence));
@@ -103,24 +119,40 @@ fn greedy_decodes_allocate_nothing() {
     assert_eq!(allocations(&config(), &requests), 0);
 }
 
+/// Sampling with a stop sequence and top tokens.
+fn sampling(id: usize) -> Request {
+    let mut request = greedy(letters(id * 9), 2000);
+    let parameters = &mut request.parameters;
+    parameters.do_sample = true;
+    parameters.seed = Some(id as u64);
+    parameters.temperature = Some(1.3);
+    parameters.top_k = Some(40);
+    parameters.top_p = Some(0.9);
+    parameters.top_n_tokens = 5;
+    parameters.stop = vec!["never said".to_owned()];
+    request
+}
+
+fn penalized(id: usize) -> Request {
+    let mut request = sampling(id);
+    request.parameters.repetition_penalty = Some(1.1);
+    request
+}
+
 #[test]
 fn sampling_penalties_stops_and_top_tokens_allocate_nothing() {
-    let requests: Vec<_> = (1..9)
-        .map(|id| {
-            let mut request = greedy(letters(id * 9), 2000);
-            let parameters = &mut request.parameters;
-            parameters.do_sample = true;
-            parameters.seed = Some(id as u64);
-            parameters.temperature = Some(1.3);
-            parameters.top_k = Some(40);
-            parameters.top_p = Some(0.9);
-            parameters.repetition_penalty = Some(1.1);
-            parameters.top_n_tokens = 5;
-            parameters.stop = vec!["never said".to_owned()];
-            request
-        })
-        .collect();
+    let requests: Vec<_> = (1..9).map(penalized).collect();
     assert_eq!(allocations(&config(), &requests), 0);
+}
+
+#[test]
+fn steps_ahead_and_draws_allocate_nothing() {
+    let config = EngineConfig { profile: Profile::V3_3, prefix_caching: true, ..config() };
+    let greedy = (1..9).map(|id| greedy(letters(id * 20), 2000));
+    let ahead: Vec<_> = greedy.chain((1..9).map(sampling)).collect();
+    assert_eq!(allocations_ahead(&config, &ahead), 0);
+    let counting: Vec<_> = (1..9).map(penalized).collect();
+    assert_eq!(allocations_ahead(&config, &counting), 0);
 }
 
 #[test]

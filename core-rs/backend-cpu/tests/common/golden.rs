@@ -1,8 +1,11 @@
 //! What Hugging Face transformers computed, and the gate of the int8 path.
 
+use candle_core::quantized::GgmlDType;
 use serde::Deserialize;
 use tgi_backend::{Backend, Batch, PAGE_TOKENS};
 use tgi_backend_cpu::CpuBackend;
+use tgi_backend_cpu::weights::{Stored, TensorSource};
+use tgi_model::{Model, ModelError, Role, Tokenizer};
 
 use super::{log_prob, repository_tests};
 
@@ -12,6 +15,21 @@ pub const PERPLEXITY: f64 = 0.005;
 pub const DRIFT: f64 = 0.08;
 /// Tokens of a step; no multiple of a page.
 pub const CHUNK: usize = 120;
+
+/// Tokens of a text that are foreseen in one go, from nothing.
+pub const PIECE: usize = 2000;
+
+/// A model with every tensor widened to f32.
+pub struct Widened<'a>(pub &'a Model);
+
+impl TensorSource for Widened<'_> {
+    fn stored(&self, role: Role, layer: Option<usize>) -> Result<Stored<'_>, ModelError> {
+        let stored = self.0.stored(role, layer)?;
+        let values = self.0.tensor(role, layer)?.dequantize()?;
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Ok(Stored { dtype: GgmlDType::F32.into(), bytes: bytes.into(), ..stored })
+    }
+}
 
 /// What is known of a model.
 #[derive(Deserialize)]
@@ -42,6 +60,16 @@ impl Golden {
         let file = std::fs::read(repository_tests("goldens").join(format!("{name}.json"))).unwrap();
         serde_json::from_slice(&file).unwrap()
     }
+}
+
+/// The text of the file that `TGI_TEST_TEXT` names, in pieces of [`PIECE`] tokens, each with the
+/// begin-of-sequence token in front where the model wants one; `None` when no file is named.
+pub fn named_text(tokenizer: &Tokenizer) -> Option<Vec<Vec<u32>>> {
+    let file = std::env::var_os("TGI_TEST_TEXT")?;
+    let text = std::fs::read_to_string(&file).expect("TGI_TEST_TEXT names a UTF-8 file");
+    let start = tokenizer.encode("", true).unwrap();
+    let ids = tokenizer.encode(&text, false).unwrap();
+    Some(ids.chunks(PIECE - start.len()).map(|piece| [&start, piece].concat()).collect())
 }
 
 /// `log p(ids[i + 1] | ids[..=i])`.

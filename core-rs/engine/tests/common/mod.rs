@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs)]
 
 pub mod schedule;
+pub mod watched;
 
 use std::{
     collections::HashMap,
