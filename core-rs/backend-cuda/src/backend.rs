@@ -97,14 +97,7 @@ impl<D: Device> CudaBackend<D> {
         device.enter()?;
         let sizes = Sizes::new(spec, options, device.multiprocessors());
         let arena = Arena::new(&mut device, &sizes)?;
-        let mut loader = Loader {
-            device: &mut device,
-            source,
-            layer: None,
-            element: options.element,
-            norm_offset: 0.0,
-            seed: 0,
-        };
+        let mut loader = Loader::new(&mut device, source, options.element);
         let mut decoder = Decoder::load(spec, options, &mut loader, arena.scratch)?;
         decoder.adapt(&mut device, adapters)?;
         let kv = KvPages::new(&mut device, spec, options.pages, options.element)?;

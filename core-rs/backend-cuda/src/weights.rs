@@ -87,7 +87,12 @@ pub(crate) struct Loader<'a, D> {
     pub seed: u64,
 }
 
-impl<D: Device> Loader<'_, D> {
+impl<'a, D: Device> Loader<'a, D> {
+    /// Reads weights of the whole model first; plain ones become `element`.
+    pub fn new(device: &'a mut D, source: &'a dyn WeightSource, element: Element) -> Self {
+        Self { device, source, layer: None, element, norm_offset: 0.0, seed: 0 }
+    }
+
     /// The matrices of `roles`, each with its rows, one behind the other as one `[outputs, inputs]`;
     /// with `biases` a bias for each of them.
     pub fn matrix(
