@@ -72,7 +72,7 @@ fn records_of(id: i32) -> Vec<Vec<u8>> {
 #[test]
 fn a_core_opens_generates_closes_and_opens_again() {
     let _turn = turn();
-    assert_eq!(tgi_abi_version(), 3);
+    assert_eq!(tgi_abi_version(), 4);
     for _ in 0..3 {
         assert_eq!((open(CONFIG), tgi_alive()), (0, 1));
         let id = submit(JOB);
