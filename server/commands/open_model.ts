@@ -71,8 +71,10 @@ export async function openEngine(
   const library = await openCore(values);
   const config = engineConfig(values, model, adapters);
   const captured = () => capturedGraphs(library);
-  using _loading = showLoading(model?.path ?? null, progressOutput(values), captured);
-  return await withExitCode(ExitCode.model, () => Engine.open(config, library));
+  using loading = showLoading(model?.path ?? null, progressOutput(values), captured);
+  const engine = await withExitCode(ExitCode.model, () => Engine.open(config, library));
+  loading.loaded();
+  return engine;
 }
 
 /**

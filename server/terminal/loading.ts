@@ -19,16 +19,23 @@ const PATIENCE_MILLIS = 700;
 /** How often the memory is looked at, ms. */
 const LOOK_MILLIS = 100;
 
+/** What shows a load, until it is disposed of. */
+export interface Loading extends Disposable {
+  /** The core is open: shows the last of its graphs. */
+  loaded(): void;
+}
+
 /**
- * Shows the loading of the file or folder at `path`, until it is disposed of.
+ * Shows the loading of the file or folder at `path`.
  *
- * @param captured how far the capture of graphs is.
+ * @param captured how far the capture of graphs is. Not asked on disposal: a core that could not be
+ * opened is no longer there then.
  */
 export function showLoading(
   path: string | null,
   output: ProgressOutput,
   captured: () => Captured,
-): Disposable {
+): Loading {
   const total = path === null ? 0 : sizeOf(path);
   const before = Deno.memoryUsage().rss;
   const progress = followTransfer("Loading the model", output);
@@ -57,9 +64,12 @@ export function showLoading(
   }, PATIENCE_MILLIS);
   if (total === 0) clearTimeout(timer);
   return {
+    loaded() {
+      if (shown || capturing !== null) lookAtGraphs();
+    },
     [Symbol.dispose]() {
       clearInterval(timer);
-      if (total > 0 && lookAtGraphs()) return capturing?.end();
+      if (capturing !== null) return capturing.end();
       if (shown) progress.update(total, total);
       progress.end();
     },

@@ -5,8 +5,15 @@ import { showLoading } from "./loading.ts";
 
 const MODEL = fileURLToPath(import.meta.url);
 
-/** What is written while the capture takes these steps, a look at a time. */
-async function linesOf(path: string | null, steps: readonly Captured[]): Promise<string[]> {
+/**
+ * What is written while the capture takes these steps, a look at a time; the last one when the core
+ * is open, if it opens.
+ */
+async function linesOf(
+  path: string | null,
+  steps: readonly Captured[],
+  opens = true,
+): Promise<string[]> {
   const lines: string[] = [];
   const output = { terminal: false, write: (text: string) => void lines.push(text), now: () => 0 };
   let looks = 0;
@@ -14,13 +21,15 @@ async function linesOf(path: string | null, steps: readonly Captured[]): Promise
   const captured = () => {
     const step = steps[Math.min(looks, steps.length - 1)] ?? { captured: 0, graphs: 0 };
     looks += 1;
-    if (looks === steps.length) resolve();
+    if (looks === steps.length - 1) resolve();
     return step;
   };
   {
-    using _loading = showLoading(path, output, captured);
-    if (steps.length > 0) await promise;
+    using loading = showLoading(path, output, captured);
+    if (steps.length > 1) await promise;
+    if (opens) loading.loaded();
   }
+  assert.ok(looks <= steps.length - (opens ? 0 : 1), "nobody asks a core that is gone");
   return lines;
 }
 
@@ -33,6 +42,15 @@ Deno.test("the capture of graphs is told in quarters, and its end once", async (
     "Capturing CUDA graphs: 30 of 40",
     "Capturing CUDA graphs: 40 of 40",
   ]);
+});
+
+Deno.test("a core that could not be opened is not asked again", async () => {
+  const lines = await linesOf(
+    MODEL,
+    [0, 20, 40].map((captured) => ({ captured, graphs: 40 })),
+    false,
+  );
+  assert.equal(lines.at(-1), "Capturing CUDA graphs: 20 of 40");
 });
 
 Deno.test("a load without graphs says nothing of them", async () => {
