@@ -7,8 +7,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use common::step_by_step::StepByStep;
 use common::watched::{Watch, Watched};
-use common::{Bench, End, StepByStep, Story, config, greedy, letters};
+use common::{Bench, End, Story, config, greedy, letters};
 use tgi_backend_scripted::{ScriptedOptions, tokenizer};
 use tgi_engine::{EngineConfig, FailureKind, FinishReason, Profile, Request};
 

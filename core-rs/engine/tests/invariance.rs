@@ -6,7 +6,8 @@ use common::schedule::{
     ADAPTERS, MOST_STEPS, TOTAL_TOKENS, Visit, check_against_alone, is_beginning, run_together,
     visit,
 };
-use common::{Bench, Circular, End, Spoiling, StepByStep, Story, config};
+use common::step_by_step::StepByStep;
+use common::{Bench, Circular, End, Spoiling, Story, config};
 use proptest::prelude::*;
 use tgi_backend::Backend;
 use tgi_backend_scripted::{ScriptedBackend, ScriptedOptions};

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::{device, options, repository_tests};
-use tgi_backend::{Backend, BackendError, Batch, Capacity, Logits};
+use crate::common::step_by_step::StepByStep;
+use crate::common::{device, options, repository_tests, slow_device};
+use tgi_backend::Backend;
 use tgi_backend_cuda::{CudaBackend, CudaOptions, Device};
 use tgi_engine::{Core, EngineConfig, Event, EventSink, Parameters, Profile, Progress, Request};
 use tgi_model::Model;
@@ -29,30 +30,6 @@ impl EventSink for Sink {
         }
     }
     fn publish(&mut self) {}
-}
-
-/// The same backend without [`tgi_backend::Ahead`].
-struct StepByStep<B>(B);
-
-impl<B: Backend> Backend for StepByStep<B> {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-    fn capacity(&self) -> Capacity {
-        self.0.capacity()
-    }
-    fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
-        self.0.forward(batch)
-    }
-    fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
-        self.0.copy_page(from, to)
-    }
-    fn is_batch_invariant(&self) -> bool {
-        self.0.is_batch_invariant()
-    }
-    fn draws(&self) -> bool {
-        self.0.draws()
-    }
 }
 
 /// Greedy and sampled requests, with penalties, and one that the host samples.
@@ -126,11 +103,11 @@ fn backend<D: Device + 'static>(device: D, model: &Model) -> CudaBackend<D> {
 fn an_engine_that_runs_ahead_tells_the_same() {
     let open = || Model::open(&repository_tests("fixtures/tiny-llama.gguf")).unwrap();
     let model = open();
-    let one_by_one = StepByStep(backend(device(), &model));
+    let one_by_one = StepByStep(Box::new(backend(device(), &model)));
     let expected = told(model, Box::new(one_by_one));
     let lengths: Vec<usize> = expected.values().map(Vec::len).collect();
     assert_eq!(lengths, [30, 40, 9, 20, 12, 35]);
     let model = open();
-    let ahead = backend(crate::common::slow_device(), &model);
+    let ahead = backend(slow_device(), &model);
     assert_eq!(told(model, Box::new(ahead)), expected);
 }

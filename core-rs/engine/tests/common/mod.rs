@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs)]
 
 pub mod schedule;
+pub mod step_by_step;
 pub mod watched;
 
 use std::{
@@ -167,35 +168,6 @@ impl Backend for Circular {
 
     fn is_batch_invariant(&self) -> bool {
         true
-    }
-}
-
-/// Computes step by step what could run ahead.
-pub struct StepByStep(pub Box<dyn Backend>);
-
-impl Backend for StepByStep {
-    fn name(&self) -> &'static str {
-        "step by step"
-    }
-
-    fn capacity(&self) -> Capacity {
-        self.0.capacity()
-    }
-
-    fn forward(&mut self, batch: &Batch) -> Result<Logits<'_>, BackendError> {
-        self.0.forward(batch)
-    }
-
-    fn copy_page(&mut self, from: u32, to: u32) -> Result<(), BackendError> {
-        self.0.copy_page(from, to)
-    }
-
-    fn is_batch_invariant(&self) -> bool {
-        true
-    }
-
-    fn draws(&self) -> bool {
-        self.0.draws()
     }
 }
 

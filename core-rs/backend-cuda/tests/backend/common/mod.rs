@@ -12,6 +12,8 @@ pub mod emulated;
 pub mod ragged;
 #[path = "../../../../backend-candle/tests/common/mod.rs"]
 mod reference;
+#[path = "../../../../engine/tests/common/step_by_step.rs"]
+pub mod step_by_step;
 
 pub use reference::*;
 use tgi_backend_cuda::{CudaBackend, CudaError, CudaOptions, Element, Stored, WeightSource};
