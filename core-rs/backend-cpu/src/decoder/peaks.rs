@@ -5,7 +5,7 @@ use tgi_backend::Peak;
 use crate::isa::Kernel;
 use crate::math::exp;
 use crate::product::PanelRow;
-use crate::simd::Simd;
+use crate::simd::{LANES, Simd};
 use crate::tile::pack::PANEL_ROWS;
 
 /// Panels whose logits are held together until their peaks are found. The cut depends on the
@@ -38,30 +38,48 @@ pub struct FindPeak<'a> {
     pub first: usize,
 }
 
+impl FindPeak<'_> {
+    /// The first column of those of one lane that holds at least `max`; 0 without one.
+    #[inline(always)]
+    fn place(&self, lane: usize, max: f32) -> usize {
+        for (panel, row) in self.panels.iter().step_by(self.stride).enumerate() {
+            for (half, lanes) in row.0.iter().enumerate() {
+                if lanes[lane] >= max {
+                    return panel * PANEL_ROWS + half * LANES + lane;
+                }
+            }
+        }
+        0
+    }
+}
+
 impl Kernel for FindPeak<'_> {
     type Output = BlockPeak;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> BlockPeak {
         let panels = || self.panels.iter().step_by(self.stride);
-        let mut max = simd.splat(f32::NEG_INFINITY);
+        let mut lanes = simd.splat(f32::NEG_INFINITY);
         for row in panels() {
-            max = simd.max(simd.load(&row[0]), simd.max(simd.load(&row[1]), max));
+            lanes = simd.max(simd.load(&row[0]), simd.max(simd.load(&row[1]), lanes));
         }
-        let max = simd.largest(max);
-        let place = panels()
-            .position(|row| simd.largest(simd.max(simd.load(&row[0]), simd.load(&row[1]))) >= max);
-        let place = place.unwrap_or_default();
-        let lanes = self.panels[place * self.stride].as_flattened();
-        let lane = lanes.iter().position(|&logit| logit >= max).unwrap_or_default();
-        let (mut sums, largest) = ([simd.splat(0.0); 2], simd.splat(max));
+        let max = simd.largest(lanes);
+        let mut largest = [0.0; LANES];
+        simd.store(lanes, &mut largest);
+        let mut place = usize::MAX;
+        for lane in 0..LANES {
+            if largest[lane] >= max {
+                place = place.min(self.place(lane, max));
+            }
+        }
+        let (mut sums, shift) = ([simd.splat(0.0); 2], simd.splat(max));
         for row in panels() {
             for (sum, logits) in sums.iter_mut().zip(&row.0) {
-                *sum = simd.add(*sum, exp(simd, simd.sub(simd.load(logits), largest)));
+                *sum = simd.add(*sum, exp(simd, simd.sub(simd.load(logits), shift)));
             }
         }
         let sum = simd.sum(simd.add(sums[0], sums[1]));
-        BlockPeak { max, sum, id: (self.first + place * PANEL_ROWS + lane) as u32 }
+        BlockPeak { max, sum, id: (self.first + place) as u32 }
     }
 }
 
